@@ -1,0 +1,106 @@
+import type { Backoff, BotLimits, Readiness, StopRule } from './template.ts';
+
+/** Everything a container must know to run one bot. Complete: applying it twice is the same as once. */
+export interface BotSpec {
+  readonly bot: string;
+  readonly generation: number;
+  readonly restartGeneration: number;
+  readonly slot: number;
+  readonly port: number;
+  /** Address the bot binds: loopback on the process driver, all addresses inside a container of its own network. */
+  readonly host: string;
+  readonly run: boolean;
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly directories: readonly string[];
+  readonly files: readonly FileSpec[];
+  readonly readiness: Readiness;
+  readonly stop: StopRule;
+  readonly backoff: Backoff;
+  readonly limits: BotLimits;
+}
+
+export interface FileSpec {
+  readonly path: string;
+  readonly mode: number;
+  readonly when: 'always' | 'absent';
+  /** Content in base64. */
+  readonly data: string;
+}
+
+/** Process state inside a container, as the supervisord plugin reports it. */
+export type ProcessState = 'starting' | 'running' | 'backoff' | 'stopping' | 'stopped';
+
+/** One bot as its container sees it. Times in seconds since the epoch. */
+export interface BotObservation {
+  readonly bot: string;
+  readonly slot: number;
+  readonly port: number;
+  readonly generation: number;
+  readonly run: boolean;
+  /** `running` only once ready (see Readiness). */
+  readonly state: ProcessState;
+  readonly pid: number | null;
+  readonly startedAt: number | null;
+  readonly readyAt: number | null;
+  /** Generation under which the living process was started. */
+  readonly startedGeneration: number | null;
+  /** When a process in backoff is tried again. */
+  readonly nextStartAt: number | null;
+  /** Starts after the first one that nobody asked for. */
+  readonly restarts: number;
+  readonly lastExit: ExitObservation | null;
+  /** Last STATUS= on the notify socket. */
+  readonly status: string;
+  /** Who listens on the bot's port; null: not looked yet. */
+  readonly listener: 'self' | 'other' | 'none' | null;
+  readonly memory: { readonly pssBytes: number; readonly rssBytes: number } | null;
+  readonly cpuSeconds: number | null;
+  readonly openFiles: number | null;
+  /** Why it is not running, or what was noticed: for people. */
+  readonly reason: string;
+}
+
+export interface ExitObservation {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly at: number;
+  /** Asked for by a stop or restart. */
+  readonly expected: boolean;
+}
+
+/** Everything one container reports in one call. */
+export interface AgentObservation {
+  /** Random per supervisord process: a new one means everything inside was started anew. */
+  readonly incarnation: string;
+  /** Position for `wait`. */
+  readonly cursor: number;
+  readonly protocol: number;
+  readonly python: string;
+  /** Whether each slot has a uid of its own. */
+  readonly isolatesUsers: boolean;
+  /** PSS of supervisord itself. */
+  readonly overhead: { readonly pssBytes: number; readonly rssBytes: number } | null;
+  readonly bots: readonly BotObservation[];
+}
+
+export interface WaitResult {
+  readonly incarnation: string;
+  readonly cursor: number;
+  /** Bots that changed since the cursor; empty after the time ran out. */
+  readonly changed: readonly string[];
+}
+
+export interface LogChunk {
+  /** Changes when the log was rotated: follow from offset 0 of the new file. */
+  readonly file: string;
+  readonly offset: number;
+  readonly size: number;
+  readonly data: string;
+}
+
+export interface ArchiveInfo {
+  readonly archive: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}

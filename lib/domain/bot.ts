@@ -1,0 +1,62 @@
+import type { BotLimits } from './template.ts';
+
+/** What the owner wants. Kept apart from what is observed: a bot its owner stopped stays stopped. */
+export type Desired = 'running' | 'paused' | 'stopped';
+
+/** What is observed. `pending`: not yet in a container. `unknown`: could not be observed, which never means gone. */
+export const BOT_STATES = [
+  'pending',
+  'starting',
+  'running',
+  'unhealthy',
+  'backoff',
+  'stopping',
+  'stopped',
+  'failed',
+  'unknown',
+] as const;
+export type BotState = (typeof BOT_STATES)[number];
+
+/** Where a bot sits. Claimed in the store by compare-and-set before anything is started there. */
+export interface Placement {
+  readonly container: string;
+  readonly slot: number;
+  readonly port: number;
+}
+
+/** A bot as the store keeps it: wishes and claims, never observations. */
+export interface BotRecord {
+  readonly instanceId: string;
+  readonly template: string;
+  readonly owner: string;
+  readonly group: string;
+  readonly location: string;
+  readonly desired: Desired;
+  /** Marked for deletion: it is stopped, archived, removed from its slot and only then forgotten. */
+  readonly deleting: boolean;
+  /** Set once the archive is safe on the orchestrator's disk: its file name. */
+  readonly archive: string | null;
+  /** The owner's files: relative path to content in base64. May hold exchange keys, so never shown. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string>>;
+  readonly args: readonly string[];
+  readonly limits: Partial<BotLimits>;
+  /** Random secrets by the template's names. Never shown. */
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly placement: Placement | null;
+  /** Grows with every change of this record that the container must hear of. Fences late commands. */
+  readonly generation: number;
+  /** A process started under an older generation than this must be restarted. */
+  readonly restartGeneration: number;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+}
+
+export function poolKey(bot: Pick<BotRecord, 'template' | 'group' | 'location'>): string {
+  return `${bot.template}/${bot.group}/${bot.location}`;
+}
+
+/** Whether the bot's process should be alive (a paused bot's process is). */
+export function wantsProcess(bot: Pick<BotRecord, 'desired' | 'deleting'>): boolean {
+  return !bot.deleting && bot.desired !== 'stopped';
+}

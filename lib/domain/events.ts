@@ -1,0 +1,53 @@
+import type { BotState, Desired } from './bot.ts';
+
+/** Everything that happens, as one union. Ids and facts only: never a secret. */
+export type BunkhouseEvent =
+  | { readonly type: 'bot.created'; readonly bot: string; readonly owner: string; readonly template: string }
+  | {
+      readonly type: 'bot.placed';
+      readonly bot: string;
+      readonly container: string;
+      readonly slot: number;
+      readonly port: number;
+    }
+  | { readonly type: 'bot.desired'; readonly bot: string; readonly desired: Desired }
+  | { readonly type: 'bot.changed'; readonly bot: string }
+  | {
+      readonly type: 'bot.state';
+      readonly bot: string;
+      readonly from: BotState | null;
+      readonly to: BotState;
+      readonly reason: string;
+    }
+  | { readonly type: 'bot.restarted'; readonly bot: string; readonly why: string }
+  | { readonly type: 'bot.archived'; readonly bot: string; readonly archive: string }
+  | { readonly type: 'bot.deleted'; readonly bot: string; readonly archive: string | null }
+  | { readonly type: 'container.created'; readonly container: string; readonly pool: string }
+  | { readonly type: 'container.started'; readonly container: string }
+  | { readonly type: 'container.lost'; readonly container: string; readonly reason: string }
+  | { readonly type: 'container.removed'; readonly container: string }
+  | {
+      readonly type: 'step.failed';
+      readonly step: string;
+      readonly target: string;
+      readonly code: string;
+      readonly message: string;
+      readonly retryInSeconds: number;
+    }
+  | {
+      readonly type: 'sweep';
+      readonly containers: number;
+      readonly bots: number;
+      readonly issues: number;
+      readonly durationMs: number;
+    };
+
+export type EventType = BunkhouseEvent['type'];
+
+/** An event with its place in the stream. `id` grows by one; `at` is ISO 8601 UTC. `bot` events carry the owner for filtering. */
+export interface StampedEvent {
+  readonly id: number;
+  readonly at: string;
+  readonly owner: string | null;
+  readonly event: BunkhouseEvent;
+}

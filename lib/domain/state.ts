@@ -1,0 +1,40 @@
+import type { BotRecord } from './bot.ts';
+import type { ContainerRecord } from './container.ts';
+
+export const SCHEMA_VERSION = 1;
+
+/** Everything Bunkhouse must not forget. Immutable: a change makes a new value. */
+export interface State {
+  readonly schema: typeof SCHEMA_VERSION;
+  /** Random per installation; labels containers as ours. */
+  readonly installation: string;
+  /** Source of generations: only ever grows, also across restarts. */
+  readonly generation: number;
+  readonly bots: Readonly<Record<string, BotRecord>>;
+  readonly containers: Readonly<Record<string, ContainerRecord>>;
+  readonly tokens: Readonly<Record<string, TokenRecord>>;
+  /** Answers to mutations by Idempotency-Key, kept for a day. */
+  readonly replies: Readonly<Record<string, ReplyRecord>>;
+}
+
+export type Actor = { readonly role: 'admin' } | { readonly role: 'owner'; readonly owner: string };
+
+export interface TokenRecord {
+  readonly id: string;
+  /** SHA-256 of the token, hex. The token itself is shown once and kept nowhere. */
+  readonly hash: string;
+  readonly actor: Actor;
+  readonly createdAt: string;
+}
+
+export interface ReplyRecord {
+  /** Hash of method, path, actor and body: the same key with another request is a CONFLICT. */
+  readonly request: string;
+  readonly status: number;
+  readonly body: string;
+  readonly at: string;
+}
+
+export function emptyState(installation: string): State {
+  return { schema: SCHEMA_VERSION, installation, generation: 0, bots: {}, containers: {}, tokens: {}, replies: {} };
+}

@@ -1,0 +1,97 @@
+/** What a kind of bot is. Strings may hold placeholders `{{id}} {{owner}} {{port}} {{host}} {{dir}} {{desired}} {{secret.NAME}} {{basic.USER.SECRET}}`. */
+export interface Template {
+  readonly name: string;
+  /** Hash of the content, so a change of the template is visible on every bot made from it. */
+  readonly version: string;
+  readonly description: string;
+  /** Image of the container on drivers that have images; null where the template only runs on the process driver. */
+  readonly image: string | null;
+  /** Argument list; a bot's own `args` are appended. Never passed through a shell. */
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Directories made in the bot's directory before the first start. */
+  readonly directories: readonly string[];
+  /** Files written on every apply (`overlay`) or only when absent (`seed`, so an owner's file wins). */
+  readonly files: readonly TemplateFile[];
+  /** Files a bot must bring, checked when it is created, so that a missing one is an error at the door and not a crash loop. */
+  readonly requiredFiles: readonly string[];
+  /** Random secrets made once per bot; `bytes` of entropy, written as base64url. */
+  readonly secrets: Readonly<Record<string, { readonly bytes: number }>>;
+  readonly readiness: Readiness;
+  readonly checks: readonly HealthCheck[];
+  /** Seconds between two rounds of `checks` for one bot, and failures in a row before the bot counts as unhealthy. */
+  readonly checkEverySeconds: number;
+  readonly failureThreshold: number;
+  readonly stop: StopRule;
+  readonly backoff: Backoff;
+  readonly limits: BotLimits;
+  /** HTTP calls to the bot that carry out a desired state without a restart. Without `pause` the template cannot pause. */
+  readonly control: { readonly pause?: HttpCall; readonly resume?: HttpCall };
+  /** What the proxy adds to a request it passes on, so that an owner needs no password of the bot. */
+  readonly proxy: {
+    readonly headers: Readonly<Record<string, string>>;
+    readonly query: Readonly<Record<string, string>>;
+  };
+  /** Who may share a container: everybody of the template, or only bots of one owner. */
+  readonly isolation: 'template' | 'owner';
+  /** Bots per container; null takes MAX_BOTS_PER_CONTAINER. */
+  readonly capacity: number | null;
+}
+
+export interface TemplateFile {
+  readonly path: string;
+  readonly mode: number;
+  readonly when: 'always' | 'absent';
+  /** Text, or a JSON value in which a string that is just one placeholder takes the placeholder's own type. */
+  readonly content: { readonly text: string } | { readonly json: unknown };
+}
+
+/** When a started process counts as up. Watched inside the container, so it works while the orchestrator is down. */
+export interface Readiness {
+  /** `notify`: READY=1 on its notify socket. `listen`: the bot itself listens on its port. `process`: it is alive. */
+  readonly kind: 'notify' | 'listen' | 'process';
+  /** Deadline from start to ready; past it the process is ended and tried again with backoff. */
+  readonly startupSeconds: number;
+  /** Longest silence between two WATCHDOG=1 once ready; null switches it off. */
+  readonly watchdogSeconds: number | null;
+}
+
+export type HealthCheck =
+  | { readonly kind: 'tcp'; readonly timeoutSeconds: number }
+  | {
+      readonly kind: 'http';
+      readonly timeoutSeconds: number;
+      readonly path: string;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly status: number;
+      /** Top-level fields of the JSON answer that must equal these (after placeholders): the identity check. */
+      readonly json: Readonly<Record<string, string>>;
+    };
+
+export interface HttpCall {
+  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface StopRule {
+  readonly signal: string;
+  /** Seconds between the signal and SIGKILL to the whole process group. */
+  readonly graceSeconds: number;
+}
+
+/** Capped exponential backoff with jitter, for ever. A run of `healthySeconds` starts it anew. */
+export interface Backoff {
+  readonly minSeconds: number;
+  readonly maxSeconds: number;
+  readonly healthySeconds: number;
+}
+
+/** Null: no limit. */
+export interface BotLimits {
+  readonly memoryBytes: number | null;
+  readonly openFiles: number | null;
+  readonly processes: number | null;
+  /** 0 to 19; higher is kinder to the neighbours. */
+  readonly nice: number;
+}

@@ -1,0 +1,72 @@
+import type { AgentObservation, ArchiveInfo, BotObservation, BotSpec, LogChunk, WaitResult } from '../domain/agent.ts';
+import type { ContainerObservation, ContainerSpec } from '../domain/container.ts';
+
+/** What a driver can do on this machine. Asked once at start; never guessed from a failure. */
+export interface Capabilities {
+  readonly driver: string;
+  /** Each slot gets a uid of its own. */
+  readonly isolatesUsers: boolean;
+  /** Containers have images and limits of their own. */
+  readonly images: boolean;
+  readonly notes: readonly string[];
+}
+
+/** A change somebody made to a container, seen from outside. A hint to look, not a fact to act on. */
+export interface DriverEvent {
+  readonly container: string;
+  readonly what: 'started' | 'died' | 'removed' | 'out-of-memory';
+}
+
+/**
+ * Runs containers. Every method may throw DRIVER_UNAVAILABLE when the engine cannot be asked, and DEADLINE when it did
+ * not answer in time; neither says anything about the container.
+ */
+export interface Driver {
+  readonly name: string;
+  /** Throws DRIVER_UNAVAILABLE with what to do about it when the engine is not fit for use. */
+  capabilities(): Promise<Capabilities>;
+  /** All containers of this installation, running or not. Complete or it throws: absence from the list is a proof. */
+  list(): Promise<readonly ContainerObservation[]>;
+  /**
+   * Create and start. The same record again is a no-op that makes sure it runs. Data of an earlier container of that
+   * name is kept. Throws PORT_IN_USE (and leaves nothing behind) when a port of the range is taken, CONFLICT when the name belongs to something else,
+   * NOT_FOUND when the image is missing.
+   */
+  create(spec: ContainerSpec): Promise<void>;
+  /** Start a stopped container; no-op when it runs. Throws NOT_FOUND. */
+  start(name: string): Promise<void>;
+  /** Stop all its processes, gracefully first; resolves only when they are proven dead. Throws NOT_FOUND. */
+  stop(name: string, graceSeconds: number): Promise<void>;
+  /** Remove the container and its data. No-op when absent. Throws CONFLICT while it runs. */
+  remove(name: string): Promise<void>;
+  /** The way into a running container. Throws NOT_FOUND or AGENT_UNAVAILABLE. */
+  connect(name: string): Promise<Agent>;
+  /** Ports of the range that something outside the pool has bound, by bind test. */
+  portsInUse(basePort: number, count: number): Promise<readonly number[]>;
+  /** Address that bots bind inside containers of this driver. */
+  readonly bindHost: string;
+  /** Calls back on every change until `signal` aborts; survives reconnects. Missed events are made good by `list`. */
+  watch(onEvent: (event: DriverEvent) => void, signal: AbortSignal): void;
+  close(): Promise<void>;
+}
+
+/**
+ * The supervisord plugin of one container, spoken to. Every method may throw AGENT_UNAVAILABLE or DEADLINE: then nothing
+ * is known. All methods may be repeated safely.
+ */
+export interface Agent {
+  observe(): Promise<AgentObservation>;
+  /** Put or change one bot atomically. Throws STALE_GENERATION when a newer one was seen, CONFLICT when the slot is another's. */
+  apply(spec: BotSpec): Promise<BotObservation>;
+  /** Remove a bot and its directory. No-op when absent. Throws CONFLICT while its process lives, STALE_GENERATION. */
+  remove(bot: string, generation: number): Promise<void>;
+  /** Resolves the moment something changed after `cursor`, or after `seconds`. */
+  wait(cursor: number, seconds: number, signal?: AbortSignal): Promise<WaitResult>;
+  /** Bytes of the bot's output. Negative offset counts from the end. Throws NOT_FOUND. */
+  log(bot: string, offset: number, length: number): Promise<LogChunk>;
+  /** Pack the directory of a stopped bot. Throws NOT_FOUND, CONFLICT while its process lives. */
+  archive(bot: string): Promise<ArchiveInfo>;
+  fetchArchive(archive: string, offset: number, length: number): Promise<Uint8Array>;
+  discardArchive(archive: string): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,204 @@
+import type { LogChunk } from '../domain/agent.ts';
+import type { BotState, Desired } from '../domain/bot.ts';
+import type { BunkhouseEvent } from '../domain/events.ts';
+import type { Actor } from '../domain/state.ts';
+import type { BotLimits } from '../domain/template.ts';
+
+/** What a request for a new bot says; already checked for form (ids, sizes, types) at the door. */
+export interface CreateBot {
+  readonly instanceId: string;
+  readonly template: string;
+  /** Left out by an owner: the owner itself; by an admin: `admin`. */
+  readonly owner?: string;
+  readonly location?: string;
+  readonly group?: string;
+  /** Relative path to content, base64. */
+  readonly files?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+  readonly limits?: Partial<BotLimits>;
+  readonly desired?: Desired;
+}
+
+/** Changes of a bot; a file set to null is dropped from the bot's own files. */
+export interface ChangeBot {
+  readonly files?: Readonly<Record<string, string | null>>;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+  readonly limits?: Partial<BotLimits>;
+  readonly desired?: Desired;
+}
+
+export interface MemoryView {
+  readonly pssBytes: number;
+  readonly rssBytes: number;
+}
+
+/** A bot as the API shows it. Never files, environment or secrets. */
+export interface BotView {
+  readonly instanceId: string;
+  readonly owner: string;
+  readonly template: string;
+  readonly pool: string;
+  readonly container: string | null;
+  readonly slot: number | null;
+  readonly port: number | null;
+  readonly pid: number | null;
+  readonly state: BotState;
+  readonly desired: Desired;
+  /** When the state was entered, ISO 8601; null when not known. */
+  readonly since: string | null;
+  readonly restarts: number;
+  readonly memory: MemoryView | null;
+  readonly cpuSeconds: number | null;
+  /** Last STATUS= it sent. */
+  readonly status: string;
+  /** Why it is not simply running; empty when it is. */
+  readonly reason: string;
+  readonly deleting: boolean;
+  readonly createdAt: string;
+  /** Names of the bot's own files. */
+  readonly files: readonly string[];
+}
+
+export interface BotPage {
+  readonly bots: readonly BotView[];
+  /** Pass as `after` for the next page; null on the last. */
+  readonly next: string | null;
+}
+
+export interface BotFilter {
+  readonly owner?: string;
+  readonly template?: string;
+  readonly state?: BotState;
+  readonly container?: string;
+  readonly after?: string;
+  /** 1 … 1000, default 200. */
+  readonly limit?: number;
+}
+
+export interface AssignmentView {
+  readonly instanceId: string;
+  readonly isPooled: boolean;
+  readonly mode: 'pooled' | 'legacy';
+  readonly state: BotState;
+  readonly desired: Desired;
+  readonly connection: {
+    readonly host: string;
+    readonly port: number;
+    /** Path of the bot behind this server's proxy. */
+    readonly url: string;
+    readonly containerName: string;
+    readonly poolId: string;
+    readonly slot: number;
+  } | null;
+}
+
+export interface ContainerView {
+  /** Container name. */
+  readonly id: string;
+  readonly template: string;
+  readonly group: string;
+  readonly location: string;
+  readonly driver: string;
+  readonly containerName: string;
+  readonly status: 'running' | 'stopped' | 'unknown' | 'creating' | 'removing';
+  readonly reason: string;
+  readonly botsCount: number;
+  readonly capacity: number;
+  readonly utilizationPercent: number;
+  readonly memory: MemoryView | null;
+  readonly bots: readonly {
+    readonly instanceId: string;
+    readonly slot: number;
+    readonly port: number;
+    readonly state: BotState;
+  }[];
+}
+
+export interface HealthSummary {
+  readonly status: 'healthy' | 'degraded' | 'unhealthy';
+  readonly pools: { readonly total: number; readonly running: number };
+  readonly bots: Readonly<Record<BotState, number>>;
+  /** ISO 8601 of the last sweep; null before the first. */
+  readonly lastCheck: string | null;
+}
+
+export interface PoolStatus {
+  readonly poolMode: boolean;
+  readonly totalPools: number;
+  readonly totalBots: number;
+  readonly pools: readonly ContainerView[];
+  readonly health: HealthSummary;
+}
+
+export interface Issue {
+  readonly target: string;
+  readonly problem: string;
+}
+
+export interface SweepReport {
+  readonly timestamp: string;
+  readonly pools: number;
+  readonly bots: number;
+  readonly issues: readonly Issue[];
+  /** What the sweep set in motion, a sentence each. */
+  readonly recoveryActions: readonly string[];
+  readonly durationMs: number;
+}
+
+export interface CleanupReport {
+  readonly removedPools: readonly string[];
+  readonly archived: readonly string[];
+  readonly kept: readonly { readonly id: string; readonly why: string }[];
+}
+
+export interface PlanView {
+  /** What the next pass would do, a sentence each, in order. */
+  readonly steps: readonly { readonly kind: string; readonly target: string; readonly sentence: string }[];
+  /** What it would not do, and why. */
+  readonly held: readonly { readonly target: string; readonly why: string }[];
+}
+
+/** Where the proxy sends a bot's requests. */
+export interface RouteTarget {
+  readonly host: string;
+  readonly port: number;
+  /** Added to each request, so that an owner needs no password of the bot. Secret. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, string>>;
+}
+
+/**
+ * All use cases, one method each: check, change the desired state, ask for a pass. HTTP, CLI and tests come in here.
+ * Every method that names a bot throws NOT_FOUND for a bot the actor may not see, so that ids do not leak.
+ */
+export interface PoolApi {
+  /** Throws INVALID (unknown template, missing required file), CONFLICT (id taken), FORBIDDEN (another owner). Durable when it resolves. */
+  createBot(actor: Actor, request: CreateBot): Promise<BotView>;
+  listBots(actor: Actor, filter: BotFilter): BotPage;
+  getBot(actor: Actor, instanceId: string): BotView;
+  changeBot(actor: Actor, instanceId: string, change: ChangeBot): Promise<BotView>;
+  /** Marks it; it is stopped, archived, removed and forgotten by the passes that follow. Again is a no-op. */
+  deleteBot(actor: Actor, instanceId: string): Promise<BotView>;
+  /** Throws UNSUPPORTED when the template cannot pause. */
+  setDesired(actor: Actor, instanceId: string, desired: Desired): Promise<BotView>;
+  restartBot(actor: Actor, instanceId: string): Promise<BotView>;
+  assignment(actor: Actor, instanceId: string): AssignmentView;
+  /** Throws BOT_UNAVAILABLE while its container cannot be reached. */
+  log(actor: Actor, instanceId: string, offset: number, length: number): Promise<LogChunk>;
+  /** Throws BOT_UNAVAILABLE with the state when nobody proven to be the bot answers there now. */
+  route(actor: Actor, instanceId: string): RouteTarget;
+  poolStatus(): PoolStatus;
+  healthCheck(): Promise<SweepReport>;
+  cleanup(dryRun: boolean): Promise<CleanupReport>;
+  plan(): Promise<PlanView>;
+  /** Events after `lastId` that are still kept, then live ones until `signal` aborts. */
+  events(
+    actor: Actor,
+    lastId: number | null,
+    signal: AbortSignal,
+  ): AsyncIterable<{ readonly id: number; readonly at: string; readonly event: BunkhouseEvent }>;
+  /** Whether the first pass after start is done and the driver answers. */
+  ready(): { readonly ready: boolean; readonly reason: string };
+}

@@ -1,0 +1,38 @@
+/**
+ * Runs one job at a time and folds requests that come meanwhile into one more run. A caller's promise resolves after a
+ * run that *began* after its request, so it is sure to have seen what the caller changed before.
+ */
+export class SingleFlight {
+  readonly #job: () => Promise<void>;
+  #running: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+
+  constructor(job: () => Promise<void>) {
+    this.#job = job;
+  }
+
+  run(): Promise<void> {
+    if (this.#next !== null) return this.#next;
+    if (this.#running === null) return this.#begin();
+    this.#next = this.#running
+      .catch(() => {})
+      .then(() => {
+        this.#next = null;
+        return this.#begin();
+      });
+    return this.#next;
+  }
+
+  /** Resolves when nothing is running or waiting. */
+  async idle(): Promise<void> {
+    while (this.#running !== null || this.#next !== null) await (this.#next ?? this.#running)?.catch(() => {});
+  }
+
+  #begin(): Promise<void> {
+    const run = this.#job().finally(() => {
+      if (this.#running === run) this.#running = null;
+    });
+    this.#running = run;
+    return run;
+  }
+}
