@@ -40,7 +40,9 @@ export type BunkhouseEvent =
       readonly bots: number;
       readonly issues: number;
       readonly durationMs: number;
-    };
+    }
+  /** Only in a reader's stream: events before the next one were not kept for it; read the state anew. */
+  | { readonly type: 'gap' };
 
 export type EventType = BunkhouseEvent['type'];
 
