@@ -82,6 +82,8 @@ export interface AgentObservation {
   /** PSS of supervisord itself. */
   readonly overhead: { readonly pssBytes: number; readonly rssBytes: number } | null;
   readonly bots: readonly BotObservation[];
+  /** Names of all bot directories there are, also of bots not applied since supervisord started. */
+  readonly directories: readonly string[];
 }
 
 export interface WaitResult {

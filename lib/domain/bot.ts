@@ -48,6 +48,10 @@ export interface BotRecord {
   readonly generation: number;
   /** A process started under an older generation than this must be restarted. */
   readonly restartGeneration: number;
+  /** Generation at which the owner last changed `desired`: a process started since has it from its files. */
+  readonly desiredGeneration: number;
+  /** Newest `desiredGeneration` that was carried out in a living process by a control call. */
+  readonly controlledGeneration: number;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
 }

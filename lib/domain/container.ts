@@ -26,6 +26,9 @@ export interface ContainerRecord {
   readonly createdAt: string;
 }
 
+/** A container that is not in the store yet: it gets its generation there. */
+export type NewContainer = Omit<ContainerRecord, 'generation'>;
+
 /** What a driver is asked to create: the record and the limits of the whole container. */
 export interface ContainerSpec {
   readonly record: ContainerRecord;

@@ -1,11 +1,11 @@
 import type { BotSpec } from './agent.ts';
 import type { Placement } from './bot.ts';
-import type { ContainerRecord } from './container.ts';
+import type { ContainerRecord, NewContainer } from './container.ts';
 
 /** Arguments of every step: the one table from which the union and the executor table are made. */
 export interface StepArgs {
   /** Write the record of a new container into the store, before anything is created. */
-  recordContainer: { readonly container: ContainerRecord };
+  recordContainer: { readonly container: NewContainer };
   /** Claim a slot for a bot, by compare-and-set in the store. */
   assign: { readonly bot: string; readonly placement: Placement };
   /** Ask the driver for a recorded container; idempotent. */
@@ -22,7 +22,7 @@ export interface StepArgs {
   /** Ask for a restart of an unhealthy bot. */
   restartBot: { readonly bot: string; readonly why: string };
   /** Carry out pause or resume by the template's HTTP call. */
-  controlBot: { readonly bot: string; readonly action: 'pause' | 'resume'; readonly since: number };
+  controlBot: { readonly bot: string; readonly action: 'pause' | 'resume'; readonly generation: number };
   /** Stop, archive what is left in it and remove an empty container. */
   removeContainer: { readonly container: string };
   /** Forget a container that the driver positively no longer has. */
@@ -32,24 +32,34 @@ export interface StepArgs {
 export type StepKind = keyof StepArgs;
 export type Step = { [K in StepKind]: { readonly kind: K } & StepArgs[K] }[StepKind];
 
-/** What a step is about, for order (one container's steps run one after the other), backoff and messages. */
-export function stepTarget(step: Step): string {
+/**
+ * What must not be worked on by two steps at once: a bot or a container. Failures and backoff are counted per lane, so one
+ * that hangs holds up nobody else.
+ */
+export function stepLane(step: Step): string {
   switch (step.kind) {
     case 'recordContainer':
     case 'createContainer':
-      return step.container.name;
-    case 'assign':
-      return step.placement.container;
-    case 'applyBot':
-    case 'archiveBot':
-    case 'removeBot':
+      return containerLane(step.container.name);
     case 'startContainer':
     case 'removeContainer':
     case 'forgetContainer':
-      return step.container;
+      return containerLane(step.container);
+    case 'assign':
+    case 'applyBot':
+    case 'archiveBot':
+    case 'removeBot':
     case 'forgetBot':
     case 'restartBot':
     case 'controlBot':
-      return step.bot;
+      return botLane('spec' in step ? step.spec.bot : step.bot);
   }
+}
+
+export const containerLane = (name: string): string => `container ${name}`;
+export const botLane = (instanceId: string): string => `bot ${instanceId}`;
+
+/** Steps that only change the store: quick, and done in the order of the plan before anything else. */
+export function isStoreStep(step: Step): boolean {
+  return ['recordContainer', 'assign', 'forgetBot', 'forgetContainer', 'restartBot'].includes(step.kind);
 }

@@ -23,9 +23,14 @@ export class SingleFlight {
     return this.#next;
   }
 
+  /** Whether a run is under way or waiting. */
+  get active(): boolean {
+    return this.#running !== null || this.#next !== null;
+  }
+
   /** Resolves when nothing is running or waiting. */
   async idle(): Promise<void> {
-    while (this.#running !== null || this.#next !== null) await (this.#next ?? this.#running)?.catch(() => {});
+    while (this.active) await (this.#next ?? this.#running)?.catch(() => {});
   }
 
   #begin(): Promise<void> {

@@ -1,0 +1,41 @@
+import type { ContainerRecord } from '../domain/container.ts';
+import { containerLane, type Step } from '../domain/steps.ts';
+import type { Held, Plan, World } from './world.ts';
+
+/** Brings every recorded container into being, running, or away. */
+export function planContainers(world: World): Plan {
+  if (world.listing.kind === 'unknown') {
+    return { steps: [], held: [{ target: 'driver', why: world.listing.reason }] };
+  }
+  const occupied = new Set(Object.values(world.state.bots).map((bot) => bot.placement?.container));
+  const steps: Step[] = [];
+  const held: Held[] = [];
+  for (const container of Object.values(world.state.containers)) {
+    const lane = containerLane(container.name);
+    if (world.busy.has(lane)) continue;
+    const decision = decide(world, container, occupied.has(container.name));
+    if (decision === null) continue;
+    const hold = world.holds.get(lane);
+    if (!('kind' in decision)) held.push(decision);
+    else if (hold !== undefined && hold.until > world.now) held.push({ target: container.name, why: hold.reason });
+    else steps.push(decision);
+  }
+  return { steps, held };
+}
+
+// Private
+
+function decide(world: World, container: ContainerRecord, occupied: boolean): Step | Held | null {
+  const observed = world.listing.kind === 'seen' ? world.listing.value.get(container.name) : undefined;
+  if (container.removing) {
+    if (occupied) return { target: container.name, why: 'is to be removed but still has bots' };
+    if (observed === undefined) return { kind: 'forgetContainer', container: container.name };
+    if (observed.status === 'unknown') return { target: container.name, why: observed.reason };
+    return { kind: 'removeContainer', container: container.name };
+  }
+  if (observed === undefined) return { kind: 'createContainer', container };
+  if (observed.status === 'stopped') return { kind: 'startContainer', container: container.name };
+  if (observed.status === 'unknown') return { target: container.name, why: observed.reason };
+  const agent = world.agents.get(container.name);
+  return agent?.kind === 'unknown' ? { target: container.name, why: agent.reason } : null;
+}

@@ -1,0 +1,38 @@
+import type { Step } from '../domain/steps.ts';
+
+/** A step as one sentence for people. */
+export function explainStep(step: Step): string {
+  switch (step.kind) {
+    case 'recordContainer':
+      return `reserve ports ${step.container.basePort} to ${step.container.basePort + step.container.capacity - 1} for a new container ${step.container.name}`;
+    case 'assign':
+      return `give ${step.bot} slot ${step.placement.slot} (port ${step.placement.port}) in ${step.placement.container}`;
+    case 'createContainer':
+      return `make container ${step.container.name}`;
+    case 'startContainer':
+      return `start container ${step.container}`;
+    case 'applyBot':
+      return `${step.spec.run ? 'run' : 'stop'} ${step.spec.bot} in ${step.container} (generation ${step.spec.generation})`;
+    case 'archiveBot':
+      return `archive the data of ${step.bot}`;
+    case 'removeBot':
+      return `remove ${step.bot} from ${step.container}`;
+    case 'forgetBot':
+      return `forget ${step.bot}`;
+    case 'restartBot':
+      return `restart ${step.bot}: ${step.why}`;
+    case 'controlBot':
+      return `${step.action} ${step.bot} by its control call`;
+    case 'removeContainer':
+      return `remove empty container ${step.container}`;
+    case 'forgetContainer':
+      return `forget container ${step.container}`;
+  }
+}
+
+/** What a step is about, by name. */
+export function stepTarget(step: Step): string {
+  if ('bot' in step) return step.bot;
+  if (step.kind === 'applyBot') return step.spec.bot;
+  return typeof step.container === 'string' ? step.container : step.container.name;
+}

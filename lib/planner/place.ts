@@ -1,0 +1,121 @@
+import { type BotRecord, type Placement, poolKey } from '../domain/bot.ts';
+import { type NewContainer, slotPort } from '../domain/container.ts';
+import { botLane, containerLane, type Step } from '../domain/steps.ts';
+import { freeRange } from './ports.ts';
+import type { Held, Plan, World } from './world.ts';
+
+/** A container as placement sees it: its record and the slots already claimed. */
+interface Room {
+  readonly container: NewContainer;
+  readonly taken: Set<number>;
+}
+
+/**
+ * Gives every bot without a place a slot: the fullest container of its pool first, lowest slot first; a new container
+ * when all are full. Containers just recorded count at once, so many bots at a time fill them instead of making more.
+ */
+export function planPlacement(world: World): Plan {
+  if (world.listing.kind === 'unknown') return { steps: [], held: [] };
+  const homeless = Object.values(world.state.bots)
+    .filter((bot) => bot.placement === null && !bot.deleting && !isHeld(world, botLane(bot.instanceId)))
+    .sort((a, b) => a.createdAt.localeCompare(b.createdAt) || a.instanceId.localeCompare(b.instanceId));
+  if (homeless.length === 0) return { steps: [], held: [] };
+
+  const rooms = openRooms(world);
+  const steps: Step[] = [];
+  const held: Held[] = [];
+  for (const bot of homeless) {
+    const room = fullestRoom(rooms, poolKey(bot)) ?? addRoom(world, rooms, bot, steps);
+    if (room === null) {
+      held.push({ target: bot.instanceId, why: `no free range of ports at or above ${world.limits.basePort}` });
+      continue;
+    }
+    steps.push({ kind: 'assign', bot: bot.instanceId, placement: claim(room) });
+  }
+  return { steps, held };
+}
+
+/** Lowest free slot of the container, or null when it is full. */
+export function freeSlot(capacity: number, taken: ReadonlySet<number>): number | null {
+  for (let slot = 0; slot < capacity; slot++) if (!taken.has(slot)) return slot;
+  return null;
+}
+
+// Private
+
+function isHeld(world: World, lane: string): boolean {
+  return world.busy.has(lane) || (world.holds.get(lane)?.until ?? 0) > world.now;
+}
+
+/** Containers that may take a bot: not on their way out, and not known to be out of reach. */
+function openRooms(world: World): Room[] {
+  const rooms = new Map<string, Room>();
+  for (const container of Object.values(world.state.containers)) {
+    rooms.set(container.name, { container, taken: new Set() });
+  }
+  for (const bot of Object.values(world.state.bots)) {
+    if (bot.placement !== null) rooms.get(bot.placement.container)?.taken.add(bot.placement.slot);
+  }
+  return [...rooms.values()].filter((room) => !room.container.removing && isReachable(world, room.container.name));
+}
+
+/** Not yet made, or seen running: anything else may be broken, and a new bot should not wait for it. */
+function isReachable(world: World, name: string): boolean {
+  if (world.listing.kind === 'unknown' || world.holds.has(containerLane(name))) return false;
+  const observed = world.listing.value.get(name);
+  if (observed === undefined || observed.status === 'stopped') return true;
+  return observed.status === 'running' && world.agents.get(name)?.kind !== 'unknown';
+}
+
+function fullestRoom(rooms: readonly Room[], pool: string): Room | null {
+  const open = rooms
+    .filter((room) => room.container.pool === pool && room.taken.size < room.container.capacity)
+    .sort((a, b) => b.taken.size - a.taken.size || a.container.basePort - b.container.basePort);
+  return open[0] ?? null;
+}
+
+function addRoom(world: World, rooms: Room[], bot: BotRecord, steps: Step[]): Room | null {
+  const template = world.templates.get(bot.template);
+  const capacity = template?.capacity ?? world.limits.maxBotsPerContainer;
+  const made = rooms.map((room) => room.container);
+  const basePort = freeRange(world.limits.basePort, capacity, [...knownRanges(world), ...made], world.blockedPorts);
+  if (basePort === null) return null;
+  const container: NewContainer = {
+    name: freshName(world, bot.template, made),
+    pool: poolKey(bot),
+    capacity,
+    basePort,
+    image: template?.image ?? null,
+    removing: false,
+    createdAt: new Date(world.now).toISOString(),
+  };
+  const room: Room = { container, taken: new Set() };
+  rooms.push(room);
+  steps.push({ kind: 'recordContainer', container });
+  return room;
+}
+
+/** Ranges of recorded and of observed containers: one the store forgot still holds its ports. */
+function knownRanges(world: World): { basePort: number; capacity: number }[] {
+  const observed = world.listing.kind === 'seen' ? [...world.listing.value.values()] : [];
+  return [...Object.values(world.state.containers), ...observed];
+}
+
+function freshName(world: World, template: string, made: readonly NewContainer[]): string {
+  const observed = world.listing.kind === 'seen' ? [...world.listing.value.keys()] : [];
+  const names = new Set([
+    ...Object.keys(world.state.containers),
+    ...observed,
+    ...made.map((container) => container.name),
+  ]);
+  for (let number = 1; ; number++) {
+    const name = `${world.limits.instanceName}-${template}-${number}`;
+    if (!names.has(name)) return name;
+  }
+}
+
+function claim(room: Room): Placement {
+  const slot = freeSlot(room.container.capacity, room.taken) as number;
+  room.taken.add(slot);
+  return { container: room.container.name, slot, port: slotPort(room.container, slot) };
+}

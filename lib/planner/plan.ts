@@ -1,0 +1,9 @@
+import { planBots } from './bots.ts';
+import { planContainers } from './containers.ts';
+import { planPlacement } from './place.ts';
+import { joinPlans, type Plan, type World } from './world.ts';
+
+/** What to do next, and what is left alone and why. Pure: the same world gives the same plan. */
+export function plan(world: World): Plan {
+  return joinPlans([planPlacement(world), planContainers(world), planBots(world)]);
+}

@@ -1,0 +1,124 @@
+import type { BotSpec, FileSpec } from '../domain/agent.ts';
+import { type BotRecord, type Placement, wantsProcess } from '../domain/bot.ts';
+import { BunkhouseError } from '../domain/errors.ts';
+import type { HealthCheck, HttpCall, Template, TemplateFile } from '../domain/template.ts';
+
+/** What placeholders stand for. */
+export interface Values {
+  readonly id: string;
+  readonly owner: string;
+  readonly desired: string;
+  readonly host: string;
+  readonly port: number;
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
+/** Everything the container must know to run the bot: template and record put together, placeholders filled in. */
+export function renderSpec(bot: BotRecord, placement: Placement, template: Template, host: string): BotSpec {
+  const values = valuesOf(bot, placement.port, host);
+  return {
+    bot: bot.instanceId,
+    generation: bot.generation,
+    restartGeneration: bot.restartGeneration,
+    slot: placement.slot,
+    port: placement.port,
+    host,
+    run: wantsProcess(bot),
+    command: [...template.command, ...bot.args].map((argument) => renderText(argument, values)),
+    env: renderRecord({ ...template.env, ...bot.env }, values),
+    directories: template.directories,
+    files: renderFiles(bot, template, values),
+    readiness: template.readiness,
+    stop: template.stop,
+    backoff: template.backoff,
+    limits: { ...template.limits, ...bot.limits },
+  };
+}
+
+export function valuesOf(bot: BotRecord, port: number, host: string): Values {
+  return { id: bot.instanceId, owner: bot.owner, desired: bot.desired, host, port, secrets: bot.secrets };
+}
+
+/** Replaces each `{{…}}`. Throws INVALID on a placeholder nobody knows, which the template's validation excludes. */
+export function renderText(text: string, values: Values): string {
+  return text.replaceAll(/\{\{([^{}]*)\}\}/g, (_, expression: string) => String(lookUp(expression.trim(), values)));
+}
+
+export function renderRecord(record: Readonly<Record<string, string>>, values: Values): Record<string, string> {
+  return Object.fromEntries(Object.entries(record).map(([key, text]) => [key, renderText(text, values)]));
+}
+
+export function renderCheck(check: HealthCheck, values: Values): HealthCheck {
+  if (check.kind === 'tcp') return check;
+  return {
+    ...check,
+    path: renderText(check.path, values),
+    headers: renderRecord(check.headers, values),
+    json: renderRecord(check.json, values),
+  };
+}
+
+export function renderCall(call: HttpCall, values: Values): HttpCall {
+  return { ...call, path: renderText(call.path, values), headers: renderRecord(call.headers, values) };
+}
+
+// Private
+
+function lookUp(expression: string, values: Values): string | number {
+  const [name, ...rest] = expression.split('.');
+  if (
+    rest.length === 0 &&
+    (name === 'id' || name === 'owner' || name === 'desired' || name === 'host' || name === 'port')
+  ) {
+    return values[name];
+  }
+  if (name === 'secret' && rest.length === 1) return secretOf(rest[0] as string, values);
+  if (name === 'basic' && rest.length === 2) return toBase64(`${rest[0]}:${secretOf(rest[1] as string, values)}`);
+  throw new BunkhouseError('INVALID', `unknown placeholder {{${expression}}}`);
+}
+
+function secretOf(name: string, values: Values): string {
+  const secret = values.secrets[name];
+  if (secret === undefined) throw new BunkhouseError('INVALID', `the bot has no secret named ${name}`);
+  return secret;
+}
+
+/** Seeds first, then the owner's files, then the template's own: the template has the last word. */
+function renderFiles(bot: BotRecord, template: Template, values: Values): FileSpec[] {
+  const owned = Object.entries(bot.files).map(
+    ([path, data]): FileSpec => ({ path, mode: 0o600, when: 'always', data }),
+  );
+  const rendered = template.files.map((file): FileSpec => renderFile(file, values));
+  const own = new Set(Object.keys(bot.files));
+  return [
+    ...rendered.filter((file) => file.when === 'absent' && !own.has(file.path)),
+    ...owned,
+    ...rendered.filter((file) => file.when === 'always'),
+  ];
+}
+
+function renderFile(file: TemplateFile, values: Values): FileSpec {
+  const text =
+    'text' in file.content
+      ? renderText(file.content.text, values)
+      : `${JSON.stringify(renderJson(file.content.json, values), null, 2)}\n`;
+  return { path: file.path, mode: file.mode, when: file.when, data: toBase64(text) };
+}
+
+/** A string that is just one placeholder takes its type, so that a port stays a number. */
+function renderJson(value: unknown, values: Values): unknown {
+  if (typeof value === 'string') {
+    const whole = /^\{\{([^{}]*)\}\}$/.exec(value);
+    return whole === null ? renderText(value, values) : lookUp((whole[1] as string).trim(), values);
+  }
+  if (Array.isArray(value)) return value.map((item) => renderJson(item, values));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, renderJson(item, values)]));
+}
+
+/** Base64 of the UTF-8 bytes. */
+export function toBase64(text: string): string {
+  let binary = '';
+  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}

@@ -1,0 +1,74 @@
+import type { AgentObservation } from '../domain/agent.ts';
+import type { ContainerObservation } from '../domain/container.ts';
+import type { State } from '../domain/state.ts';
+import type { Step } from '../domain/steps.ts';
+import type { Template } from '../domain/template.ts';
+
+/** An observation or the reason why there is none. Unknown is never read as absent. */
+export type Seen<T> =
+  | { readonly kind: 'seen'; readonly value: T }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+/** What the health checks found about one life of a bot's process. Times in ms since the epoch. */
+export interface BotHealth {
+  /** `startedAt` of the process that was checked; another process has proven nothing yet. */
+  readonly startedAt: number;
+  /** Whether this process ever proved who it is. */
+  readonly passed: boolean;
+  /** Failed rounds in a row. */
+  readonly failures: number;
+  readonly reason: string;
+}
+
+export interface Hold {
+  /** Not before, ms since the epoch. */
+  readonly until: number;
+  readonly reason: string;
+}
+
+export interface PoolLimits {
+  /** Prefix of container names. */
+  readonly instanceName: string;
+  readonly maxBotsPerContainer: number;
+  readonly basePort: number;
+  /** Address bots bind in this driver's containers. */
+  readonly bindHost: string;
+}
+
+/** Everything a decision may depend on. */
+export interface World {
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  readonly state: State;
+  readonly templates: ReadonlyMap<string, Template>;
+  /** By name; complete when seen. */
+  readonly listing: Seen<ReadonlyMap<string, ContainerObservation>>;
+  /** By container name; there is one for each running container. */
+  readonly agents: ReadonlyMap<string, Seen<AgentObservation>>;
+  readonly health: ReadonlyMap<string, BotHealth>;
+  /** Ports found taken by somebody outside the pool. */
+  readonly blockedPorts: ReadonlySet<number>;
+  /** Lanes with a step under way. */
+  readonly busy: ReadonlySet<string>;
+  /** Lanes that failed and are left alone for a while. */
+  readonly holds: ReadonlyMap<string, Hold>;
+  /** Bots whose unhealthiness was answered by a restart lately. */
+  readonly restartHolds: ReadonlyMap<string, Hold>;
+  readonly limits: PoolLimits;
+}
+
+export interface Held {
+  readonly target: string;
+  readonly why: string;
+}
+
+export interface Plan {
+  readonly steps: readonly Step[];
+  readonly held: readonly Held[];
+}
+
+export const NOTHING: Plan = { steps: [], held: [] };
+
+export function joinPlans(plans: readonly Plan[]): Plan {
+  return { steps: plans.flatMap((plan) => plan.steps), held: plans.flatMap((plan) => plan.held) };
+}

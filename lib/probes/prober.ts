@@ -1,0 +1,104 @@
+import { connect } from 'node:net';
+import { Agent, type Dispatcher } from 'undici';
+import { BunkhouseError, messageOf } from '../domain/errors.ts';
+import type { HealthCheck, HttpCall } from '../domain/template.ts';
+import type { Address, CheckResult, Prober } from './probe.ts';
+
+const OK: CheckResult = { ok: true, reason: '' };
+const CALL_TIMEOUT_MS = 15_000;
+/** An identity answer is small; more is not read. */
+const MAX_BODY_BYTES = 256 * 1024;
+
+/** Connections are not kept: a check must meet whoever listens now, not who did a minute ago. */
+export function createProber(): Prober {
+  const agent = new Agent({ pipelining: 0, keepAliveTimeout: 1, maxResponseSize: MAX_BODY_BYTES });
+  return {
+    async check(address, checks) {
+      for (const check of checks) {
+        const result =
+          check.kind === 'tcp' ? await checkTcp(address, check.timeoutSeconds) : await checkHttp(agent, address, check);
+        if (!result.ok) return result;
+      }
+      return OK;
+    },
+    call: (address, call) => callBot(agent, address, call),
+    close: () => agent.close(),
+  };
+}
+
+// Private
+
+function checkTcp(address: Address, timeoutSeconds: number): Promise<CheckResult> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: address.host, port: address.port, timeout: timeoutSeconds * 1000 });
+    const finish = (result: CheckResult): void => {
+      socket.destroy();
+      resolve(result);
+    };
+    socket.once('connect', () => finish(OK));
+    socket.once('timeout', () => finish(failed(`port ${address.port} did not accept within ${timeoutSeconds} s`)));
+    socket.once('error', (error) => finish(failed(`port ${address.port}: ${error.message}`)));
+  });
+}
+
+async function checkHttp(
+  agent: Agent,
+  address: Address,
+  check: Extract<HealthCheck, { kind: 'http' }>,
+): Promise<CheckResult> {
+  try {
+    const response = await request(agent, address, { method: 'GET', ...check }, check.timeoutSeconds * 1000);
+    const body = await response.body.text();
+    if (response.statusCode !== check.status)
+      return failed(`${check.path} answered ${response.statusCode}, not ${check.status}`);
+    return checkFields(check.path, check.json, body);
+  } catch (error) {
+    return failed(`${check.path}: ${messageOf(error)}`);
+  }
+}
+
+function checkFields(path: string, expected: Readonly<Record<string, string>>, body: string): CheckResult {
+  if (Object.keys(expected).length === 0) return OK;
+  const answer = parseObject(body);
+  if (answer === null) return failed(`${path} did not answer with a JSON object`);
+  for (const [field, value] of Object.entries(expected)) {
+    if (String(answer[field]) !== value) return failed(`${path} is answered by another: ${field} is not ${value}`);
+  }
+  return OK;
+}
+
+function parseObject(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+async function callBot(agent: Agent, address: Address, call: HttpCall): Promise<void> {
+  let status: number;
+  try {
+    const response = await request(agent, address, call, CALL_TIMEOUT_MS);
+    await response.body.dump();
+    status = response.statusCode;
+  } catch (error) {
+    throw new BunkhouseError('BOT_UNAVAILABLE', `${call.method} ${call.path}: ${messageOf(error)}`, { cause: error });
+  }
+  if (status < 200 || status > 299)
+    throw new BunkhouseError('BOT_UNAVAILABLE', `${call.method} ${call.path} answered ${status}`);
+}
+
+function request(agent: Agent, address: Address, call: HttpCall, timeoutMs: number): Promise<Dispatcher.ResponseData> {
+  return agent.request({
+    origin: `http://${address.host}:${address.port}`,
+    method: call.method,
+    path: call.path,
+    headers: { ...call.headers },
+    signal: AbortSignal.timeout(timeoutMs),
+  });
+}
+
+const failed = (reason: string): CheckResult => ({ ok: false, reason });

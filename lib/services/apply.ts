@@ -1,0 +1,127 @@
+import { BunkhouseError, hasCode } from '../domain/errors.ts';
+import type { Step, StepArgs, StepKind } from '../domain/steps.ts';
+import { renderCall, valuesOf } from '../planner/render.ts';
+import type { Agents } from './agents.ts';
+import {
+  addContainer,
+  assignBot,
+  findBot,
+  forgetBot,
+  forgetContainer,
+  noteOnBot,
+  overtakeGeneration,
+  reviseBot,
+} from './bot-container-mapper.ts';
+import type { Dependencies } from './dependencies.ts';
+
+const FETCH_BYTES = 256 * 1024;
+const STOP_GRACE_SECONDS = 60;
+
+type Executors = { readonly [K in StepKind]: (args: StepArgs[K]) => Promise<void> };
+
+export interface ApplyContext extends Dependencies {
+  readonly agents: Agents;
+  /** Ports somebody outside holds: not to be tried again for a while. */
+  readonly blockPorts: (ports: readonly number[]) => void;
+  readonly noteRestart: (bot: string) => void;
+  /** Address at which the bot is reached. Throws BOT_UNAVAILABLE. */
+  readonly addressOf: (bot: string) => { readonly host: string; readonly port: number };
+}
+
+/** How each step is carried out. Every one may be broken off anywhere and done again. */
+export function createApply(context: ApplyContext): (step: Step) => Promise<void> {
+  const { store, driver, events } = context;
+
+  const executors: Executors = {
+    async recordContainer({ container }) {
+      const inUse = await driver.portsInUse(container.basePort, container.capacity);
+      if (inUse.length > 0) {
+        context.log.info({ ports: inUse }, 'ports are taken by a process outside the pool; looking for others');
+        context.blockPorts(inUse);
+        return;
+      }
+      await store.update(addContainer(container));
+    },
+    async assign({ bot, placement }) {
+      const { owner } = await store.update(assignBot(bot, placement));
+      events.emit({ type: 'bot.placed', bot, ...placement }, owner);
+    },
+    async createContainer({ container }) {
+      await driver.create({ record: container, limits: context.containerLimits });
+      events.emit({ type: 'container.created', container: container.name, pool: container.pool }, null);
+    },
+    async startContainer({ container }) {
+      await driver.start(container);
+      events.emit({ type: 'container.started', container }, null);
+    },
+    async applyBot({ container, spec }) {
+      const agent = await context.agents.get(container);
+      try {
+        await agent.apply(spec);
+      } catch (error) {
+        if (!hasCode(error, 'STALE_GENERATION')) throw error;
+        await store.update(overtakeGeneration(spec.bot, Number(error.details?.generation ?? spec.generation)));
+      }
+    },
+    async archiveBot({ container, bot }) {
+      const archive = await saveArchive(context, container, bot);
+      await store.update(noteOnBot(bot, { archive }));
+      events.emit({ type: 'bot.archived', bot, archive }, findBot(store.current(), bot).owner);
+    },
+    async removeBot({ container, bot, generation }) {
+      await (await context.agents.get(container)).remove(bot, generation);
+    },
+    async forgetBot({ bot }) {
+      const { owner, archive } = await store.update(forgetBot(bot));
+      events.emit({ type: 'bot.deleted', bot, archive }, owner);
+    },
+    async restartBot({ bot, why }) {
+      const { owner } = await store.update(reviseBot(bot, () => ({}), true));
+      context.noteRestart(bot);
+      events.emit({ type: 'bot.restarted', bot, why }, owner);
+    },
+    async controlBot({ bot, action, generation }) {
+      const record = findBot(store.current(), bot);
+      const call = context.templates.get(record.template)?.control[action];
+      if (call === undefined) throw new BunkhouseError('UNSUPPORTED', `template ${record.template} cannot ${action}`);
+      const address = context.addressOf(bot);
+      await context.prober.call(address, renderCall(call, valuesOf(record, address.port, driver.bindHost)));
+      await store.update(noteOnBot(bot, { controlledGeneration: generation }));
+    },
+    async removeContainer({ container }) {
+      await driver.stop(container, STOP_GRACE_SECONDS);
+      context.agents.drop(container);
+      await driver.remove(container);
+      events.emit({ type: 'container.removed', container }, null);
+    },
+    async forgetContainer({ container }) {
+      await store.update(forgetContainer(container));
+    },
+  };
+
+  return (step) => {
+    const execute = executors[step.kind] as (args: Step) => Promise<void>;
+    return execute(step);
+  };
+}
+
+/** Packs a bot's directory in its container and brings it over piece by piece. Returns the archive's name. */
+export async function saveArchive(
+  context: Pick<ApplyContext, 'agents' | 'archives'>,
+  container: string,
+  bot: string,
+): Promise<string> {
+  const agent = await context.agents.get(container);
+  const info = await agent.archive(bot);
+  const chunks = async function* (): AsyncGenerator<Uint8Array> {
+    for (let offset = 0; offset < info.bytes; ) {
+      const chunk = await agent.fetchArchive(info.archive, offset, FETCH_BYTES);
+      if (chunk.length === 0) throw new BunkhouseError('AGENT_UNAVAILABLE', `the archive of ${bot} ended too soon`);
+      offset += chunk.length;
+      yield chunk;
+    }
+  };
+  const name = await context.archives.save(bot, chunks(), info.sha256);
+  await agent.discardArchive(info.archive);
+  return name;
+}

@@ -1,0 +1,206 @@
+import { type BotRecord, type Desired, type Placement, poolKey } from '../domain/bot.ts';
+import type { ContainerObservation, ContainerRecord, NewContainer } from '../domain/container.ts';
+import { BunkhouseError } from '../domain/errors.ts';
+import type { State } from '../domain/state.ts';
+import type { Change } from '../store/store.ts';
+
+/**
+ * The changes of bots and containers in the store, each a pure compare-and-set: it checks what must still hold, or throws
+ * and changes nothing.
+ */
+
+export type NewBot = Omit<
+  BotRecord,
+  | 'generation'
+  | 'restartGeneration'
+  | 'desiredGeneration'
+  | 'controlledGeneration'
+  | 'placement'
+  | 'deleting'
+  | 'archive'
+>;
+
+export function findBot(state: State, instanceId: string): BotRecord {
+  const bot = state.bots[instanceId];
+  if (bot === undefined || !Object.hasOwn(state.bots, instanceId)) {
+    throw new BunkhouseError('NOT_FOUND', `there is no bot ${instanceId}`);
+  }
+  return bot;
+}
+
+export function addBot(bot: NewBot): Change<BotRecord> {
+  return (state) => {
+    if (Object.hasOwn(state.bots, bot.instanceId)) {
+      throw new BunkhouseError(
+        'CONFLICT',
+        `there is a bot ${bot.instanceId} already; choose another instanceId or change that one`,
+      );
+    }
+    const generation = state.generation + 1;
+    const record: BotRecord = {
+      ...bot,
+      deleting: false,
+      archive: null,
+      placement: null,
+      generation,
+      restartGeneration: generation,
+      desiredGeneration: generation,
+      controlledGeneration: 0,
+    };
+    return { state: { ...putBot(state, record), generation }, result: record };
+  };
+}
+
+/** Changes what the container must hear of: the bot gets a new generation. `restart`: a living process is replaced. */
+export function reviseBot(
+  instanceId: string,
+  revise: (bot: BotRecord) => Partial<BotRecord>,
+  restart: boolean,
+): Change<BotRecord> {
+  return (state) => {
+    const bot = findBot(state, instanceId);
+    if (bot.deleting) throw new BunkhouseError('CONFLICT', `${instanceId} is being deleted`);
+    const generation = state.generation + 1;
+    const record: BotRecord = {
+      ...bot,
+      ...revise(bot),
+      generation,
+      restartGeneration: restart ? generation : bot.restartGeneration,
+    };
+    return { state: { ...putBot(state, record), generation }, result: record };
+  };
+}
+
+export function setDesired(instanceId: string, desired: Desired): Change<{ bot: BotRecord; changed: boolean }> {
+  return (state) => {
+    const bot = findBot(state, instanceId);
+    if (bot.desired === desired && !bot.deleting) return { state, result: { bot, changed: false } };
+    const revised = reviseBot(instanceId, () => ({ desired, desiredGeneration: state.generation + 1 }), false)(state);
+    return { state: revised.state, result: { bot: revised.result, changed: true } };
+  };
+}
+
+export function markDeleting(instanceId: string): Change<BotRecord> {
+  return (state) => {
+    const bot = findBot(state, instanceId);
+    if (bot.deleting) return { state, result: bot };
+    return reviseBot(instanceId, () => ({ deleting: true }), false)(state);
+  };
+}
+
+/** Claims a slot: only for a bot without one, only in a container that has it free. */
+export function assignBot(instanceId: string, placement: Placement): Change<BotRecord> {
+  return (state) => {
+    const bot = findBot(state, instanceId);
+    if (bot.placement !== null) throw new BunkhouseError('CONFLICT', `${instanceId} has a slot already`);
+    const container = findContainer(state, placement.container);
+    if (container.removing) throw new BunkhouseError('CONFLICT', `${container.name} is being removed`);
+    if (container.pool !== poolKey(bot)) throw new BunkhouseError('CONFLICT', `${container.name} is of another pool`);
+    if (placement.slot >= container.capacity || isTaken(state, placement)) {
+      throw new BunkhouseError('CONFLICT', `slot ${placement.slot} of ${container.name} is not free`);
+    }
+    const generation = state.generation + 1;
+    const record: BotRecord = { ...bot, placement, generation };
+    return { state: { ...putBot(state, record), generation }, result: record };
+  };
+}
+
+/** Notes a fact about a bot that its container need not hear of. */
+export function noteOnBot(
+  instanceId: string,
+  facts: Partial<Pick<BotRecord, 'archive' | 'controlledGeneration'>>,
+): Change<void> {
+  return (state) => ({ state: putBot(state, { ...findBot(state, instanceId), ...facts }), result: undefined });
+}
+
+/** A container knows a higher generation than the store (an older state was restored): go above it, so that it listens again. */
+export function overtakeGeneration(instanceId: string, seen: number): Change<void> {
+  return (state) => {
+    const bot = findBot(state, instanceId);
+    if (bot.generation > seen) return { state, result: undefined };
+    const generation = Math.max(state.generation, seen) + 1;
+    return { state: { ...putBot(state, { ...bot, generation }), generation }, result: undefined };
+  };
+}
+
+export function forgetBot(instanceId: string): Change<BotRecord> {
+  return (state) => {
+    const bot = findBot(state, instanceId);
+    if (!bot.deleting) throw new BunkhouseError('CONFLICT', `${instanceId} is not being deleted`);
+    const { [instanceId]: _, ...bots } = state.bots;
+    return { state: { ...state, bots }, result: bot };
+  };
+}
+
+export function addContainer(container: NewContainer): Change<ContainerRecord> {
+  return (state) => {
+    const end = container.basePort + container.capacity;
+    const clash = Object.values(state.containers).find(
+      (other) =>
+        other.name === container.name || (container.basePort < other.basePort + other.capacity && other.basePort < end),
+    );
+    if (clash !== undefined) throw new BunkhouseError('CONFLICT', `${clash.name} has that name or some of these ports`);
+    const generation = state.generation + 1;
+    const record: ContainerRecord = { ...container, generation };
+    return { state: { ...putContainer(state, record), generation }, result: record };
+  };
+}
+
+/** Only an empty container may be marked for removal; from then on no bot is placed in it. */
+export function markRemoving(name: string): Change<void> {
+  return (state) => {
+    const container = findContainer(state, name);
+    if (Object.values(state.bots).some((bot) => bot.placement?.container === name)) {
+      throw new BunkhouseError('CONFLICT', `${name} has bots`);
+    }
+    return { state: putContainer(state, { ...container, removing: true }), result: undefined };
+  };
+}
+
+/** A container of ours that no record knows gets one, so that the passes remove it. */
+export function adoptForRemoval(found: ContainerObservation, now: number): Change<void> {
+  const { name, pool, capacity, basePort, generation } = found;
+  const record: ContainerRecord = {
+    name,
+    pool,
+    capacity,
+    basePort,
+    generation,
+    image: null,
+    removing: true,
+    createdAt: new Date(now).toISOString(),
+  };
+  return (state) => ({ state: putContainer(state, record), result: undefined });
+}
+
+export function forgetContainer(name: string): Change<void> {
+  return (state) => {
+    if (!findContainer(state, name).removing) throw new BunkhouseError('CONFLICT', `${name} is not being removed`);
+    const { [name]: _, ...containers } = state.containers;
+    return { state: { ...state, containers }, result: undefined };
+  };
+}
+
+// Private
+
+function findContainer(state: State, name: string): ContainerRecord {
+  const container = state.containers[name];
+  if (container === undefined || !Object.hasOwn(state.containers, name)) {
+    throw new BunkhouseError('NOT_FOUND', `there is no container ${name}`);
+  }
+  return container;
+}
+
+function isTaken(state: State, placement: Placement): boolean {
+  return Object.values(state.bots).some(
+    ({ placement: other }) =>
+      other !== null && other.container === placement.container && other.slot === placement.slot,
+  );
+}
+
+const putBot = (state: State, bot: BotRecord): State => ({ ...state, bots: { ...state.bots, [bot.instanceId]: bot } });
+
+const putContainer = (state: State, container: ContainerRecord): State => ({
+  ...state,
+  containers: { ...state.containers, [container.name]: container },
+});

@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto';
+import type { BotRecord, Desired } from '../domain/bot.ts';
+import { BunkhouseError } from '../domain/errors.ts';
+import { FILE_PATH, NAME } from '../domain/ids.ts';
+import type { Actor, State } from '../domain/state.ts';
+import type { Template } from '../domain/template.ts';
+import { renderSpec } from '../planner/render.ts';
+import { isoTime } from '../util/clock.ts';
+import { findBot, type NewBot } from './bot-container-mapper.ts';
+import type { Dependencies } from './dependencies.ts';
+import type { ChangeBot, CreateBot } from './pool-api.ts';
+
+/** The bot if the actor may see it, else NOT_FOUND: an owner must not learn which ids others use. */
+export function visibleBot(state: State, actor: Actor, instanceId: string): BotRecord {
+  const bot = findBot(state, instanceId);
+  if (actor.role === 'owner' && bot.owner !== actor.owner) {
+    throw new BunkhouseError('NOT_FOUND', `there is no bot ${instanceId}`);
+  }
+  return bot;
+}
+
+/** A new bot's record from a request. Throws INVALID, FORBIDDEN, UNSUPPORTED. */
+export function newBot(
+  deps: Pick<Dependencies, 'templates' | 'clock' | 'secret'> & { readonly location: string },
+  actor: Actor,
+  request: CreateBot,
+): NewBot {
+  const template = templateOf(deps.templates, request.template);
+  const location = request.location ?? deps.location;
+  if (location !== deps.location) {
+    throw new BunkhouseError('INVALID', `there is no location ${location}; known: ${deps.location}`);
+  }
+  const owner = ownerOf(actor, request);
+  const bot: NewBot = {
+    instanceId: request.instanceId,
+    template: template.name,
+    owner,
+    group: groupOf(actor, request, template, owner),
+    location,
+    desired: request.desired ?? 'running',
+    files: request.files ?? {},
+    env: request.env ?? {},
+    args: request.args ?? [],
+    limits: request.limits ?? {},
+    secrets: freshSecrets(template, {}, deps.secret),
+    createdAt: isoTime(deps.clock.now()),
+  };
+  checkDesired(template, bot.desired);
+  checkAgainstTemplate(bot, template);
+  return bot;
+}
+
+/** What a change makes of a bot's record. Throws INVALID. */
+export function revisedBot(
+  deps: Pick<Dependencies, 'templates' | 'secret'>,
+  bot: BotRecord,
+  change: ChangeBot,
+): Pick<BotRecord, 'files' | 'env' | 'args' | 'limits' | 'secrets'> {
+  const template = templateOf(deps.templates, bot.template);
+  const files = Object.entries({ ...bot.files, ...change.files }).filter(
+    (entry): entry is [string, string] => entry[1] !== null,
+  );
+  const revised = {
+    files: Object.fromEntries(files),
+    env: change.env ?? bot.env,
+    args: change.args ?? bot.args,
+    limits: change.limits ?? bot.limits,
+    secrets: freshSecrets(template, bot.secrets, deps.secret),
+  };
+  checkAgainstTemplate({ ...bot, ...revised }, template);
+  return revised;
+}
+
+export function checkDesired(template: Template | undefined, desired: Desired): void {
+  if (desired === 'paused' && template?.control.pause === undefined) {
+    throw new BunkhouseError(
+      'UNSUPPORTED',
+      `bots of template ${template?.name ?? '?'} cannot be paused; stop the bot instead`,
+    );
+  }
+}
+
+// Private
+
+function templateOf(templates: ReadonlyMap<string, Template>, name: string): Template {
+  const template = templates.get(name);
+  if (template !== undefined) return template;
+  const known = [...templates.keys()].join(', ') || 'none';
+  throw new BunkhouseError('INVALID', `there is no template ${name}; known: ${known}`);
+}
+
+function ownerOf(actor: Actor, request: CreateBot): string {
+  if (actor.role === 'admin') return request.owner ?? 'admin';
+  if (request.owner !== undefined && request.owner !== actor.owner) {
+    throw new BunkhouseError('FORBIDDEN', 'an owner can only make bots of its own');
+  }
+  return actor.owner;
+}
+
+/** Owners' names are not fit for container names and labels, so owner isolation uses a hash of them. */
+function groupOf(actor: Actor, request: CreateBot, template: Template, owner: string): string {
+  if (template.isolation === 'owner') {
+    if (request.group !== undefined)
+      throw new BunkhouseError('INVALID', `template ${template.name} gives each owner a group of its own`);
+    return `o-${createHash('sha256').update(owner).digest('hex').slice(0, 24)}`;
+  }
+  if (request.group === undefined) return 'default';
+  if (actor.role !== 'admin') throw new BunkhouseError('FORBIDDEN', 'only an admin chooses the trust group');
+  if (!NAME.test(request.group))
+    throw new BunkhouseError('INVALID', 'group: lower-case letters, digits and dashes only');
+  return request.group;
+}
+
+/** Keeps the secrets there are, makes those that are missing (a template may have got new ones). */
+function freshSecrets(
+  template: Template,
+  existing: Readonly<Record<string, string>>,
+  secret: (bytes: number) => string,
+): Record<string, string> {
+  const made = Object.entries(template.secrets).map(([name, { bytes }]) => [name, existing[name] ?? secret(bytes)]);
+  return Object.fromEntries(made);
+}
+
+function checkAgainstTemplate(bot: NewBot, template: Template): void {
+  const paths = Object.keys(bot.files);
+  const bad = paths.find((path) => !FILE_PATH.test(path));
+  if (bad !== undefined)
+    throw new BunkhouseError('INVALID', `file path ${JSON.stringify(bad)} must be relative, without "." or ".." parts`);
+  const missing = template.requiredFiles.filter((path) => !paths.includes(path));
+  if (missing.length > 0)
+    throw new BunkhouseError('INVALID', `template ${template.name} needs the file ${missing.join(', ')}`);
+  const reserved = template.files.filter((file) => file.when === 'always' && paths.includes(file.path));
+  if (reserved.length > 0) {
+    throw new BunkhouseError(
+      'INVALID',
+      `the file ${reserved.map((file) => file.path).join(', ')} is written by Bunkhouse itself`,
+    );
+  }
+  checkRendering(bot, template);
+}
+
+/** Placeholders in the owner's own arguments and environment are tried here, not when the bot is to start. */
+function checkRendering(bot: NewBot, template: Template): void {
+  const trial: BotRecord = {
+    ...bot,
+    deleting: false,
+    archive: null,
+    placement: null,
+    generation: 1,
+    restartGeneration: 1,
+    desiredGeneration: 1,
+    controlledGeneration: 0,
+  };
+  renderSpec(trial, { container: '', slot: 0, port: 1 }, template, '');
+}

@@ -1,0 +1,27 @@
+import type { ContainerLimits } from '../domain/container.ts';
+import type { Template } from '../domain/template.ts';
+import type { Driver } from '../drivers/driver.ts';
+import type { EventLog } from '../events/event-log.ts';
+import type { PoolLimits } from '../planner/world.ts';
+import type { Prober } from '../probes/probe.ts';
+import type { ArchiveStore, Store } from '../store/store.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Logger } from '../util/logger.ts';
+
+/** What the services are made of; put together in main. */
+export interface Dependencies {
+  readonly store: Store;
+  readonly driver: Driver;
+  readonly archives: ArchiveStore;
+  readonly prober: Prober;
+  readonly templates: ReadonlyMap<string, Template>;
+  readonly limits: PoolLimits;
+  readonly containerLimits: ContainerLimits;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly log: Logger;
+  /** A new random secret with so many bytes of entropy, as text. */
+  readonly secret: (bytes: number) => string;
+  readonly events: EventLog;
+}

@@ -1,0 +1,115 @@
+import { BunkhouseError, messageOf } from '../domain/errors.ts';
+import { type Step, stepLane } from '../domain/steps.ts';
+import { explainStep, stepTarget } from '../planner/explain.ts';
+import type { Hold } from '../planner/world.ts';
+import { backoffMs } from '../util/backoff.ts';
+import type { Dependencies } from './dependencies.ts';
+
+const RETRY = { minMs: 1_000, maxMs: 60_000 };
+/** Steps under way at the same time, over all lanes. */
+const WIDTH = 16;
+
+interface Failure extends Hold {
+  readonly count: number;
+}
+
+/**
+ * Runs steps beside each other, one per lane. A step that fails puts its lane on hold with capped exponential backoff, for
+ * ever; a step that hangs keeps only its own lane busy.
+ */
+export class Lanes {
+  readonly #deps: Pick<Dependencies, 'clock' | 'random' | 'log' | 'events'>;
+  readonly #run: (step: Step) => Promise<void>;
+  readonly #onDone: (step: Step) => void;
+  readonly #busy = new Set<string>();
+  readonly #waiting: Step[] = [];
+  readonly #failures = new Map<string, Failure>();
+  #active = 0;
+
+  constructor(
+    deps: Pick<Dependencies, 'clock' | 'random' | 'log' | 'events'>,
+    run: (step: Step) => Promise<void>,
+    onDone: (step: Step) => void,
+  ) {
+    this.#deps = deps;
+    this.#run = run;
+    this.#onDone = onDone;
+  }
+
+  get busy(): ReadonlySet<string> {
+    return this.#busy;
+  }
+
+  get holds(): ReadonlyMap<string, Hold> {
+    return this.#failures;
+  }
+
+  /** Begins the step, unless its lane is busy: then the next pass will find it again if it is still needed. */
+  start(step: Step): void {
+    const lane = stepLane(step);
+    if (this.#busy.has(lane)) return;
+    this.#busy.add(lane);
+    this.#waiting.push(step);
+    this.#pump();
+  }
+
+  /** Runs the step now and waits for it. A failure is noted on its lane, not thrown. */
+  async perform(step: Step): Promise<void> {
+    const lane = stepLane(step);
+    try {
+      await this.#run(step);
+      this.#failures.delete(lane);
+    } catch (error) {
+      this.#fail(step, lane, error);
+    }
+  }
+
+  /** Drops what is known of lanes that exist no more. */
+  forget(isGone: (lane: string) => boolean): void {
+    for (const lane of this.#failures.keys()) if (isGone(lane)) this.#failures.delete(lane);
+  }
+
+  #pump(): void {
+    while (this.#active < WIDTH) {
+      const step = this.#waiting.shift();
+      if (step === undefined) return;
+      this.#active += 1;
+      void this.perform(step).finally(() => {
+        this.#active -= 1;
+        this.#busy.delete(stepLane(step));
+        this.#onDone(step);
+        this.#pump();
+      });
+    }
+  }
+
+  #fail(step: Step, lane: string, error: unknown): void {
+    const { clock, random, log, events } = this.#deps;
+    const count = (this.#failures.get(lane)?.count ?? 0) + 1;
+    const delay = backoffMs(count, RETRY, random());
+    const message = messageOf(error);
+    this.#failures.set(lane, { count, until: clock.now() + delay, reason: message });
+    const code = error instanceof BunkhouseError ? error.code : 'INTERNAL';
+    log.warn(
+      {
+        step: step.kind,
+        target: stepTarget(step),
+        code,
+        retryInMs: delay,
+        err: code === 'INTERNAL' ? error : undefined,
+      },
+      `could not ${explainStep(step)}: ${message}`,
+    );
+    events.emit(
+      {
+        type: 'step.failed',
+        step: step.kind,
+        target: stepTarget(step),
+        code,
+        message,
+        retryInSeconds: Math.ceil(delay / 1000),
+      },
+      null,
+    );
+  }
+}

@@ -1,0 +1,270 @@
+import type { BotRecord } from '../domain/bot.ts';
+import { type Desired, poolKey } from '../domain/bot.ts';
+import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
+import type { Actor } from '../domain/state.ts';
+import type { Step } from '../domain/steps.ts';
+import { explainStep, stepTarget } from '../planner/explain.ts';
+import { renderRecord, valuesOf } from '../planner/render.ts';
+import { isoTime } from '../util/clock.ts';
+import { addBot, markDeleting, reviseBot, setDesired } from './bot-container-mapper.ts';
+import { checkDesired, newBot, revisedBot, visibleBot } from './bots.ts';
+import { cleanup } from './container-pool.ts';
+import type { Dependencies } from './dependencies.ts';
+import type {
+  AssignmentView,
+  BotFilter,
+  BotPage,
+  BotView,
+  ChangeBot,
+  CreateBot,
+  Issue,
+  PlanView,
+  PoolApi,
+  PoolStatus,
+  RouteTarget,
+  SweepReport,
+} from './pool-api.ts';
+import type { Reconciler } from './reconciler.ts';
+import { botView, containerViews, healthSummary } from './views.ts';
+
+export interface PoolOptions {
+  readonly poolMode: boolean;
+  /** Location of the containers this supervisor makes. */
+  readonly location: string;
+}
+
+/** The use cases over store and reconciler: check, change the wish durably, ask for a pass. */
+export class PoolIntegration implements PoolApi {
+  readonly #deps: Dependencies;
+  readonly #reconciler: Reconciler;
+  readonly #options: PoolOptions;
+  #lastCheck: string | null = null;
+
+  constructor(deps: Dependencies, reconciler: Reconciler, options: PoolOptions) {
+    this.#deps = deps;
+    this.#reconciler = reconciler;
+    this.#options = options;
+  }
+
+  async createBot(actor: Actor, request: CreateBot): Promise<BotView> {
+    const bot = newBot({ ...this.#deps, location: this.#options.location }, actor, request);
+    const record = await this.#deps.store.update(addBot(bot));
+    const { instanceId, owner, template } = record;
+    this.#deps.events.emit({ type: 'bot.created', bot: instanceId, owner, template }, owner);
+    return this.#changed(record);
+  }
+
+  listBots(actor: Actor, filter: BotFilter): BotPage {
+    const owner = actor.role === 'owner' ? actor.owner : filter.owner;
+    const limit = filter.limit ?? 200;
+    const matching = Object.values(this.#deps.store.current().bots)
+      .filter((bot) => owner === undefined || bot.owner === owner)
+      .filter((bot) => filter.template === undefined || bot.template === filter.template)
+      .filter((bot) => filter.container === undefined || bot.placement?.container === filter.container)
+      .filter((bot) => filter.after === undefined || bot.instanceId > filter.after)
+      .sort((a, b) => (a.instanceId < b.instanceId ? -1 : 1))
+      .map((bot) => this.#view(bot))
+      .filter((bot) => filter.state === undefined || bot.state === filter.state);
+    const bots = matching.slice(0, limit);
+    return { bots, next: matching.length > limit ? (bots.at(-1)?.instanceId ?? null) : null };
+  }
+
+  getBot(actor: Actor, instanceId: string): BotView {
+    return this.#view(this.#find(actor, instanceId));
+  }
+
+  async changeBot(actor: Actor, instanceId: string, change: ChangeBot): Promise<BotView> {
+    const bot = this.#find(actor, instanceId);
+    if (change.desired !== undefined) checkDesired(this.#deps.templates.get(bot.template), change.desired);
+    const { desired, ...content } = change;
+    let record = bot;
+    if (Object.keys(content).length > 0) {
+      record = await this.#deps.store.update(
+        reviseBot(instanceId, (current) => revisedBot(this.#deps, current, content), true),
+      );
+      this.#deps.events.emit({ type: 'bot.changed', bot: instanceId }, record.owner);
+    }
+    return desired === undefined ? this.#changed(record) : this.setDesired(actor, instanceId, desired);
+  }
+
+  async deleteBot(actor: Actor, instanceId: string): Promise<BotView> {
+    this.#find(actor, instanceId);
+    return this.#changed(await this.#deps.store.update(markDeleting(instanceId)));
+  }
+
+  async setDesired(actor: Actor, instanceId: string, desired: Desired): Promise<BotView> {
+    const before = this.#find(actor, instanceId);
+    checkDesired(this.#deps.templates.get(before.template), desired);
+    const { bot, changed } = await this.#deps.store.update(setDesired(instanceId, desired));
+    if (changed) this.#deps.events.emit({ type: 'bot.desired', bot: instanceId, desired }, bot.owner);
+    return this.#changed(bot);
+  }
+
+  async restartBot(actor: Actor, instanceId: string): Promise<BotView> {
+    const bot = this.#find(actor, instanceId);
+    if (bot.desired === 'stopped') throw new BunkhouseError('CONFLICT', `${instanceId} is stopped; start it instead`);
+    const record = await this.#deps.store.update(reviseBot(instanceId, () => ({}), true));
+    this.#deps.events.emit({ type: 'bot.restarted', bot: instanceId, why: 'asked for' }, record.owner);
+    return this.#changed(record);
+  }
+
+  assignment(actor: Actor, instanceId: string): AssignmentView {
+    const bot = this.#find(actor, instanceId);
+    const { state } = this.#view(bot);
+    const container = this.#deps.store.current().containers[bot.placement?.container ?? ''];
+    const isPooled = this.#options.poolMode && (container === undefined || container.capacity > 1);
+    return {
+      instanceId,
+      isPooled,
+      mode: isPooled ? 'pooled' : 'legacy',
+      state,
+      desired: bot.desired,
+      connection: this.#connection(bot),
+    };
+  }
+
+  async log(actor: Actor, instanceId: string, offset: number, length: number): ReturnType<PoolApi['log']> {
+    const { placement } = this.#find(actor, instanceId);
+    if (placement === null)
+      throw new BunkhouseError('BOT_UNAVAILABLE', `${instanceId} has no container yet, so no log`);
+    try {
+      return await (await this.#reconciler.agents.get(placement.container)).log(instanceId, offset, length);
+    } catch (error) {
+      if (hasCode(error, 'NOT_FOUND'))
+        throw new BunkhouseError('BOT_UNAVAILABLE', `${instanceId} has not been started yet, so no log`);
+      throw new BunkhouseError('BOT_UNAVAILABLE', `the log of ${instanceId} cannot be read: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  route(actor: Actor, instanceId: string): RouteTarget {
+    const bot = this.#find(actor, instanceId);
+    const template = this.#deps.templates.get(bot.template);
+    const { state, reason } = this.#view(bot);
+    if (state !== 'running' || template === undefined) {
+      const why = reason === '' ? '' : `: ${reason}`;
+      throw new BunkhouseError('BOT_UNAVAILABLE', `${instanceId} is ${state}${why}`, { retryAfterSeconds: 2 });
+    }
+    const address = this.#reconciler.addressOf(instanceId);
+    const values = valuesOf(bot, address.port, this.#deps.driver.bindHost);
+    return {
+      ...address,
+      headers: renderRecord(template.proxy.headers, values),
+      query: renderRecord(template.proxy.query, values),
+    };
+  }
+
+  poolStatus(): PoolStatus {
+    const world = this.#reconciler.world();
+    const { states } = this.#reconciler;
+    const pools = containerViews(world, states, this.#deps.driver.name);
+    return {
+      poolMode: this.#options.poolMode,
+      totalPools: pools.length,
+      totalBots: Object.keys(world.state.bots).length,
+      pools,
+      health: healthSummary(world, states, this.#lastCheck),
+    };
+  }
+
+  async healthCheck(): Promise<SweepReport> {
+    const { clock, events } = this.#deps;
+    const began = clock.monotonic();
+    const steps: Step[] = [];
+    const stop = this.#reconciler.onStep((step) => steps.push(step));
+    try {
+      await this.#reconciler.pass('all');
+      await this.#reconciler.monitor.checkAll();
+      await this.#reconciler.pass();
+    } finally {
+      stop();
+    }
+    this.#lastCheck = isoTime(clock.now());
+    const issues = this.#issues();
+    const report: SweepReport = {
+      timestamp: this.#lastCheck,
+      pools: Object.keys(this.#deps.store.current().containers).length,
+      bots: Object.keys(this.#deps.store.current().bots).length,
+      issues,
+      recoveryActions: [...new Set(steps.map(explainStep))],
+      durationMs: Math.round(clock.monotonic() - began),
+    };
+    events.emit(
+      {
+        type: 'sweep',
+        containers: report.pools,
+        bots: report.bots,
+        issues: issues.length,
+        durationMs: report.durationMs,
+      },
+      null,
+    );
+    return report;
+  }
+
+  cleanup(dryRun: boolean): ReturnType<PoolApi['cleanup']> {
+    return cleanup(this.#deps, this.#reconciler, dryRun);
+  }
+
+  async plan(): Promise<PlanView> {
+    const { steps, held } = await this.#reconciler.preview();
+    return {
+      steps: steps.map((step) => ({ kind: step.kind, target: stepTarget(step), sentence: explainStep(step) })),
+      held,
+    };
+  }
+
+  events(actor: Actor, lastId: number | null, signal: AbortSignal): ReturnType<PoolApi['events']> {
+    const owner = actor.role === 'owner' ? actor.owner : null;
+    return this.#deps.events.subscribe({ lastId, signal, owner });
+  }
+
+  ready(): { ready: boolean; reason: string } {
+    const { listing } = this.#reconciler.world();
+    if (listing.kind === 'unknown') return { ready: false, reason: listing.reason };
+    return this.#reconciler.passes > 0
+      ? { ready: true, reason: '' }
+      : { ready: false, reason: 'the first pass is under way' };
+  }
+
+  // Private
+
+  #find(actor: Actor, instanceId: string): BotRecord {
+    return visibleBot(this.#deps.store.current(), actor, instanceId);
+  }
+
+  #view(bot: BotRecord): BotView {
+    return botView(bot, this.#reconciler.states);
+  }
+
+  #changed(bot: BotRecord): BotView {
+    this.#reconciler.request();
+    return this.#view(bot);
+  }
+
+  #connection(bot: BotRecord): AssignmentView['connection'] {
+    if (bot.placement === null) return null;
+    const { container, slot, port } = bot.placement;
+    const { listing } = this.#reconciler.world();
+    const host = listing.kind === 'seen' ? listing.value.get(container)?.host : undefined;
+    if (host === undefined) return null;
+    return { host, port, url: `/bots/${bot.instanceId}/`, containerName: container, poolId: poolKey(bot), slot };
+  }
+
+  #issues(): Issue[] {
+    const world = this.#reconciler.world();
+    const driver = world.listing.kind === 'unknown' ? [{ target: 'driver', problem: world.listing.reason }] : [];
+    const containers = containerViews(world, this.#reconciler.states, this.#deps.driver.name)
+      .filter((container) => container.status !== 'running' || container.reason !== '')
+      .map((container) => ({ target: container.id, problem: container.reason || container.status }));
+    const bots = Object.values(world.state.bots)
+      .map((bot) => this.#view(bot))
+      .filter((bot) => bot.state !== 'running' && !(bot.state === 'stopped' && bot.desired === 'stopped'))
+      .map((bot) => ({
+        target: bot.instanceId,
+        problem: bot.reason === '' ? bot.state : `${bot.state}: ${bot.reason}`,
+      }));
+    return [...driver, ...containers, ...bots];
+  }
+}

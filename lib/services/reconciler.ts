@@ -1,0 +1,259 @@
+import { BunkhouseError } from '../domain/errors.ts';
+import { isStoreStep, type Step } from '../domain/steps.ts';
+import { plan } from '../planner/plan.ts';
+import { renderCheck, valuesOf } from '../planner/render.ts';
+import type { Plan, World } from '../planner/world.ts';
+import { SingleFlight } from '../util/single-flight.ts';
+import { Agents } from './agents.ts';
+import { createApply } from './apply.ts';
+import type { Dependencies } from './dependencies.ts';
+import { Lanes } from './lanes.ts';
+import { Observer } from './observe.ts';
+import { type CheckTarget, PoolHealthMonitor } from './pool-health-monitor.ts';
+import { StateTracker } from './state-tracker.ts';
+import { createWatchers, type Watchers } from './watchers.ts';
+
+/** How long a port found taken by somebody outside is not tried again. */
+const BLOCKED_MS = 60_000;
+
+/**
+ * The one door: observe, plan, apply. Requests fold into one pass; a pass is short, because work that takes time goes on
+ * in lanes beside it and asks for another pass when it is done.
+ */
+export class Reconciler {
+  readonly agents: Agents;
+  readonly monitor: PoolHealthMonitor;
+  readonly states: StateTracker;
+  readonly #deps: Dependencies;
+  readonly #observer: Observer;
+  readonly #watchers: Watchers;
+  readonly #lanes: Lanes;
+  readonly #flight = new SingleFlight(() => this.#pass());
+  readonly #abort = new AbortController();
+  readonly #blockedPorts = new Map<number, number>();
+  readonly #listeners = new Set<(step: Step) => void>();
+  #dirty: 'all' | Set<string> = 'all';
+  #cancelWake: () => void = () => {};
+  #lastSeenRunning: ReadonlySet<string> = new Set();
+  #passes = 0;
+
+  constructor(deps: Dependencies) {
+    this.#deps = deps;
+    this.agents = new Agents(deps.driver);
+    this.states = new StateTracker(deps.events);
+    this.#observer = new Observer(deps.driver, this.agents);
+    this.monitor = new PoolHealthMonitor(deps, () => this.request());
+    this.#watchers = createWatchers(this.agents, deps.clock, deps.random, deps.log, (name) => this.request(name));
+    const apply = createApply({
+      ...deps,
+      agents: this.agents,
+      blockPorts: (ports) => this.#block(ports),
+      noteRestart: (bot) => this.#noteRestart(bot),
+      addressOf: (bot) => this.addressOf(bot),
+    });
+    this.#lanes = new Lanes(deps, apply, (step) => this.request(containerOf(step, this.world())));
+  }
+
+  /** Does the first pass, then follows events and sweeps every `intervalMs`. Resolves after the first pass. */
+  async start(intervalMs: number): Promise<void> {
+    this.#deps.driver.watch((event) => this.request(event.container), this.#abort.signal);
+    await this.pass('all');
+    void this.#sweepForEver(intervalMs);
+  }
+
+  /** Asks for a pass that looks at this container again ('all': at every one; null: at what is known). */
+  request(container: string | 'all' | null = null): void {
+    void this.pass(container).catch((error: unknown) => this.#deps.log.error({ err: error }, 'a pass failed'));
+  }
+
+  /** As `request`, and resolves when that pass is done. Steps it began may still be under way. */
+  async pass(container: string | 'all' | null = null): Promise<void> {
+    if (this.#abort.signal.aborted) return;
+    this.#mark(container);
+    await this.#flight.run();
+  }
+
+  /** Resolves when no pass and no step is under way or due at once. */
+  async settled(): Promise<void> {
+    do {
+      await this.#flight.idle();
+      if (this.#lanes.busy.size > 0) await this.#deps.clock.sleep(5);
+    } while (this.#lanes.busy.size > 0 || this.#flight.active);
+  }
+
+  /** Whether at least one pass was done with the driver answering. */
+  get passes(): number {
+    return this.#passes;
+  }
+
+  world(): World {
+    const { clock, store, templates, limits } = this.#deps;
+    const now = clock.now();
+    return {
+      now,
+      state: store.current(),
+      templates,
+      limits,
+      listing: this.#observer.listing,
+      agents: this.#observer.agents,
+      health: this.monitor.health,
+      blockedPorts: new Set([...this.#blockedPorts].filter(([, until]) => until > now).map(([port]) => port)),
+      busy: this.#lanes.busy,
+      holds: this.#lanes.holds,
+      restartHolds: this.monitor.restartHolds,
+    };
+  }
+
+  /** What the next pass would do, from a fresh look at everything. Does none of it. */
+  async preview(): Promise<Plan> {
+    await this.#observer.refresh('all');
+    return plan(this.world());
+  }
+
+  /** Calls back for every step begun, until the returned function is called. */
+  onStep(listener: (step: Step) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Where a bot's port is reached now. Throws BOT_UNAVAILABLE. */
+  addressOf(instanceId: string): { readonly host: string; readonly port: number } {
+    const placement = this.#deps.store.current().bots[instanceId]?.placement ?? null;
+    const { listing } = this.#observer;
+    const container =
+      placement !== null && listing.kind === 'seen' ? listing.value.get(placement.container) : undefined;
+    if (placement === null || container === undefined) {
+      throw new BunkhouseError('BOT_UNAVAILABLE', `${instanceId} is not in a container that can be reached now`);
+    }
+    return { host: container.host, port: placement.port };
+  }
+
+  /** Ends passes and watching. Containers and bots go on. */
+  async close(): Promise<void> {
+    this.#abort.abort();
+    this.#cancelWake();
+    await this.#flight.idle();
+    await this.monitor.close();
+    await this.#watchers.close();
+    await this.agents.close();
+  }
+
+  // Private
+
+  async #pass(): Promise<void> {
+    const scope = this.#dirty;
+    this.#dirty = new Set();
+    await this.#observer.refresh(scope);
+    if (this.#abort.signal.aborted) return;
+    this.#follow();
+    const world = this.world();
+    this.states.update(world);
+    this.#forgetTheGone(world);
+    await this.#dispatch(plan(world).steps);
+    this.#scheduleWake();
+    if (world.listing.kind === 'seen') this.#passes += 1;
+  }
+
+  /** Store steps first, in order, because the others build on them; then everything else, side by side. */
+  async #dispatch(steps: readonly Step[]): Promise<void> {
+    for (const step of steps) for (const listener of this.#listeners) listener(step);
+    const quick = steps.filter(isStoreStep);
+    for (const step of quick.filter(({ kind }) => kind === 'recordContainer')) await this.#lanes.perform(step);
+    const rest = quick.filter(({ kind }) => kind !== 'recordContainer').filter((step) => this.#isPossible(step));
+    await Promise.all(rest.map((step) => this.#lanes.perform(step)));
+    for (const step of steps) if (!isStoreStep(step)) this.#lanes.start(step);
+    if (quick.length > 0) this.request();
+  }
+
+  /** A claim in a container that could not be recorded (its ports were taken) is planned anew. */
+  #isPossible(step: Step): boolean {
+    return step.kind !== 'assign' || step.placement.container in this.#deps.store.current().containers;
+  }
+
+  #follow(): void {
+    const { listing, agents } = this.#observer;
+    if (listing.kind === 'unknown') return;
+    const running = new Set(agents.keys());
+    for (const name of this.#lastSeenRunning) {
+      if (running.has(name)) continue;
+      const reason = listing.value.get(name)?.reason || 'it is not running any more';
+      this.#deps.events.emit({ type: 'container.lost', container: name, reason }, null);
+    }
+    this.#lastSeenRunning = running;
+    this.#watchers.sync(running);
+    this.monitor.track(this.#checkTargets());
+  }
+
+  #checkTargets(): CheckTarget[] {
+    const { store, templates, driver } = this.#deps;
+    const targets: CheckTarget[] = [];
+    const { bots } = store.current();
+    for (const agent of this.#observer.agents.values()) {
+      if (agent.kind === 'unknown') continue;
+      for (const observed of agent.value.bots) {
+        const bot = bots[observed.bot];
+        const template = templates.get(bot?.template ?? '');
+        if (bot === undefined || template === undefined || template.checks.length === 0) continue;
+        if (observed.state !== 'running' || observed.startedAt === null) continue;
+        const values = valuesOf(bot, observed.port, driver.bindHost);
+        targets.push({
+          bot: observed.bot,
+          startedAt: observed.startedAt,
+          address: this.addressOf(observed.bot),
+          checks: template.checks.map((check) => renderCheck(check, values)),
+          everySeconds: template.checkEverySeconds,
+          failureThreshold: template.failureThreshold,
+          backoff: template.backoff,
+        });
+      }
+    }
+    return targets;
+  }
+
+  #forgetTheGone({ state }: World): void {
+    this.monitor.forget((bot) => bot in state.bots);
+    this.#lanes.forget((lane) => {
+      const [kind, name = ''] = lane.split(' ');
+      return !(name in (kind === 'bot' ? state.bots : state.containers));
+    });
+  }
+
+  /** The next pass is due when the first hold ends; everything else is told by events. */
+  #scheduleWake(): void {
+    this.#cancelWake();
+    const now = this.#deps.clock.now();
+    const holds = [...this.#lanes.holds.values(), ...this.monitor.restartHolds.values()];
+    const next = Math.min(...holds.map((hold) => hold.until).filter((until) => until > now));
+    if (next !== Number.POSITIVE_INFINITY)
+      this.#cancelWake = this.#deps.clock.after(next - now + 1, () => this.request());
+  }
+
+  async #sweepForEver(intervalMs: number): Promise<void> {
+    const { clock, log } = this.#deps;
+    while (!this.#abort.signal.aborted) {
+      await clock.sleep(intervalMs, this.#abort.signal);
+      await this.pass('all').catch((error: unknown) => log.error({ err: error }, 'a sweep failed'));
+    }
+  }
+
+  #mark(container: string | 'all' | null): void {
+    if (container === 'all') this.#dirty = 'all';
+    else if (container !== null && this.#dirty !== 'all') this.#dirty.add(container);
+  }
+
+  #block(ports: readonly number[]): void {
+    const until = this.#deps.clock.now() + BLOCKED_MS;
+    for (const port of ports) this.#blockedPorts.set(port, until);
+  }
+
+  #noteRestart(bot: string): void {
+    const template = this.#deps.templates.get(this.#deps.store.current().bots[bot]?.template ?? '');
+    if (template !== undefined) this.monitor.noteRestart(bot, template.backoff);
+  }
+}
+
+/** Which container a step may have changed. */
+function containerOf(step: Step, world: World): string | null {
+  if ('container' in step) return typeof step.container === 'string' ? step.container : step.container.name;
+  return world.state.bots[step.bot]?.placement?.container ?? null;
+}

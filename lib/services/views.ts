@@ -1,0 +1,120 @@
+import type { AgentObservation } from '../domain/agent.ts';
+import { BOT_STATES, type BotRecord, type BotState, poolKey, wantsProcess } from '../domain/bot.ts';
+import type { ContainerRecord } from '../domain/container.ts';
+import type { World } from '../planner/world.ts';
+import type { BotView, ContainerView, HealthSummary, MemoryView } from './pool-api.ts';
+import type { StateTracker } from './state-tracker.ts';
+
+/** A bot as people may see it: wishes and observations, no files, environment or secrets. */
+export function botView(bot: BotRecord, states: StateTracker): BotView {
+  const tracked = states.get(bot.instanceId);
+  const observed = tracked?.observed ?? null;
+  return {
+    instanceId: bot.instanceId,
+    owner: bot.owner,
+    template: bot.template,
+    pool: poolKey(bot),
+    container: bot.placement?.container ?? null,
+    slot: bot.placement?.slot ?? null,
+    port: bot.placement?.port ?? null,
+    pid: observed?.pid ?? null,
+    state: tracked?.state ?? 'pending',
+    desired: bot.desired,
+    since: tracked?.since ?? null,
+    restarts: observed?.restarts ?? 0,
+    memory: observed?.memory ?? null,
+    cpuSeconds: observed?.cpuSeconds ?? null,
+    status: observed?.status ?? '',
+    reason: tracked?.reason ?? '',
+    deleting: bot.deleting,
+    createdAt: bot.createdAt,
+    files: Object.keys(bot.files),
+  };
+}
+
+/** Recorded containers and those the driver has that no record knows, which are shown so that nobody overlooks them. */
+export function containerViews(world: World, states: StateTracker, driver: string): ContainerView[] {
+  const recorded = Object.values(world.state.containers);
+  const known = new Set(recorded.map((container) => container.name));
+  const observed = world.listing.kind === 'seen' ? [...world.listing.value.values()] : [];
+  return [...recorded, ...observed.filter((container) => !known.has(container.name))].map((container) =>
+    containerView(world, states, driver, container),
+  );
+}
+
+export function healthSummary(world: World, states: StateTracker, lastCheck: string | null): HealthSummary {
+  const bots = Object.fromEntries(BOT_STATES.map((state) => [state, 0])) as Record<BotState, number>;
+  let wanted = 0;
+  let well = 0;
+  for (const bot of Object.values(world.state.bots)) {
+    const state = states.get(bot.instanceId)?.state ?? 'pending';
+    bots[state] += 1;
+    if (!wantsProcess(bot)) continue;
+    wanted += 1;
+    if (state === 'running') well += 1;
+  }
+  const running = [...world.agents.values()].filter((agent) => agent.kind === 'seen').length;
+  const pools = { total: Object.keys(world.state.containers).length, running };
+  return { status: verdict(world, wanted, well), pools, bots, lastCheck };
+}
+
+// Private
+
+function verdict(world: World, wanted: number, well: number): HealthSummary['status'] {
+  if (world.listing.kind === 'unknown' || (wanted > 0 && well === 0)) return 'unhealthy';
+  return well < wanted ? 'degraded' : 'healthy';
+}
+
+function containerView(
+  world: World,
+  states: StateTracker,
+  driver: string,
+  container: Pick<ContainerRecord, 'name' | 'pool' | 'capacity'>,
+): ContainerView {
+  const [template = '', group = '', location = ''] = container.pool.split('/');
+  const bots = Object.values(world.state.bots).filter((bot) => bot.placement?.container === container.name);
+  const agent = world.agents.get(container.name);
+  return {
+    id: container.name,
+    template,
+    group,
+    location,
+    driver,
+    containerName: container.name,
+    ...containerStatus(world, container.name),
+    botsCount: bots.length,
+    capacity: container.capacity,
+    utilizationPercent: Math.round((bots.length / container.capacity) * 100),
+    memory: agent?.kind === 'seen' ? totalMemory(agent.value) : null,
+    bots: bots.map((bot) => ({
+      instanceId: bot.instanceId,
+      slot: bot.placement?.slot ?? 0,
+      port: bot.placement?.port ?? 0,
+      state: states.get(bot.instanceId)?.state ?? 'pending',
+    })),
+  };
+}
+
+function containerStatus(world: World, name: string): Pick<ContainerView, 'status' | 'reason'> {
+  const record = world.state.containers[name];
+  if (world.listing.kind === 'unknown') return { status: 'unknown', reason: world.listing.reason };
+  if (record === undefined)
+    return { status: 'unknown', reason: 'no record of it: cleanup removes it once it is proven empty' };
+  if (record.removing) return { status: 'removing', reason: '' };
+  const observed = world.listing.value.get(name);
+  const hold = world.holds.get(`container ${name}`);
+  if (observed === undefined) return { status: 'creating', reason: hold?.reason ?? '' };
+  const agent = world.agents.get(name);
+  if (observed.status === 'running' && agent?.kind === 'unknown') return { status: 'unknown', reason: agent.reason };
+  return { status: observed.status, reason: observed.reason || (hold?.reason ?? '') };
+}
+
+/** Sum of what was sampled so far; null before the first sample. */
+function totalMemory(agent: AgentObservation): MemoryView | null {
+  const samples = [agent.overhead, ...agent.bots.map((bot) => bot.memory)].filter((memory) => memory !== null);
+  if (samples.length === 0) return null;
+  return {
+    pssBytes: samples.reduce((sum, memory) => sum + memory.pssBytes, 0),
+    rssBytes: samples.reduce((sum, memory) => sum + memory.rssBytes, 0),
+  };
+}

@@ -1,0 +1,169 @@
+import type { AgentObservation, BotObservation } from '../../lib/domain/agent.ts';
+import type { BotRecord } from '../../lib/domain/bot.ts';
+import type { ContainerObservation, ContainerRecord } from '../../lib/domain/container.ts';
+import { emptyState, type State } from '../../lib/domain/state.ts';
+import type { Template } from '../../lib/domain/template.ts';
+import type { World } from '../../lib/planner/world.ts';
+
+export const NOW = Date.UTC(2026, 0, 1);
+
+export function aTemplate(overrides: Partial<Template> = {}): Template {
+  return {
+    name: 'echo',
+    version: 'v1',
+    description: '',
+    image: null,
+    command: ['echo-bot', '--port', '{{port}}'],
+    env: {},
+    directories: [],
+    files: [],
+    requiredFiles: [],
+    secrets: {},
+    readiness: { kind: 'process', startupSeconds: 60, watchdogSeconds: null },
+    checks: [],
+    checkEverySeconds: 30,
+    failureThreshold: 3,
+    stop: { signal: 'SIGTERM', graceSeconds: 10 },
+    backoff: { minSeconds: 1, maxSeconds: 300, healthySeconds: 60 },
+    limits: { memoryBytes: null, openFiles: null, processes: null, nice: 0 },
+    control: {},
+    proxy: { headers: {}, query: {} },
+    isolation: 'template',
+    capacity: null,
+    ...overrides,
+  };
+}
+
+export function aBot(instanceId: string, overrides: Partial<BotRecord> = {}): BotRecord {
+  return {
+    instanceId,
+    template: 'echo',
+    owner: 'alice',
+    group: 'default',
+    location: 'local',
+    desired: 'running',
+    deleting: false,
+    archive: null,
+    files: {},
+    env: {},
+    args: [],
+    limits: {},
+    secrets: {},
+    placement: null,
+    generation: 1,
+    restartGeneration: 1,
+    desiredGeneration: 1,
+    controlledGeneration: 0,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    ...overrides,
+  };
+}
+
+export function aContainer(name: string, overrides: Partial<ContainerRecord> = {}): ContainerRecord {
+  return {
+    name,
+    pool: 'echo/default/local',
+    capacity: 3,
+    basePort: 9000,
+    generation: 1,
+    image: null,
+    removing: false,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    ...overrides,
+  };
+}
+
+export function observedContainer(
+  record: ContainerRecord,
+  status: ContainerObservation['status'] = 'running',
+): ContainerObservation {
+  const { name, pool, generation, capacity, basePort } = record;
+  return { name, pool, generation, capacity, basePort, status, host: '127.0.0.1', reason: '' };
+}
+
+export function observedBot(bot: BotRecord, overrides: Partial<BotObservation> = {}): BotObservation {
+  return {
+    bot: bot.instanceId,
+    slot: bot.placement?.slot ?? 0,
+    port: bot.placement?.port ?? 0,
+    generation: bot.generation,
+    run: true,
+    state: 'running',
+    pid: 100,
+    startedAt: 1,
+    readyAt: 2,
+    startedGeneration: bot.generation,
+    nextStartAt: null,
+    restarts: 0,
+    lastExit: null,
+    status: '',
+    listener: 'self',
+    memory: null,
+    cpuSeconds: null,
+    openFiles: null,
+    reason: '',
+    ...overrides,
+  };
+}
+
+export function anAgent(bots: readonly BotObservation[], directories?: readonly string[]): AgentObservation {
+  return {
+    incarnation: 'i1',
+    cursor: 1,
+    protocol: 1,
+    python: '3.11.2',
+    isolatesUsers: true,
+    overhead: null,
+    bots,
+    directories: directories ?? bots.map((bot) => bot.bot),
+  };
+}
+
+export function aState(bots: readonly BotRecord[], containers: readonly ContainerRecord[] = []): State {
+  return {
+    ...emptyState('test'),
+    generation: 100,
+    bots: Object.fromEntries(bots.map((bot) => [bot.instanceId, bot])),
+    containers: Object.fromEntries(containers.map((container) => [container.name, container])),
+  };
+}
+
+export function aWorld(overrides: Partial<World> = {}): World {
+  return {
+    now: NOW,
+    state: aState([]),
+    templates: new Map([['echo', aTemplate()]]),
+    listing: { kind: 'seen', value: new Map() },
+    agents: new Map(),
+    health: new Map(),
+    blockedPorts: new Set(),
+    busy: new Set(),
+    holds: new Map(),
+    restartHolds: new Map(),
+    limits: { instanceName: 'bunkhouse', maxBotsPerContainer: 3, basePort: 9000, bindHost: '127.0.0.1' },
+    ...overrides,
+  };
+}
+
+/** A world with one running container that reports these bots. */
+export function worldWith(
+  bots: readonly BotRecord[],
+  container: ContainerRecord,
+  agent: AgentObservation | 'unknown',
+  overrides: Partial<World> = {},
+): World {
+  return aWorld({
+    state: aState(bots, [container]),
+    listing: { kind: 'seen', value: new Map([[container.name, observedContainer(container)]]) },
+    agents: new Map([
+      [container.name, agent === 'unknown' ? { kind: 'unknown', reason: 'no answer' } : { kind: 'seen', value: agent }],
+    ]),
+    ...overrides,
+  });
+}
+
+export const inSlot = (container: ContainerRecord, slot: number): BotRecord['placement'] => ({
+  container: container.name,
+  slot,
+  port: container.basePort + slot,
+});

@@ -1,0 +1,229 @@
+import { describe, expect, it } from 'vitest';
+import type { Step } from '../../lib/domain/steps.ts';
+import { explainStep } from '../../lib/planner/explain.ts';
+import { plan } from '../../lib/planner/plan.ts';
+import type { World } from '../../lib/planner/world.ts';
+import {
+  aBot,
+  aContainer,
+  anAgent,
+  aState,
+  aTemplate,
+  aWorld,
+  inSlot,
+  NOW,
+  observedBot,
+  observedContainer,
+  worldWith,
+} from './builders.ts';
+
+const sentences = (world: World): string[] => plan(world).steps.map(explainStep);
+const kinds = (world: World): Step['kind'][] => plan(world).steps.map((step) => step.kind);
+
+const box = aContainer('bunkhouse-echo-1');
+const bot = aBot('a', { placement: inSlot(box, 0), generation: 5, restartGeneration: 5, desiredGeneration: 5 });
+
+describe('placement', () => {
+  it('makes a container for the first bot and claims its first slot', () => {
+    expect(sentences(aWorld({ state: aState([aBot('a')]) }))).toEqual([
+      'reserve ports 9000 to 9002 for a new container bunkhouse-echo-1',
+      'give a slot 0 (port 9000) in bunkhouse-echo-1',
+    ]);
+  });
+
+  it('fills the fullest container first, lowest slot first', () => {
+    const fuller = aContainer('bunkhouse-echo-2', { basePort: 9010 });
+    const bots = [
+      aBot('x', { placement: inSlot(box, 0) }),
+      aBot('y', { placement: inSlot(fuller, 0) }),
+      aBot('z', { placement: inSlot(fuller, 2) }),
+      aBot('new'),
+    ];
+    const world = aWorld({ state: aState(bots, [box, fuller]) });
+    expect(sentences(world)[0]).toBe('give new slot 1 (port 9011) in bunkhouse-echo-2');
+  });
+
+  it('makes exactly as many containers as bots need', () => {
+    const bots = Array.from({ length: 7 }, (_, index) => aBot(`b${index}`));
+    const world = aWorld({ state: aState(bots) });
+    expect(kinds(world).filter((kind) => kind === 'recordContainer')).toHaveLength(3);
+    expect(kinds(world).filter((kind) => kind === 'assign')).toHaveLength(7);
+  });
+
+  it('does not place a bot into a container that cannot be reached, nor one of another pool', () => {
+    const other = aContainer('bunkhouse-echo-2', { basePort: 9010, pool: 'echo/others/local' });
+    const world = {
+      ...worldWith([aBot('new')], box, 'unknown'),
+      state: aState([aBot('new')], [box, other]),
+    };
+    expect(sentences(world)).toContain('give new slot 0 (port 9003) in bunkhouse-echo-3');
+  });
+
+  it('waits while the driver cannot list containers', () => {
+    const world = aWorld({ state: aState([aBot('a')]), listing: { kind: 'unknown', reason: 'no engine' } });
+    expect(plan(world)).toEqual({ steps: [], held: [{ target: 'driver', why: 'no engine' }] });
+  });
+
+  it('keeps away from the ports of a container that no record knows', () => {
+    const orphan = observedContainer(aContainer('bunkhouse-echo-1', { basePort: 9000 }));
+    const world = aWorld({
+      state: aState([aBot('a')]),
+      listing: { kind: 'seen', value: new Map([[orphan.name, orphan]]) },
+    });
+    expect(sentences(world)[0]).toBe('reserve ports 9003 to 9005 for a new container bunkhouse-echo-2');
+  });
+});
+
+describe('containers', () => {
+  it('makes a recorded container the driver does not have', () => {
+    expect(sentences(aWorld({ state: aState([bot], [box]) }))).toEqual(['make container bunkhouse-echo-1']);
+  });
+
+  it.each([
+    { status: 'stopped' as const, want: ['start container bunkhouse-echo-1'] },
+    { status: 'unknown' as const, want: [] },
+  ])('one that is $status', ({ status, want }) => {
+    const listing = { kind: 'seen' as const, value: new Map([[box.name, observedContainer(box, status)]]) };
+    expect(sentences(aWorld({ state: aState([bot], [box]), listing }))).toEqual(want);
+  });
+
+  it('leaves a busy one and one on hold alone', () => {
+    const state = aState([bot], [box]);
+    expect(kinds(aWorld({ state, busy: new Set([`container ${box.name}`]) }))).toEqual([]);
+    const holds = new Map([[`container ${box.name}`, { until: NOW + 1, reason: 'port taken' }]]);
+    expect(plan(aWorld({ state, holds }))).toEqual({ steps: [], held: [{ target: box.name, why: 'port taken' }] });
+    const over = new Map([[`container ${box.name}`, { until: NOW, reason: 'port taken' }]]);
+    expect(kinds(aWorld({ state, holds: over }))).toEqual(['createContainer']);
+  });
+
+  it('removes one that is marked only when it is empty', () => {
+    const marked = { ...box, removing: true };
+    expect(kinds(worldWith([], marked, anAgent([])))).toEqual(['removeContainer']);
+    expect(kinds(worldWith([bot], marked, anAgent([observedBot(bot)])))).toEqual([]);
+    expect(kinds(aWorld({ state: aState([], [marked]) }))).toEqual(['forgetContainer']);
+  });
+});
+
+describe('a placed bot', () => {
+  it.each([
+    { desc: 'is applied when its container does not know it', seen: [], want: ['applyBot'] },
+    { desc: 'is applied when its container knows an older generation', seen: [{ generation: 4 }], want: ['applyBot'] },
+    { desc: 'is left alone when all is as wished', seen: [{}], want: [] },
+    { desc: 'is left to its container while it restarts', seen: [{ state: 'backoff' as const }], want: [] },
+    {
+      desc: 'is applied when the store was set back, so that the fence is found',
+      seen: [{ generation: 9 }],
+      want: ['applyBot'],
+    },
+  ])('$desc', ({ seen, want }) => {
+    expect(kinds(worldWith([bot], box, anAgent(seen.map((over) => observedBot(bot, over)))))).toEqual(want);
+  });
+
+  it('is never touched while its container cannot be asked', () => {
+    const deleting = { ...bot, deleting: true, generation: 6 };
+    expect(kinds(worldWith([deleting], box, 'unknown'))).toEqual([]);
+  });
+
+  it('stays stopped when its owner stopped it', () => {
+    const stopped = { ...bot, desired: 'stopped' as const };
+    const world = worldWith([stopped], box, anAgent([]));
+    const [step] = plan(world).steps;
+    expect(step).toMatchObject({ kind: 'applyBot', spec: { run: false } });
+    const seen = observedBot(stopped, { run: false, state: 'stopped', pid: null });
+    expect(kinds(worldWith([stopped], box, anAgent([seen])))).toEqual([]);
+  });
+
+  it('is held, not the pass, when it does not fit its template', () => {
+    const templates = new Map([['echo', aTemplate({ command: ['{{secret.token}}'] })]]);
+    const world = worldWith([bot], box, anAgent([]), { templates });
+    expect(plan(world).held).toEqual([
+      { target: 'a', why: 'does not fit its template echo: the bot has no secret named token' },
+    ]);
+  });
+});
+
+describe('an unhealthy bot', () => {
+  const sick = { startedAt: 1, passed: true, failures: 3, reason: 'no answer' };
+  const agent = anAgent([observedBot(bot)]);
+
+  it('is restarted once its failures reach the threshold', () => {
+    expect(sentences(worldWith([bot], box, agent, { health: new Map([['a', sick]]) }))).toEqual([
+      'restart a: no answer',
+    ]);
+    const fewer = new Map([['a', { ...sick, failures: 2 }]]);
+    expect(kinds(worldWith([bot], box, agent, { health: fewer }))).toEqual([]);
+  });
+
+  it('is not judged by the checks of an earlier life', () => {
+    const earlier = new Map([['a', { ...sick, startedAt: 0.5 }]]);
+    expect(kinds(worldWith([bot], box, agent, { health: earlier }))).toEqual([]);
+  });
+
+  it('waits for its backoff between two restarts', () => {
+    const health = new Map([['a', sick]]);
+    const restartHolds = new Map([['a', { until: NOW + 1, reason: 'restarted 2 times already' }]]);
+    const held = plan(worldWith([bot], box, agent, { health, restartHolds }));
+    expect(held).toEqual({ steps: [], held: [{ target: 'a', why: 'no answer; restarted 2 times already' }] });
+  });
+
+  it('is one whose port another process holds', () => {
+    const robbed = anAgent([observedBot(bot, { listener: 'other' })]);
+    expect(sentences(worldWith([bot], box, robbed))).toEqual(['restart a: port 9000 is held by another process']);
+  });
+});
+
+describe('pause and resume', () => {
+  const call = { method: 'POST' as const, path: '/pause', headers: {} };
+  const templates = new Map([['echo', aTemplate({ control: { pause: call, resume: call } })]]);
+  const paused = { ...bot, desired: 'paused' as const, generation: 7, desiredGeneration: 7 };
+
+  it('is told once to a process that was started under the other wish', () => {
+    const agent = anAgent([observedBot(paused, { startedGeneration: 5 })]);
+    expect(sentences(worldWith([paused], box, agent, { templates }))).toEqual(['pause a by its control call']);
+    const told = { ...paused, controlledGeneration: 7 };
+    expect(kinds(worldWith([told], box, agent, { templates }))).toEqual([]);
+  });
+
+  it('needs no call when the process was started under this wish', () => {
+    const agent = anAgent([observedBot(paused, { startedGeneration: 7 })]);
+    expect(kinds(worldWith([paused], box, agent, { templates }))).toEqual([]);
+  });
+});
+
+describe('deleting a bot', () => {
+  const deleting = { ...bot, deleting: true, generation: 6 };
+  const dead = { run: false, state: 'stopped' as const, pid: null };
+
+  it.each([
+    { desc: 'stops it first', record: deleting, seen: { generation: 5 }, dirs: ['a'], want: ['applyBot'] },
+    {
+      desc: 'waits until it is stopped',
+      record: deleting,
+      seen: { state: 'stopping' as const, run: false },
+      dirs: ['a'],
+      want: [],
+    },
+    { desc: 'then archives it', record: deleting, seen: dead, dirs: ['a'], want: ['archiveBot'] },
+    { desc: 'then removes it', record: { ...deleting, archive: 'x' }, seen: dead, dirs: ['a'], want: ['removeBot'] },
+    { desc: 'then forgets it', record: { ...deleting, archive: 'x' }, seen: null, dirs: [], want: ['forgetBot'] },
+    {
+      desc: 'archives what a restarted container holds',
+      record: deleting,
+      seen: null,
+      dirs: ['a'],
+      want: ['archiveBot'],
+    },
+  ])('$desc', ({ record, seen, dirs, want }) => {
+    const bots = seen === null ? [] : [observedBot(record, seen)];
+    expect(kinds(worldWith([record], box, anAgent(bots, dirs)))).toEqual(want);
+  });
+
+  it('forgets at once a bot that never got a place', () => {
+    expect(kinds(aWorld({ state: aState([aBot('a', { deleting: true })]) }))).toEqual(['forgetBot']);
+  });
+
+  it('never counts a bot waiting to be tried again as dead', () => {
+    const waiting = observedBot(deleting, { run: true, state: 'backoff', pid: null });
+    expect(kinds(worldWith([deleting], box, anAgent([waiting])))).toEqual([]);
+  });
+});
