@@ -1,0 +1,332 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { BotSpec } from '../../lib/domain/agent.ts';
+import type { BotRecord, Desired } from '../../lib/domain/bot.ts';
+import type { ContainerRecord } from '../../lib/domain/container.ts';
+import type { State } from '../../lib/domain/state.ts';
+import type { Step } from '../../lib/domain/steps.ts';
+import { plan } from '../../lib/planner/plan.ts';
+import type { World } from '../../lib/planner/world.ts';
+import {
+  addBot,
+  addContainer,
+  assignBot,
+  forgetBot,
+  forgetContainer,
+  markDeleting,
+  markRemoving,
+  noteOnBot,
+  setDesired,
+} from '../../lib/services/bot-container-mapper.ts';
+import type { Change } from '../../lib/store/store.ts';
+import { aBot, anAgent, aState, aWorld, observedBot, observedContainer } from './builders.ts';
+
+/**
+ * A whole system in miniature: the state, and containers that do what the steps say, lose power, fall silent and come
+ * back. Steps may be dropped or done twice, as when the orchestrator is killed between plan and apply.
+ */
+class Model {
+  state: State = aState([]);
+  listable = true;
+  readonly containers = new Map<string, ModelContainer>();
+  readonly archives = new Set<string>();
+
+  change<T>(change: Change<T>): T | null {
+    try {
+      const { state, result } = change(this.state);
+      this.state = state;
+      return result;
+    } catch {
+      return null;
+    }
+  }
+
+  world(): World {
+    const containers = [...this.containers.values()];
+    return aWorld({
+      state: this.state,
+      listing: this.listable
+        ? {
+            kind: 'seen',
+            value: new Map(
+              containers.map((box) => [box.record.name, observedContainer(box.record, box.on ? 'running' : 'stopped')]),
+            ),
+          }
+        : { kind: 'unknown', reason: 'no answer' },
+      agents: new Map(
+        containers
+          .filter((box) => box.on)
+          .map((box) => [
+            box.record.name,
+            box.silent ? { kind: 'unknown', reason: 'silent' } : { kind: 'seen', value: box.observe() },
+          ]),
+      ),
+    });
+  }
+
+  apply(step: Step): void {
+    switch (step.kind) {
+      case 'recordContainer':
+        this.change(addContainer(step.container));
+        return;
+      case 'assign':
+        this.change(assignBot(step.bot, step.placement));
+        return;
+      case 'createContainer': {
+        const known = this.containers.get(step.container.name);
+        this.containers.set(step.container.name, known ?? new ModelContainer(step.container));
+        return;
+      }
+      case 'startContainer':
+        this.containers.get(step.container)?.start();
+        return;
+      case 'applyBot':
+        this.containers.get(step.container)?.apply(step.spec);
+        return;
+      case 'archiveBot':
+        this.archive(step.container, step.bot);
+        return;
+      case 'removeBot':
+        this.containers.get(step.container)?.remove(step.bot);
+        return;
+      case 'forgetBot':
+        this.change(forgetBot(step.bot));
+        return;
+      case 'removeContainer':
+        this.containers.delete(step.container);
+        return;
+      case 'forgetContainer':
+        this.change(forgetContainer(step.container));
+        return;
+      case 'restartBot':
+      case 'controlBot':
+        return;
+    }
+  }
+
+  archive(container: string, bot: string): void {
+    const box = this.containers.get(container);
+    if (box === undefined || !box.on || box.bots.get(bot)?.run === true) return;
+    this.archives.add(bot);
+    this.change(noteOnBot(bot, { archive: `${bot}.tar.gz` }));
+  }
+
+  /** Bots with a living process, by id, once per process. */
+  alive(): string[] {
+    return [...this.containers.values()]
+      .filter((box) => box.on)
+      .flatMap((box) => [...box.bots.values()].filter((spec) => spec.run).map((spec) => spec.bot));
+  }
+}
+
+class ModelContainer {
+  readonly record: ContainerRecord;
+  on = true;
+  silent = false;
+  readonly bots = new Map<string, BotSpec>();
+  readonly directories = new Set<string>();
+
+  constructor(record: ContainerRecord) {
+    this.record = record;
+  }
+
+  /** supervisord starts empty; directories stay. */
+  start(): void {
+    if (this.on) return;
+    this.on = true;
+    this.silent = false;
+    this.bots.clear();
+  }
+
+  apply(spec: BotSpec): void {
+    const known = this.bots.get(spec.bot);
+    if (!this.on || (known !== undefined && known.generation > spec.generation)) return;
+    const other = [...this.bots.values()].find((bot) => bot.slot === spec.slot && bot.bot !== spec.bot);
+    expect(other, `slot ${spec.slot} of ${this.record.name} given to two bots`).toBeUndefined();
+    expect(spec.slot).toBeLessThan(this.record.capacity);
+    this.bots.set(spec.bot, spec);
+    this.directories.add(spec.bot);
+  }
+
+  remove(bot: string): void {
+    if (!this.on) return;
+    expect(this.bots.get(bot)?.run ?? false, `${bot} removed while alive`).toBe(false);
+    this.bots.delete(bot);
+    this.directories.delete(bot);
+  }
+
+  observe(): ReturnType<typeof anAgent> {
+    const bots = [...this.bots.values()].map((spec) =>
+      observedBot(
+        { ...aBot(spec.bot), generation: spec.generation },
+        { run: spec.run, state: spec.run ? 'running' : 'stopped', slot: spec.slot, port: spec.port },
+      ),
+    );
+    return anAgent(bots, [...this.directories]);
+  }
+}
+
+type Command =
+  | { readonly do: 'create' | 'delete'; readonly bot: string }
+  | { readonly do: 'desire'; readonly bot: string; readonly desired: Desired }
+  | { readonly do: 'power' | 'silence' | 'speak' | 'cleanup'; readonly box: number }
+  | { readonly do: 'blind' | 'see' }
+  /** Applies the plan; only the first `steps` of it, and each one twice where `twice`. */
+  | { readonly do: 'pass'; readonly steps: number; readonly twice: boolean };
+
+const bot = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h');
+const command: fc.Arbitrary<Command> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('create' as const), bot }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('delete' as const), bot }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('desire' as const),
+      bot,
+      desired: fc.constantFrom<Desired>('running', 'stopped'),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constantFrom('power' as const, 'silence' as const, 'speak' as const, 'cleanup' as const),
+      box: fc.nat(3),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('blind' as const, 'see' as const) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('pass' as const),
+      steps: fc.oneof(fc.constant(99), fc.nat(4)),
+      twice: fc.boolean(),
+    }),
+  },
+);
+
+function run(model: Model, given: Command): void {
+  switch (given.do) {
+    case 'create':
+      model.change(addBot(aBot(given.bot)));
+      return;
+    case 'delete':
+      model.change(markDeleting(given.bot));
+      return;
+    case 'desire':
+      model.change(setDesired(given.bot, given.desired));
+      return;
+    case 'blind':
+    case 'see':
+      model.listable = given.do === 'see';
+      return;
+    case 'pass':
+      for (const step of plan(model.world()).steps.slice(0, given.steps)) {
+        model.apply(step);
+        if (given.twice) model.apply(step);
+      }
+      return;
+    default:
+      disturb(model, [...model.containers.values()][given.box], given.do);
+  }
+}
+
+function disturb(model: Model, box: ModelContainer | undefined, what: 'power' | 'silence' | 'speak' | 'cleanup'): void {
+  if (box === undefined) return;
+  if (what === 'power') box.on = false;
+  else if (what === 'cleanup') model.change(markRemoving(box.record.name));
+  else box.silent = what === 'silence';
+}
+
+function check(model: Model): void {
+  const bots: BotRecord[] = Object.values(model.state.bots);
+  const claims = bots.flatMap(({ placement }) => (placement === null ? [] : [placement]));
+  const ports = claims.map((claim) => claim.port);
+  expect(new Set(ports).size, 'a port claimed twice').toBe(ports.length);
+  expect(new Set(claims.map((claim) => `${claim.container}/${claim.slot}`)).size, 'a slot claimed twice').toBe(
+    claims.length,
+  );
+  for (const container of Object.values(model.state.containers)) {
+    const inside = claims.filter((claim) => claim.container === container.name).length;
+    expect(inside, 'more bots than slots').toBeLessThanOrEqual(container.capacity);
+  }
+  const alive = model.alive();
+  expect(new Set(alive).size, 'a bot in two places').toBe(alive.length);
+}
+
+/** Everything is switched on and can be seen, and passes run until nothing is left to do. */
+function calm(model: Model): void {
+  model.listable = true;
+  for (const box of model.containers.values()) box.silent = false;
+  for (let round = 0; round < 40; round++) run(model, { do: 'pass', steps: 99, twice: false });
+  expect(plan(model.world()).steps).toEqual([]);
+}
+
+/** What may not happen between one command and the next. */
+class History {
+  readonly #everApplied = new Set<string>();
+  #known: readonly string[] = [];
+  #resting: readonly string[] = [];
+
+  before(model: Model): void {
+    const alive = new Set(model.alive());
+    this.#known = Object.keys(model.state.bots);
+    this.#resting = Object.values(model.state.bots)
+      .filter((record) => record.desired === 'stopped' && !alive.has(record.instanceId))
+      .map((record) => record.instanceId);
+  }
+
+  after(model: Model, given: Command): void {
+    for (const box of model.containers.values()) for (const name of box.directories) this.#everApplied.add(name);
+    for (const name of this.#known) if (!(name in model.state.bots)) this.#expectArchived(model, name);
+    if (given.do === 'desire') return;
+    for (const name of this.#resting)
+      expect(model.alive(), `${name}, stopped by its owner, was started`).not.toContain(name);
+  }
+
+  #expectArchived(model: Model, name: string): void {
+    if (!this.#everApplied.delete(name)) return;
+    expect(model.archives.delete(name), `${name} forgotten without an archive`).toBe(true);
+  }
+}
+
+function expectAsWished(model: Model): void {
+  const bots = Object.values(model.state.bots);
+  const wanted = bots.filter((record) => record.desired === 'running').map((record) => record.instanceId);
+  expect(model.alive().sort()).toEqual(wanted.sort());
+  expect(bots.filter((record) => record.deleting)).toEqual([]);
+}
+
+describe('the planner, whatever happens', () => {
+  it('never doubles a bot, slot or port, never deletes without an archive, and comes to rest as wished', () => {
+    fc.assert(
+      fc.property(fc.array(command, { minLength: 10, maxLength: 80 }), (commands) => {
+        const model = new Model();
+        const history = new History();
+        for (const given of commands) {
+          history.before(model);
+          run(model, given);
+          check(model);
+          history.after(model, given);
+        }
+        calm(model);
+        check(model);
+        expectAsWished(model);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('does nothing at all while the driver cannot be asked', () => {
+    fc.assert(
+      fc.property(fc.array(command, { minLength: 5, maxLength: 40 }), (commands) => {
+        const model = new Model();
+        for (const given of commands) run(model, given);
+        model.listable = false;
+        const driverSteps = plan(model.world()).steps.filter((step) =>
+          ['createContainer', 'startContainer', 'removeContainer'].includes(step.kind),
+        );
+        expect(driverSteps).toEqual([]);
+      }),
+    );
+  });
+});
