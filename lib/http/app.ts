@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import Koa from 'koa';
+import { BunkhouseError, messageOf } from '../domain/errors.ts';
+import type { Actor } from '../domain/state.ts';
+import type { Idempotency } from '../services/idempotency.ts';
+import type { PoolApi } from '../services/pool-api.ts';
+import type { Tokens } from '../services/tokens.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Logger } from '../util/logger.ts';
+import { logServed } from './access-log.ts';
+import type { Auth } from './auth.ts';
+import type { Metrics } from './metrics.ts';
+import { mount, type RequestState, refuseUnknown } from './mount.ts';
+import { openapiDocument } from './openapi.ts';
+import { problemOf } from './problem.ts';
+import type { Route } from './route.ts';
+import { botRoutes } from './routes/bots.ts';
+import { eventRoutes } from './routes/events.ts';
+import { healthRoutes } from './routes/health.ts';
+import { logRoutes } from './routes/logs.ts';
+import { metricsRoutes } from './routes/metrics.ts';
+import { openapiRoutes } from './routes/openapi.ts';
+import { planRoutes } from './routes/plan.ts';
+import { poolRoutes } from './routes/pool.ts';
+import { tokenRoutes } from './routes/tokens.ts';
+
+/** The way to the bots themselves; the router has it. */
+export interface Gateway {
+  /** Null: not a bot's address. Throws what the caller is to be told. */
+  admit(req: IncomingMessage): {
+    readonly actor: Actor;
+    web(res: ServerResponse): Promise<void>;
+    upgrade(socket: Duplex, head: Buffer, refuse: (error: BunkhouseError) => void): void;
+  } | null;
+  close(): void;
+}
+
+export interface HttpOptions {
+  readonly api: PoolApi;
+  readonly tokens: Tokens;
+  readonly idempotency: Idempotency;
+  readonly auth: Auth;
+  readonly gateway: Gateway;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly maxBodyBytes: number;
+}
+
+export interface HttpApp {
+  /** For the server's `request`. */
+  readonly callback: (req: IncomingMessage, res: ServerResponse) => void;
+  /** For the server's `upgrade`. */
+  readonly upgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  /** For the server's option `shouldUpgradeCallback`: whoever offers HTTP/2 besides is answered in HTTP/1.1. */
+  readonly shouldUpgrade: (req: IncomingMessage) => boolean;
+  readonly routes: readonly Route[];
+  /** Ends event streams and WebSockets, which would hold up the server's close. */
+  readonly close: () => void;
+}
+
+/** The HTTP interface, without a server: main makes that, and closes it. */
+export function createHttpApp(options: HttpOptions): HttpApp {
+  const { gateway, metrics, api } = options;
+  const closing = new AbortController();
+  metrics.observePools(() => api.poolStatus());
+  const routes = allRoutes(options);
+  const router = mount(routes, { ...options, closing: closing.signal });
+  const app = new Koa<RequestState>();
+  app.use(observed(options));
+  app.use(problems(options));
+  app.use(async (ctx, next) => {
+    const visit = gateway.admit(ctx.req);
+    if (visit === null) return next();
+    ctx.state.route = '/bots/{id}/*';
+    ctx.state.actor = visit.actor;
+    await visit.web(ctx.res);
+    ctx.respond = false;
+  });
+  app.use(router.routes());
+  app.use((ctx) => refuseUnknown(router, ctx.method, ctx.path));
+  // Only what comes after the answer began: a caller that left, a stream that broke.
+  app.on('error', (error) => options.logger.debug({ error: messageOf(error) }, 'a connection broke'));
+  return {
+    callback: app.callback(),
+    upgrade: (req, socket, head) => upgrade(options, req, socket, head),
+    shouldUpgrade: (req) => req.headers.upgrade?.toLowerCase() === 'websocket',
+    routes,
+    close: () => {
+      closing.abort();
+      gateway.close();
+    },
+  };
+}
+
+function allRoutes({ api, tokens, metrics, clock, version }: HttpOptions): Route[] {
+  const routes: Route[] = [
+    ...poolRoutes(api),
+    ...planRoutes(api),
+    ...botRoutes(api),
+    ...logRoutes(api, clock),
+    ...eventRoutes(api),
+    ...tokenRoutes(tokens),
+    ...healthRoutes(api, version),
+    ...metricsRoutes(metrics),
+  ];
+  const described = [...routes, ...openapiRoutes(() => document)];
+  const document = openapiDocument(described, version);
+  return described;
+}
+
+/** Gives each request an id and, when its answer ended, a log line and a measurement. */
+function observed({ clock, logger, metrics }: HttpOptions): Koa.Middleware<RequestState> {
+  return async (ctx, next) => {
+    const began = clock.monotonic();
+    ctx.state = { requestId: randomUUID(), route: 'none', actor: null };
+    ctx.set('X-Request-Id', ctx.state.requestId);
+    const { method, path } = ctx;
+    ctx.res.once('close', () => {
+      const ms = clock.monotonic() - began;
+      const status = ctx.res.statusCode;
+      logServed(logger, { ...ctx.state, method, path, status, ms });
+      metrics.httpRequest({ method, route: ctx.state.route, status, seconds: ms / 1000 });
+    });
+    await next();
+  };
+}
+
+/** Turns whatever is thrown into a problem document. Faults of ours are logged whole, once, here. */
+function problems({ logger }: HttpOptions): Koa.Middleware<RequestState> {
+  return async (ctx, next) => {
+    try {
+      await next();
+    } catch (error) {
+      const { requestId } = ctx.state;
+      const { problem, headers } = problemOf(error, requestId);
+      if (problem.code === 'INTERNAL') logger.error({ requestId, err: error }, 'a request failed');
+      ctx.status = problem.status;
+      ctx.set(headers);
+      ctx.body = JSON.stringify(problem);
+    }
+  };
+}
+
+function upgrade({ gateway, logger }: HttpOptions, req: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const requestId = randomUUID();
+  const refuse = (error: unknown): void => {
+    const { problem, headers } = problemOf(error, requestId);
+    if (problem.code === 'INTERNAL') logger.error({ requestId, err: error }, 'an upgrade failed');
+    else logger.info({ requestId, status: problem.status, code: problem.code }, 'a WebSocket was refused');
+    if (socket.writable) socket.end(rawAnswer(problem.status, headers, JSON.stringify(problem)));
+  };
+  socket.on('error', (error) => logger.debug({ requestId, error: messageOf(error) }, 'a connection broke'));
+  try {
+    const visit = gateway.admit(req);
+    if (visit === null)
+      throw new BunkhouseError('NOT_FOUND', 'There is no WebSocket here; bots have theirs at /bots/ID/…');
+    visit.upgrade(socket, head, refuse);
+  } catch (error) {
+    refuse(error);
+  }
+}
+
+function rawAnswer(status: number, headers: Readonly<Record<string, string>>, body: string): string {
+  const all = { ...headers, Connection: 'close', 'Content-Length': String(Buffer.byteLength(body)) };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`;
+}

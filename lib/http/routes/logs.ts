@@ -1,0 +1,95 @@
+import * as z from 'zod';
+import type { LogChunk } from '../../domain/agent.ts';
+import type { Actor } from '../../domain/state.ts';
+import type { PoolApi } from '../../services/pool-api.ts';
+import type { Clock } from '../../util/clock.ts';
+import { InvalidRequest } from '../problem.ts';
+import { type Route, route } from '../route.ts';
+import { botParams, flag, queryInt } from '../schemas.ts';
+import type { SseMessage } from '../sse.ts';
+
+/** Most bytes of a log in one call; the tail cannot reach further back. */
+const CHUNK_BYTES = 256 * 1024;
+const POLL_MS = 1000;
+
+const piece = z
+  .object({
+    file: z.string().meta({ description: 'Changes when the log was rotated' }),
+    offset: z.int().meta({ description: 'Where the next piece begins' }),
+    data: z.string(),
+  })
+  .meta({ id: 'Log' });
+
+type Piece = z.infer<typeof piece>;
+type Read = (offset: number) => Promise<LogChunk>;
+
+/** A bot's output: its tail, or that and what follows. */
+export function logRoutes(api: PoolApi, clock: Clock): Route[] {
+  const reader =
+    (actor: Actor, id: string): Read =>
+    (offset) =>
+      api.log(actor, id, offset, CHUNK_BYTES);
+  return [
+    route({
+      method: 'GET',
+      path: '/api/bots/{id}/logs',
+      access: 'any',
+      summary: 'The last lines of its output; with follow=true as events, going on until the reader leaves',
+      params: botParams,
+      query: z.strictObject({
+        follow: flag,
+        tail: queryInt(0, 10_000).default(200).meta({ description: 'Lines, as far as the last 256 KiB hold them' }),
+      }),
+      reply: { status: 200, json: piece, events: piece },
+      errors: ['BOT_UNAVAILABLE'],
+      handle: async ({ actor, params, query, lastEventId }) => {
+        const read = reader(actor, params.id);
+        const begun = lastEventId === null ? null : placeOf(lastEventId);
+        const first = query.follow && begun !== null ? begun : tailOf(await read(-CHUNK_BYTES), query.tail);
+        if (!query.follow) return { json: first };
+        return { events: (signal) => follow(read, first, clock, signal) };
+      },
+    }),
+  ];
+}
+
+async function* follow(read: Read, first: Piece, clock: Clock, signal: AbortSignal): AsyncGenerator<SseMessage> {
+  let { file, offset } = first;
+  if (first.data !== '') yield message(first);
+  while (!signal.aborted) {
+    const chunk = await read(offset);
+    if (chunk.file !== file) {
+      file = chunk.file;
+      offset = 0;
+      continue;
+    }
+    if (chunk.data === '') {
+      await clock.sleep(POLL_MS, signal);
+      continue;
+    }
+    offset = endOf(chunk);
+    yield message({ file, offset, data: chunk.data });
+  }
+}
+
+const message = (data: Piece): SseMessage => ({ id: `${data.file}:${data.offset}`, event: 'log', data });
+
+/** Where a chunk ends in bytes. Not by the length of its text: what was not UTF-8 has another one there. */
+function endOf(chunk: LogChunk): number {
+  return Math.min(chunk.offset + CHUNK_BYTES, chunk.size);
+}
+
+function tailOf(chunk: LogChunk, lines: number): Piece {
+  const all = chunk.data.split('\n');
+  const ended = all.at(-1) === '';
+  const kept = lines === 0 ? [] : all.slice(ended ? -lines - 1 : -lines);
+  return { file: chunk.file, offset: endOf(chunk), data: kept.join('\n') };
+}
+
+function placeOf(lastEventId: string): Piece {
+  const [, file, offset] = /^(.+):(\d{1,15})$/.exec(lastEventId) ?? [];
+  if (file === undefined) {
+    throw new InvalidRequest([{ path: 'Last-Event-ID', message: 'is not an id of this stream; leave it out' }]);
+  }
+  return { file, offset: Number(offset), data: '' };
+}

@@ -1,0 +1,124 @@
+import * as z from 'zod';
+import { BOT_STATES } from '../../domain/bot.ts';
+import type { PoolApi } from '../../services/pool-api.ts';
+import { type Route, route } from '../route.ts';
+import { botState, desired, done, flag, instanceId, isoDate, memory, success, timeOrNull } from '../schemas.ts';
+
+const containerView = z
+  .object({
+    id: z.string(),
+    template: z.string(),
+    group: z.string(),
+    location: z.string(),
+    driver: z.string(),
+    containerName: z.string(),
+    status: z.enum(['running', 'stopped', 'unknown', 'creating', 'removing']),
+    reason: z.string(),
+    botsCount: z.int(),
+    capacity: z.int(),
+    utilizationPercent: z.number(),
+    memory,
+    bots: z.array(z.object({ instanceId: z.string(), slot: z.int(), port: z.int(), state: botState })),
+  })
+  .meta({ id: 'Container' });
+
+const health = z.object({
+  status: z.enum(['healthy', 'degraded', 'unhealthy']),
+  pools: z.object({ total: z.int(), running: z.int() }),
+  bots: z.record(z.enum(BOT_STATES), z.int()).meta({ description: 'How many are in each state' }),
+  lastCheck: timeOrNull,
+});
+
+const status = z
+  .object({
+    success,
+    poolMode: z.boolean(),
+    totalPools: z.int(),
+    totalBots: z.int(),
+    pools: z.array(containerView),
+    health,
+  })
+  .meta({ id: 'PoolStatus' });
+
+const sweep = z
+  .object({
+    success,
+    timestamp: isoDate,
+    pools: z.int(),
+    bots: z.int(),
+    issues: z.array(z.object({ target: z.string(), problem: z.string() })),
+    recoveryActions: z.array(z.string()),
+    durationMs: z.number(),
+  })
+  .meta({ id: 'Sweep' });
+
+const cleanup = z
+  .object({
+    success,
+    removedPools: z.array(z.string()),
+    archived: z.array(z.string()),
+    kept: z.array(z.object({ id: z.string(), why: z.string() })),
+  })
+  .meta({ id: 'Cleanup' });
+
+const assignment = z
+  .object({
+    success,
+    instanceId: z.string(),
+    isPooled: z.boolean(),
+    mode: z.enum(['pooled', 'legacy']),
+    state: botState,
+    desired,
+    connection: z
+      .object({
+        host: z.string(),
+        port: z.int(),
+        url: z.string().meta({ description: 'Path of the bot behind this server' }),
+        containerName: z.string(),
+        poolId: z.string(),
+        slot: z.int(),
+      })
+      .nullable()
+      .meta({ description: 'Null while it has no place or its container is not known' }),
+  })
+  .meta({ id: 'Assignment' });
+
+/** `/api/pool/*`: the pools as a whole. */
+export function poolRoutes(api: PoolApi): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/api/pool/status',
+      access: 'admin',
+      summary: 'All containers and what is in them',
+      reply: { status: 200, json: status },
+      handle: () => ({ json: { ...done, ...api.poolStatus() } }),
+    }),
+    route({
+      method: 'POST',
+      path: '/api/pool/health-check',
+      access: 'admin',
+      summary: 'Sweep now, and say what was found and set in motion',
+      reply: { status: 200, json: sweep },
+      handle: async () => ({ json: { ...done, ...(await api.healthCheck()) } }),
+    }),
+    route({
+      method: 'POST',
+      path: '/api/pool/cleanup',
+      access: 'admin',
+      summary: 'Remove empty containers and proven orphans',
+      query: z.strictObject({ dryRun: flag }),
+      reply: { status: 200, json: cleanup },
+      handle: async ({ query }) => ({ json: { ...done, ...(await api.cleanup(query.dryRun)) } }),
+    }),
+    route({
+      method: 'GET',
+      path: '/api/pool/bot/{instanceId}',
+      access: 'any',
+      summary: 'Where a bot sits and how it is reached',
+      params: z.strictObject({ instanceId }),
+      reply: { status: 200, json: assignment },
+      handle: ({ actor, params }) => ({ json: { ...done, ...api.assignment(actor, params.instanceId) } }),
+    }),
+  ];
+}

@@ -1,0 +1,111 @@
+import * as z from 'zod';
+import { BOT_STATES } from '../domain/bot.ts';
+import { CONTAINER_NAME, FILE_PATH, INSTANCE_ID, NAME, OWNER_ID } from '../domain/ids.ts';
+
+/** Shapes that several routes share: what comes in is strict, so that a misspelt field is an error and not ignored. */
+
+export const instanceId = z
+  .string()
+  .regex(INSTANCE_ID, 'must be 1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter or digit')
+  .meta({ description: 'Bot id', example: 'btc-scalper' });
+export const ownerId = z
+  .string()
+  .regex(OWNER_ID, 'must be 1 to 63 letters, digits or . _ @ : -, beginning with a letter or digit');
+export const name = z
+  .string()
+  .regex(NAME, 'must be 1 to 31 lower-case letters, digits or dashes, beginning with a letter or digit');
+export const containerName = z.string().regex(CONTAINER_NAME, 'must be a container name as the pool status shows it');
+
+export const botParams = z.strictObject({ id: instanceId });
+
+export const desired = z.enum(['running', 'paused', 'stopped']).meta({ description: 'What the owner wants' });
+export const botState = z.enum(BOT_STATES).meta({ id: 'BotState', description: 'What is observed' });
+
+const withoutNul = (most: number) =>
+  z
+    .string()
+    .max(most)
+    .refine((text) => !text.includes('\0'), 'must not hold a NUL character');
+
+const filePath = z.string().regex(FILE_PATH, 'must be a relative path without empty, "." or ".." parts');
+const base64File = z.strictObject({ base64: z.base64() });
+
+/** Text as it is, anything else in base64; base64 for the service either way. */
+const fileContent = z
+  .union([z.string(), base64File])
+  .transform((file) => (typeof file === 'string' ? Buffer.from(file).toString('base64') : file.base64))
+  .meta({ description: 'Text, or {"base64": …} for anything else' });
+
+export const files = z.record(filePath, fileContent).meta({ description: 'Files of the bot by relative path' });
+export const changedFiles = z
+  .record(filePath, fileContent.nullable())
+  .meta({ description: 'Files to write by relative path; null drops one' });
+
+const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'must be the name of an environment variable');
+export const env = z.record(variable, withoutNul(32_768)).meta({ description: 'Environment variables' });
+export const args = z.array(withoutNul(4096)).max(100).meta({ description: 'Arguments after those of the template' });
+
+const MIB = 1024 * 1024;
+export const limits = z
+  .strictObject({
+    memoryBytes: z
+      .int()
+      .min(16 * MIB)
+      .nullable()
+      .exactOptional(),
+    openFiles: z.int().min(16).max(1_048_576).nullable().exactOptional(),
+    processes: z.int().min(1).max(100_000).nullable().exactOptional(),
+    nice: z.int().min(0).max(19).exactOptional(),
+  })
+  .meta({ description: 'Where they differ from those of the template; null: no limit' });
+
+export const memory = z
+  .object({ pssBytes: z.number(), rssBytes: z.number() })
+  .nullable()
+  .meta({ description: 'Null when not known' });
+
+const time = z.string().meta({ format: 'date-time' });
+export const timeOrNull = time.nullable();
+export const isoDate = time;
+
+export const botView = z
+  .object({
+    instanceId: z.string(),
+    owner: z.string(),
+    template: z.string(),
+    pool: z.string().meta({ description: 'template/group/location' }),
+    container: z.string().nullable(),
+    slot: z.int().nullable(),
+    port: z.int().nullable(),
+    pid: z.int().nullable(),
+    state: botState,
+    desired,
+    since: timeOrNull.meta({ description: 'When the state was entered' }),
+    restarts: z.int(),
+    memory,
+    cpuSeconds: z.number().nullable(),
+    status: z.string().meta({ description: 'What the bot last said of itself' }),
+    reason: z.string().meta({ description: 'Why it is not simply running; empty when it is' }),
+    deleting: z.boolean(),
+    createdAt: time,
+    files: z.array(z.string()).meta({ description: 'Names only' }),
+  })
+  .meta({ id: 'Bot' });
+
+export const success = z.literal(true);
+/** What the pool routes say first. */
+export const done = { success: true } as const;
+
+/** `?flag=true`; left out is false. */
+export const flag = z
+  .enum(['true', 'false'])
+  .default('false')
+  .transform((text) => text === 'true');
+
+/** A whole number in a query. */
+export const queryInt = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.int().min(least).max(most));

@@ -1,0 +1,84 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { BunkhouseError } from '../domain/errors.ts';
+import type { Actor } from '../domain/state.ts';
+import type { PoolApi } from '../services/pool-api.ts';
+import { type BotPath, splitBotPath } from './bot-path.ts';
+import { credentialOf, isSameOrigin, TOKEN_HEADER } from './credentials.ts';
+import type { BotProxy, Refuse } from './proxy.ts';
+
+/** A caller let through to a bot; one of the two methods is called, once. */
+export interface Visit {
+  readonly actor: Actor;
+  /** Throws BOT_UNAVAILABLE as long as nothing was answered. */
+  web(res: ServerResponse): Promise<void>;
+  upgrade(socket: Duplex, head: Buffer, refuse: Refuse): void;
+}
+
+export interface BotGateway {
+  /**
+   * Who is it, may they, and where is the bot now. Null: not a bot's address. Throws INVALID, UNAUTHORIZED, FORBIDDEN,
+   * NOT_FOUND, BOT_UNAVAILABLE.
+   */
+  admit(req: IncomingMessage): Visit | null;
+  /** Ends what stays open by itself: WebSockets. */
+  close(): void;
+}
+
+export interface GatewayOptions {
+  readonly proxy: BotProxy;
+  readonly actorOf: (token: string) => Actor | null;
+  readonly route: PoolApi['route'];
+}
+
+/** `/bots/:id/*`: the way to the bots themselves, for whoever may see them. */
+export function createBotGateway({ proxy, actorOf, route }: GatewayOptions): BotGateway {
+  return {
+    admit(req) {
+      const path = splitBotPath(req.url ?? '');
+      if (path === null) return null;
+      const actor = callerOf(req, actorOf);
+      const target = route(actor, path.bot);
+      if (path.rest === null) return { actor, ...redirection(path) };
+      return {
+        actor,
+        web: (res) => proxy.web(req, res, { path, target }),
+        upgrade: (socket, head, refuse) => proxy.upgrade(req, socket, head, { path, target, refuse }),
+      };
+    },
+    close: () => proxy.close(),
+  };
+}
+
+function callerOf(req: IncomingMessage, actorOf: GatewayOptions['actorOf']): Actor {
+  const credential = credentialOf(req.headers);
+  const actor = credential === null ? null : actorOf(credential.token);
+  if (credential === null || actor === null) {
+    throw new BunkhouseError(
+      'UNAUTHORIZED',
+      `A bot is reached with a token of Bunkhouse: send Authorization: Bearer, or ${TOKEN_HEADER} when the bot needs an Authorization of its own.`,
+    );
+  }
+  if (credential.from === 'cookie' && !isHarmless(req) && !isSameOrigin(req.headers)) {
+    throw new BunkhouseError(
+      'FORBIDDEN',
+      `Another site may have sent this request with your cookie. Send the token as ${TOKEN_HEADER} instead.`,
+    );
+  }
+  return actor;
+}
+
+function isHarmless({ method, headers }: IncomingMessage): boolean {
+  return (method === 'GET' || method === 'HEAD') && headers.upgrade === undefined;
+}
+
+/** `/bots/ID` → `/bots/ID/`, against which the bot's relative links resolve. */
+function redirection({ prefix, query }: BotPath): Pick<Visit, 'web' | 'upgrade'> {
+  return {
+    web: async (res) => {
+      res.writeHead(308, { Location: `${prefix}/${query}` }).end();
+    },
+    upgrade: (_socket, _head, refuse) =>
+      refuse(new BunkhouseError('INVALID', `Connect to ${prefix}/… and not to ${prefix} itself.`)),
+  };
+}

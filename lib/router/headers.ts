@@ -1,0 +1,117 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { RouteTarget } from '../services/pool-api.ts';
+import type { BotPath } from './bot-path.ts';
+import { TOKEN_COOKIE, withoutCredentials } from './credentials.ts';
+
+/** Headers of one connection, not of the message (RFC 9110, 7.6.1). */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'upgrade',
+]);
+
+/** Never dropped for being named by Connection: without them the other side would see another end of the message, or another host. */
+const FRAMING = new Set(['content-length', 'transfer-encoding', 'host']);
+
+/**
+ * What the bot gets to see: without our credentials and hop-by-hop headers, with the target's own headers (an
+ * Authorization of the caller's for the bot itself wins) and X-Forwarded-*. Those that came are believed from this very
+ * machine only, where a TLS terminator may sit.
+ */
+export function requestHeaders(req: IncomingMessage, target: RouteTarget, path: BotPath): IncomingHttpHeaders {
+  const headers = endToEnd(withoutCredentials(req.headers));
+  const { authorization, ...others } = lowerCased(target.headers);
+  // Node has answered `100 Continue` by itself already.
+  delete headers.expect;
+  return {
+    ...headers,
+    ...forwarded(req, path),
+    ...others,
+    ...(headers.authorization === undefined && authorization !== undefined ? { authorization } : {}),
+  };
+}
+
+/** Path and query for the bot: the target's query is added where the caller does not give the same name. */
+export function requestPath(rest: string, target: RouteTarget): string {
+  const query = new URLSearchParams(rest.split('?')[1] ?? '');
+  const added = Object.entries(target.query).filter(([name]) => !query.has(name));
+  if (added.length === 0) return rest;
+  return `${rest}${rest.includes('?') ? '&' : '?'}${new URLSearchParams(added)}`;
+}
+
+/** What the caller gets to see: links and cookies of the bot's root moved below its prefix. */
+export function responseHeaders(
+  headers: IncomingHttpHeaders,
+  context: { readonly path: BotPath; readonly target: RouteTarget; readonly host: string },
+): IncomingHttpHeaders {
+  const shown = endToEnd(headers);
+  // Node frames the answer itself.
+  delete shown['transfer-encoding'];
+  // Would let one bot's page put itself between the browser and all other bots of this origin.
+  delete shown['service-worker-allowed'];
+  delete shown['clear-site-data'];
+  if (shown.location !== undefined) shown.location = moved(shown.location, context);
+  if (shown['set-cookie'] !== undefined) shown['set-cookie'] = ownCookies(shown['set-cookie'], context.path.prefix);
+  return shown;
+}
+
+/** A Location below the bot's prefix, when it points to the bot's own root; any other as it is. */
+function moved(
+  location: string,
+  { path, target, host }: { readonly path: BotPath; readonly target: RouteTarget; readonly host: string },
+): string {
+  if (location.startsWith('/') && !location.startsWith('//')) return below(path.prefix, location);
+  if (!URL.canParse(location)) return location;
+  const url = new URL(location);
+  const own = [host, `${target.host}:${target.port}`].includes(url.host);
+  return own ? below(path.prefix, url.pathname + url.search + url.hash) : location;
+}
+
+function below(prefix: string, path: string): string {
+  return path === prefix || path.startsWith(`${prefix}/`) ? path : prefix + path;
+}
+
+/** Cookies kept to the bot's prefix, so that bots neither see nor overwrite each other's; none may be called as ours. */
+function ownCookies(cookies: readonly string[], prefix: string): string[] {
+  return cookies
+    .filter((cookie) => !cookie.trimStart().startsWith(`${TOKEN_COOKIE}=`))
+    .map((cookie) =>
+      cookie
+        .split(';')
+        .filter((part) => !/^\s*domain\s*=/i.test(part))
+        .map((part) => part.replace(/^(\s*path\s*=\s*)(\/.*)$/i, (_, name, path) => name + below(prefix, path)))
+        .join(';'),
+    );
+}
+
+function forwarded(req: IncomingMessage, path: BotPath): IncomingHttpHeaders {
+  const address = req.socket.remoteAddress ?? '';
+  const believed = /^(?:::ffff:)?127\.|^::1$/.test(address) ? req.headers : {};
+  const before = believed['x-forwarded-for'];
+  return {
+    'x-forwarded-for': before === undefined ? address : `${before}, ${address}`,
+    'x-forwarded-host': believed['x-forwarded-host'] ?? req.headers.host,
+    'x-forwarded-proto': believed['x-forwarded-proto'] ?? ('encrypted' in req.socket ? 'https' : 'http'),
+    'x-forwarded-prefix': path.prefix,
+  };
+}
+
+function endToEnd(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const named = String(headers.connection ?? '')
+    .split(',')
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => !FRAMING.has(name));
+  const dropped = new Set([...HOP_BY_HOP, ...named]);
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name, value]) => value !== undefined && !dropped.has(name)),
+  );
+}
+
+function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}
