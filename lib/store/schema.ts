@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import { CONTAINER_NAME, INSTANCE_ID, NAME, OWNER_ID } from '../domain/ids.ts';
+import { SCHEMA_VERSION } from '../domain/state.ts';
+
+const count = z.int().min(0);
+const port = z.int().min(1).max(65535);
+const base64Files = z.record(z.string(), z.string());
+
+const limits = z.strictObject({
+  memoryBytes: count.nullable().exactOptional(),
+  openFiles: count.nullable().exactOptional(),
+  processes: count.nullable().exactOptional(),
+  nice: z.int().min(0).max(19).exactOptional(),
+});
+
+const bot = z.strictObject({
+  instanceId: z.string().regex(INSTANCE_ID),
+  template: z.string().regex(NAME),
+  owner: z.string().regex(OWNER_ID),
+  group: z.string().regex(NAME),
+  location: z.string().regex(NAME),
+  desired: z.enum(['running', 'paused', 'stopped']),
+  deleting: z.boolean(),
+  archive: z.string().nullable(),
+  files: base64Files,
+  env: z.record(z.string(), z.string()),
+  args: z.array(z.string()).readonly(),
+  limits,
+  secrets: z.record(z.string(), z.string()),
+  placement: z.strictObject({ container: z.string().regex(CONTAINER_NAME), slot: count, port }).nullable(),
+  generation: count,
+  restartGeneration: count,
+  desiredGeneration: count,
+  controlledGeneration: count,
+  createdAt: z.iso.datetime(),
+});
+
+const container = z.strictObject({
+  name: z.string().regex(CONTAINER_NAME),
+  pool: z.string(),
+  capacity: z.int().min(1),
+  basePort: port,
+  generation: count,
+  image: z.string().nullable(),
+  removing: z.boolean(),
+  createdAt: z.iso.datetime(),
+});
+
+const actor = z.discriminatedUnion('role', [
+  z.strictObject({ role: z.literal('admin') }),
+  z.strictObject({ role: z.literal('owner'), owner: z.string().regex(OWNER_ID) }),
+]);
+
+const token = z.strictObject({ id: z.string(), hash: z.string(), actor, createdAt: z.iso.datetime() });
+const reply = z.strictObject({ request: z.string(), status: z.int(), body: z.string(), at: z.iso.datetime() });
+
+/** What a state file of the present schema must hold. Strict: a key nobody knows is a sign of damage, not of a newer version. */
+export const stateSchema = z
+  .strictObject({
+    schema: z.literal(SCHEMA_VERSION),
+    installation: z.string().min(1),
+    generation: count,
+    bots: z.record(z.string(), bot),
+    containers: z.record(z.string(), container),
+    tokens: z.record(z.string(), token),
+    replies: z.record(z.string(), reply),
+  })
+  .superRefine(({ bots, containers }, context) => {
+    for (const [key, { instanceId }] of Object.entries(bots)) {
+      if (key !== instanceId)
+        context.addIssue({ code: 'custom', path: ['bots', key], message: 'filed under a wrong id' });
+    }
+    for (const [key, { name }] of Object.entries(containers)) {
+      if (key !== name)
+        context.addIssue({ code: 'custom', path: ['containers', key], message: 'filed under a wrong name' });
+    }
+  });
+
+/** Checked against `State` in both directions by test/store/schema.test.ts, when it is compiled. */
+export type StoredState = z.infer<typeof stateSchema>;

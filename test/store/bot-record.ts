@@ -1,0 +1,26 @@
+import type { BotRecord } from '../../lib/domain/bot.ts';
+
+/** A bot with something in every field. */
+export function botRecord(instanceId: string): BotRecord {
+  return {
+    instanceId,
+    template: 'freqtrade',
+    owner: 'alice@example.org',
+    group: 'default',
+    location: 'local',
+    desired: 'running',
+    deleting: false,
+    archive: null,
+    files: { 'config.json': 'eyJleGNoYW5nZSI6IHt9fQ==' },
+    env: { TZ: 'UTC' },
+    args: ['--strategy', 'SampleStrategy'],
+    limits: { memoryBytes: 536870912, nice: 5 },
+    secrets: { password: 'c2VjcmV0' },
+    placement: { container: 'bunkhouse-freqtrade-1', slot: 3, port: 9003 },
+    generation: 7,
+    restartGeneration: 2,
+    desiredGeneration: 2,
+    controlledGeneration: 0,
+    createdAt: '2026-01-01T00:00:00.000Z',
+  };
+}
