@@ -4,9 +4,6 @@ import type { Held, Plan, World } from './world.ts';
 
 /** Brings every recorded container into being, running, or away. */
 export function planContainers(world: World): Plan {
-  if (world.listing.kind === 'unknown') {
-    return { steps: [], held: [{ target: 'driver', why: world.listing.reason }] };
-  }
   const occupied = new Set(Object.values(world.state.bots).map((bot) => bot.placement?.container));
   const steps: Step[] = [];
   const held: Held[] = [];

@@ -2,7 +2,7 @@ import { type BotRecord, type Placement, poolKey } from '../domain/bot.ts';
 import { type NewContainer, slotPort } from '../domain/container.ts';
 import { botLane, containerLane, type Step } from '../domain/steps.ts';
 import { freeRange } from './ports.ts';
-import type { Held, Plan, World } from './world.ts';
+import { type Held, NOTHING, type Plan, type World } from './world.ts';
 
 /** A container as placement sees it: its record and the slots already claimed. */
 interface Room {
@@ -15,11 +15,10 @@ interface Room {
  * when all are full. Containers just recorded count at once, so many bots at a time fill them instead of making more.
  */
 export function planPlacement(world: World): Plan {
-  if (world.listing.kind === 'unknown') return { steps: [], held: [] };
   const homeless = Object.values(world.state.bots)
     .filter((bot) => bot.placement === null && !bot.deleting && !isHeld(world, botLane(bot.instanceId)))
     .sort((a, b) => a.createdAt.localeCompare(b.createdAt) || a.instanceId.localeCompare(b.instanceId));
-  if (homeless.length === 0) return { steps: [], held: [] };
+  if (homeless.length === 0) return NOTHING;
 
   const rooms = openRooms(world);
   const steps: Step[] = [];

@@ -89,7 +89,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       await store.update(noteOnBot(bot, { controlledGeneration: generation }));
     },
     async removeContainer({ container }) {
-      await driver.stop(container, STOP_GRACE_SECONDS);
+      await ignoreAbsence(driver.stop(container, STOP_GRACE_SECONDS));
       context.agents.drop(container);
       await driver.remove(container);
       events.emit({ type: 'container.removed', container }, null);
@@ -103,6 +103,15 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
     const execute = executors[step.kind] as (args: Step) => Promise<void>;
     return execute(step);
   };
+}
+
+/** What is gone already need not be stopped. */
+async function ignoreAbsence(work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!hasCode(error, 'NOT_FOUND')) throw error;
+  }
 }
 
 /** Packs a bot's directory in its container and brings it over piece by piece. Returns the archive's name. */

@@ -16,6 +16,9 @@ import { createWatchers, type Watchers } from './watchers.ts';
 /** How long a port found taken by somebody outside is not tried again. */
 const BLOCKED_MS = 60_000;
 
+/** How soon the driver is asked again when it could not list its containers. */
+const BLIND_RETRY_MS = 2_000;
+
 /**
  * The one door: observe, plan, apply. Requests fold into one pass; a pass is short, because work that takes time goes on
  * in lanes beside it and asks for another pass when it is done.
@@ -222,6 +225,10 @@ export class Reconciler {
   #scheduleWake(): void {
     this.#cancelWake();
     const now = this.#deps.clock.now();
+    if (this.#observer.listing.kind === 'unknown') {
+      this.#cancelWake = this.#deps.clock.after(BLIND_RETRY_MS, () => this.request('all'));
+      return;
+    }
     const holds = [...this.#lanes.holds.values(), ...this.monitor.restartHolds.values()];
     const next = Math.min(...holds.map((hold) => hold.until).filter((until) => until > now));
     if (next !== Number.POSITIVE_INFINITY)
