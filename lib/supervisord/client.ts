@@ -1,0 +1,104 @@
+import type { z } from 'zod';
+import type { AgentObservation, ArchiveInfo, BotObservation, BotSpec, LogChunk, WaitResult } from '../domain/agent.ts';
+import { BunkhouseError, type ErrorCode } from '../domain/errors.ts';
+import type { Agent } from '../drivers/driver.ts';
+import * as answers from './answers.ts';
+import type { Endpoint } from './config.ts';
+import { type CallOptions, XmlRpcTransport } from './transport.ts';
+
+/** Fault numbers of the plugin: lib/README.md, "Wire protocol of the plugin". */
+const FAULTS: Readonly<Record<number, ErrorCode>> = {
+  1001: 'STALE_GENERATION',
+  1002: 'INVALID',
+  1003: 'CONFLICT',
+  1004: 'NOT_FOUND',
+  1005: 'INTERNAL',
+};
+
+const PROMPT: CallOptions = { silenceMs: 30_000 };
+/** How much longer than asked a held-back answer may take to arrive. */
+const WAIT_SLACK_MS = 15_000;
+/** Packing gigabytes takes its time; a helper process does it. */
+const ARCHIVE: CallOptions = { silenceMs: 3_600_000, deferred: true };
+
+/** The Bunkhouse plugin of one container, spoken to by XML-RPC. */
+export class SupervisordAgent implements Agent {
+  readonly #transport: XmlRpcTransport;
+
+  constructor(endpoint: Endpoint) {
+    this.#transport = new XmlRpcTransport(endpoint);
+  }
+
+  observe(): Promise<AgentObservation> {
+    return this.#call('observe', {}, answers.agentObservation);
+  }
+
+  apply(spec: BotSpec): Promise<BotObservation> {
+    return this.#call('apply', spec, answers.botObservation);
+  }
+
+  async remove(bot: string, generation: number): Promise<void> {
+    await this.#call('remove', { bot, generation }, answers.nothing);
+  }
+
+  wait(cursor: number, seconds: number, signal?: AbortSignal): Promise<WaitResult> {
+    const silenceMs = seconds * 1000 + WAIT_SLACK_MS;
+    return this.#call('wait', { cursor, seconds }, answers.waitResult, { silenceMs, signal, deferred: true });
+  }
+
+  log(bot: string, offset: number, length: number): Promise<LogChunk> {
+    return this.#call('log', { bot, offset, length }, answers.logChunk);
+  }
+
+  archive(bot: string): Promise<ArchiveInfo> {
+    return this.#call('archive', { bot }, answers.archiveInfo, ARCHIVE);
+  }
+
+  async fetchArchive(archive: string, offset: number, length: number): Promise<Uint8Array> {
+    const chunk = await this.#call('fetch', { archive, offset, length }, answers.archiveChunk);
+    return Buffer.from(chunk.data, 'base64');
+  }
+
+  async discardArchive(archive: string): Promise<void> {
+    await this.#call('discard', { archive }, answers.nothing);
+  }
+
+  close(): Promise<void> {
+    return this.#transport.close();
+  }
+
+  async #call<T>(method: string, argument: object, schema: z.ZodType<T>, options: CallOptions = PROMPT): Promise<T> {
+    const response = await this.#transport.call(`bunkhouse.${method}`, [asciiJson(argument)], options);
+    if (response.kind === 'fault') throw faultError(method, response.code, response.message);
+    const answer = schema.safeParse(parseJson(response.value));
+    if (answer.success) return answer.data;
+    const why = answer.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+    throw new BunkhouseError('AGENT_UNAVAILABLE', `the answer of bunkhouse.${method} is not understood: ${why}`);
+  }
+}
+
+/** JSON in printable ASCII: safe in XML, whatever control characters or lone surrogates the strings hold. */
+export function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** What is no JSON becomes undefined, which no schema accepts. The text itself is not quoted in errors: it may be a log. */
+function parseJson(value: unknown): unknown {
+  if (typeof value !== 'string') return undefined;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** supervisord puts "UNKNOWN: " before the text of faults that are not its own. */
+function faultError(method: string, code: number, message: string): BunkhouseError {
+  const text = message.replace(/^UNKNOWN: /, '');
+  const known = FAULTS[code];
+  if (known !== undefined) return new BunkhouseError(known, text);
+  return new BunkhouseError('AGENT_UNAVAILABLE', `supervisord refused bunkhouse.${method}: fault ${code}, ${text}`);
+}
