@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Agent, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ProxyServer } from 'httpxy';
@@ -41,6 +41,8 @@ const UPGRADE_TIMEOUT_MS = 30_000;
  */
 export function createBotProxy(): BotProxy {
   const server = new ProxyServer();
+  // Asked to keep the connection, a bot that answers before the body is through does not slam it shut over its answer.
+  const agent = new Agent({ keepAlive: true, maxFreeSockets: 0 });
   const exchanges = new WeakMap<IncomingMessage, Exchange>();
   const open = new Set<Duplex>();
 
@@ -76,7 +78,7 @@ export function createBotProxy(): BotProxy {
           if (res.headersSent) res.destroy();
           else reject(unreachable(passage, error));
         });
-        const options = { target: addressOf(passage.target), agent: false, selfHandleResponse: true };
+        const options = { target: addressOf(passage.target), agent, selfHandleResponse: true };
         server.web(req, res, options).catch(reject);
       }),
 

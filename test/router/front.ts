@@ -1,0 +1,76 @@
+import { createServer, type IncomingMessage, type RequestListener, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { onTestFinished } from 'vitest';
+import { BunkhouseError } from '../../lib/domain/errors.ts';
+import { createBotGateway } from '../../lib/router/gateway.ts';
+import { createBotProxy } from '../../lib/router/proxy.ts';
+import type { RouteTarget } from '../../lib/services/pool-api.ts';
+
+/** Starts the server on a free port of loopback; it and its connections end with the test. */
+export async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(
+    () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  );
+  return (server.address() as AddressInfo).port;
+}
+
+export const upstream = (listener: RequestListener): Promise<number> => listen(createServer(listener));
+
+/** A server with nothing but the gateway, for one bot `b` that listens on `port`. Tokens: `bh_good`. */
+export async function front(port: number, extra: Partial<RouteTarget> = {}): Promise<number> {
+  const gateway = createBotGateway({
+    proxy: createBotProxy(),
+    actorOf: (token) => (token === 'bh_good' ? { role: 'admin' } : null),
+    route: (_actor, id) => {
+      if (id !== 'b') throw new BunkhouseError('NOT_FOUND', `there is no bot ${id}`);
+      return { host: '127.0.0.1', port, headers: {}, query: {}, ...extra };
+    },
+  });
+  const server = createServer(async (req, res) => {
+    try {
+      await gateway.admit(req)?.web(res);
+    } catch (error) {
+      res.writeHead(599).end((error as BunkhouseError).code);
+    }
+  });
+  server.on('upgrade', (req, socket, head) => {
+    const refuse = (error: unknown): void => {
+      socket.end(`HTTP/1.1 599 Refused\r\nX-Code: ${(error as BunkhouseError).code}\r\n\r\n`);
+    };
+    try {
+      gateway.admit(req)?.upgrade(socket, head, refuse);
+    } catch (error) {
+      refuse(error);
+    }
+  });
+  onTestFinished(() => gateway.close());
+  return listen(server);
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+/** One request, sent as it is: `fetch` would tidy up paths and refuse headers. Authorized unless headers say otherwise. */
+export function send(
+  port: number,
+  path: string,
+  options: { method?: string; headers?: Record<string, string>; body?: string } = {},
+): Promise<Answer> {
+  const { method = 'GET', headers = { authorization: 'Bearer bh_good' }, body } = options;
+  return new Promise((resolve, reject) => {
+    const req = request({ host: '127.0.0.1', port, path, method, headers, agent: false }, (res) => {
+      const text = res.setEncoding('utf8').reduce((all, chunk) => all + chunk, '');
+      text.then((body) => resolve({ status: res.statusCode ?? 0, headers: res.headers, body }), reject);
+    });
+    req.on('error', reject);
+    req.end(body);
+  });
+}

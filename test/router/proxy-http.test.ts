@@ -1,0 +1,296 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request } from 'node:http';
+import { connect, createServer as createTcpServer, type Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { front, listen, send, upstream } from './front.ts';
+
+/** A bot that answers with what it saw. */
+const mirror = () =>
+  upstream(async (req, res) => {
+    let body = '';
+    for await (const chunk of req.setEncoding('utf8')) body += chunk;
+    const seen = { method: req.method, url: req.url, headers: req.headers, body };
+    res.setHeader('content-type', 'application/json').end(JSON.stringify(seen));
+  });
+
+const seenBy = async (answer: Promise<{ body: string }>) => JSON.parse((await answer).body);
+
+describe('proxy over HTTP', () => {
+  it('passes on method, raw path, query and body', async () => {
+    const port = await front(await mirror());
+    const path = '/bots/b/api//v1/%E2%82%AC;a=1?x=%2F&y=a+b';
+    const seen = await seenBy(send(port, path, { method: 'PUT', body: 'hello' }));
+    expect(seen).toMatchObject({ method: 'PUT', url: '/api//v1/%E2%82%AC;a=1?x=%2F&y=a+b', body: 'hello' });
+  });
+
+  it.each(['DELETE', 'GET', 'OPTIONS', 'PATCH'])(
+    'passes on a %s with a chunked body as one request',
+    async (method) => {
+      const port = await front(await mirror());
+      const headers = { authorization: 'Bearer bh_good', 'transfer-encoding': 'chunked' };
+      const seen = await seenBy(send(port, '/bots/b/x', { method, headers, body: 'GET /smuggled HTTP/1.1\r\n\r\n' }));
+      expect(seen).toMatchObject({ method, body: 'GET /smuggled HTTP/1.1\r\n\r\n' });
+    },
+  );
+
+  it('keeps the framing of a body whose Content-Length is named as hop-by-hop', async () => {
+    const port = await front(await mirror());
+    const headers = {
+      authorization: 'Bearer bh_good',
+      connection: 'close, content-length, host',
+      'content-length': '5',
+    };
+    const seen = await seenBy(send(port, '/bots/b/x', { method: 'DELETE', headers, body: 'hello' }));
+    expect(seen).toMatchObject({ body: 'hello' });
+    expect(seen.headers.host).toBe(`127.0.0.1:${port}`);
+  });
+
+  it('hides the credential and hop-by-hop headers, and says who asked', async () => {
+    const port = await front(await mirror());
+    const { headers } = await seenBy(
+      send(port, '/bots/b/', {
+        headers: {
+          authorization: 'Bearer bh_good',
+          'x-bunkhouse-token': 'bh_good',
+          cookie: 'bunkhouse_token=bh_good; own=1',
+          connection: 'x-hop, keep-alive',
+          'x-hop': '1',
+          te: 'trailers',
+          'proxy-authorization': 'Basic x',
+        },
+      }),
+    );
+    expect(JSON.stringify(headers)).not.toContain('bh_good');
+    expect(headers).toMatchObject({
+      cookie: 'own=1',
+      'x-forwarded-for': '127.0.0.1',
+      'x-forwarded-host': `127.0.0.1:${port}`,
+      'x-forwarded-proto': 'http',
+      'x-forwarded-prefix': '/bots/b',
+    });
+    for (const name of ['x-hop', 'te', 'proxy-authorization', 'x-bunkhouse-token'])
+      expect(headers).not.toHaveProperty(name);
+  });
+
+  it("adds the template's headers and query, and lets the caller's own for the bot win", async () => {
+    const target = { headers: { Authorization: 'Basic Ym90', 'X-Extra': '1' }, query: { token: 'ws' } };
+    const port = await front(await mirror(), target);
+    const plain = await seenBy(send(port, '/bots/b/a?x=1'));
+    expect(plain.url).toBe('/a?x=1&token=ws');
+    expect(plain.headers).toMatchObject({ authorization: 'Basic Ym90', 'x-extra': '1' });
+    const own = await seenBy(
+      send(port, '/bots/b/a?token=mine', {
+        headers: { 'x-bunkhouse-token': 'bh_good', authorization: 'Bearer ey.jwt' },
+      }),
+    );
+    expect(own.url).toBe('/a?token=mine');
+    expect(own.headers.authorization).toBe('Bearer ey.jwt');
+  });
+
+  it.each([
+    ['no credential', {}, 'UNAUTHORIZED'],
+    ['a wrong one', { authorization: 'Bearer bh_bad' }, 'UNAUTHORIZED'],
+    ["the bot's own only", { authorization: 'Basic Ym90' }, 'UNAUTHORIZED'],
+  ])('refuses %s and the bot hears nothing', async (_what, headers, code) => {
+    let heard = 0;
+    const port = await front(await upstream((_req, res) => res.end(String(++heard))));
+    expect(await send(port, '/bots/b/', { headers })).toMatchObject({ status: 599, body: code });
+    expect(heard).toBe(0);
+  });
+
+  it('takes a cookie for reading, but for a change only from its own origin', async () => {
+    const port = await front(await mirror());
+    const cookie = 'bunkhouse_token=bh_good';
+    const post = (headers: Record<string, string>) =>
+      send(port, '/bots/b/x', { method: 'POST', headers: { cookie, ...headers } });
+    expect(await send(port, '/bots/b/x', { headers: { cookie } })).toMatchObject({ status: 200 });
+    expect(await post({})).toMatchObject({ body: 'FORBIDDEN' });
+    expect(await post({ origin: 'http://evil.example' })).toMatchObject({ body: 'FORBIDDEN' });
+    expect(await post({ 'sec-fetch-site': 'same-site' })).toMatchObject({ body: 'FORBIDDEN' });
+    expect(await post({ origin: `http://127.0.0.1:${port}` })).toMatchObject({ status: 200 });
+    expect(await post({ 'sec-fetch-site': 'same-origin' })).toMatchObject({ status: 200 });
+  });
+
+  it('moves Location and cookies below the prefix of the bot', async () => {
+    const port = await front(
+      await upstream((req, res) => {
+        const { to } = Object.fromEntries(new URL(req.url ?? '', 'http://x').searchParams);
+        res.writeHead(302, {
+          location: to,
+          'set-cookie': [
+            'a=1; Path=/; HttpOnly',
+            'b=2; Domain=example.org; path=/sub',
+            'bunkhouse_token=bh_evil; Path=/',
+          ],
+          'service-worker-allowed': '/',
+        });
+        res.end();
+      }),
+    );
+    const locationFor = async (to: string) =>
+      (await send(port, `/bots/b/?to=${encodeURIComponent(to)}`)).headers.location;
+    expect(await locationFor('/login?next=/x')).toBe('/bots/b/login?next=/x');
+    expect(await locationFor('/bots/b/login')).toBe('/bots/b/login');
+    expect(await locationFor(`http://127.0.0.1:${port}/login`)).toBe('/bots/b/login');
+    expect(await locationFor('relative')).toBe('relative');
+    expect(await locationFor('https://elsewhere.example/x')).toBe('https://elsewhere.example/x');
+    expect(await locationFor('//elsewhere.example/x')).toBe('//elsewhere.example/x');
+    const { headers } = await send(port, '/bots/b/?to=x');
+    expect(headers['set-cookie']).toEqual(['a=1; Path=/bots/b/; HttpOnly', 'b=2; path=/bots/b/sub']);
+    expect(headers).not.toHaveProperty('service-worker-allowed');
+  });
+
+  it('sends the bot without a slash to the one with it', async () => {
+    const port = await front(await mirror());
+    const answer = await send(port, '/bots/b?x=1');
+    expect(answer).toMatchObject({ status: 308 });
+    expect(answer.headers.location).toBe('/bots/b/?x=1');
+  });
+
+  it('answers BOT_UNAVAILABLE when nobody listens, and when the bot hangs up without an answer', async () => {
+    const gone = createServer();
+    const port = await listen(gone);
+    gone.close();
+    expect(await send(await front(port), '/bots/b/')).toMatchObject({ status: 599, body: 'BOT_UNAVAILABLE' });
+    const rude = createTcpServer((socket) => socket.destroy());
+    await new Promise<void>((resolve) => rude.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void rude.close());
+    const { port: rudePort } = rude.address() as { port: number };
+    expect(await send(await front(rudePort), '/bots/b/')).toMatchObject({ status: 599, body: 'BOT_UNAVAILABLE' });
+  });
+
+  it('breaks the answer off when the bot breaks off in the middle', async () => {
+    const port = await front(
+      await upstream((_req, res) => {
+        res.writeHead(200, { 'content-length': '100' });
+        res.write('half', () => res.destroy());
+      }),
+    );
+    await expect(send(port, '/bots/b/')).rejects.toThrow(/aborted|hang up/);
+  });
+
+  it('lets a caller that asked for it have the connection closed', async () => {
+    const port = await front(await mirror());
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`GET /bots/b/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer bh_good\r\nConnection: close\r\n\r\n`);
+    await once(socket.resume(), 'end');
+    socket.destroy();
+  });
+
+  it('passes events on one by one, without holding them back', async () => {
+    let next: () => void = () => {};
+    const port = await front(
+      await upstream((_req, res) => {
+        res.writeHead(200, { 'content-type': 'text/event-stream' });
+        let count = 0;
+        next = () => res.write(`data: ${++count}\n\n`);
+        res.flushHeaders();
+      }),
+    );
+    const req = request({ port, host: '127.0.0.1', path: '/bots/b/', headers: { authorization: 'Bearer bh_good' } });
+    req.end();
+    const [res] = (await once(req, 'response')) as [IncomingMessage];
+    res.setEncoding('utf8');
+    for (const expected of ['data: 1\n\n', 'data: 2\n\n']) {
+      next();
+      expect(await once(res, 'data')).toEqual([expected]);
+    }
+    req.destroy();
+  });
+
+  it('tells the bot when the caller leaves, before and during the answer', async () => {
+    let arrived: (socket: Socket) => void = () => {};
+    const port = await front(
+      await upstream((req, res) => {
+        if (req.url === '/during') res.write('begun');
+        arrived(req.socket);
+      }),
+    );
+    for (const path of ['/bots/b/before', '/bots/b/during']) {
+      const arrival = new Promise<Socket>((resolve) => {
+        arrived = resolve;
+      });
+      const req = request({ port, host: '127.0.0.1', path, headers: { authorization: 'Bearer bh_good' } });
+      req.on('error', () => {});
+      req.on('response', (res) => res.on('error', () => {}).resume());
+      req.end();
+      const socket = await arrival;
+      const closed = once(socket, 'close');
+      req.destroy();
+      await closed;
+    }
+  });
+
+  it('answers early while an upload is still coming, without a hang', async () => {
+    const port = await front(await upstream((_req, res) => res.writeHead(413).end('too large')));
+    const answer = await send(port, '/bots/b/', { method: 'POST', body: 'x'.repeat(5_000_000) });
+    expect(answer).toMatchObject({ status: 413, body: 'too large' });
+  });
+
+  it('streams 50 MB up to a slow bot without keeping them', { timeout: 30_000 }, async () => {
+    const total = 50 * 1024 * 1024;
+    let received = 0;
+    let ahead = 0;
+    let sent = 0;
+    const port = await front(
+      await upstream(async (req, res) => {
+        for await (const chunk of req) {
+          received += chunk.length;
+          ahead = Math.max(ahead, sent - received);
+          if (received % (1 << 20) < chunk.length) await new Promise((resolve) => setImmediate(resolve));
+        }
+        res.end(String(received));
+      }),
+    );
+    const block = Buffer.alloc(64 * 1024, 'x');
+    const body = Readable.from(
+      (function* () {
+        for (; sent < total; sent += block.length) yield block;
+      })(),
+    );
+    const req = request({
+      port,
+      host: '127.0.0.1',
+      method: 'POST',
+      path: '/bots/b/upload',
+      headers: { authorization: 'Bearer bh_good', 'content-length': total },
+    });
+    const answered = once(req, 'response') as Promise<[IncomingMessage]>;
+    await pipeline(body, req);
+    const [res] = await answered;
+    expect(await once(res.setEncoding('utf8'), 'data')).toEqual([String(total)]);
+    // What is on its way sits in socket buffers; the whole would be 50 MB.
+    expect(ahead).toBeLessThan(16 * 1024 * 1024);
+  });
+
+  it('stops reading from the caller while the bot does not read', async () => {
+    let reading: IncomingMessage | undefined;
+    const port = await front(
+      await upstream((req) => {
+        reading = req;
+        req.pause();
+      }),
+    );
+    const socket = connect(port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    socket.on('error', () => {});
+    const total = 200 * 1024 * 1024;
+    socket.write(
+      `POST /bots/b/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer bh_good\r\nContent-Length: ${total}\r\n\r\n`,
+    );
+    const block = Buffer.alloc(1024 * 1024);
+    let flushed = 0;
+    while (flushed < total) {
+      const drained = await Promise.race([
+        new Promise<boolean>((resolve) => socket.write(block, () => resolve(true))),
+        new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 500)),
+      ]);
+      if (!drained) break;
+      flushed += block.length;
+    }
+    expect(reading).toBeDefined();
+    expect(flushed).toBeLessThan(64 * 1024 * 1024);
+  });
+});
