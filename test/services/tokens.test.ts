@@ -1,0 +1,55 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { hasCode } from '../../lib/domain/errors.ts';
+import { createTokens } from '../../lib/services/tokens.ts';
+import { openFileStore } from '../../lib/store/file-store.ts';
+import { systemClock as clock } from '../../lib/util/clock.ts';
+import { silentLogger as log } from '../../lib/util/logger.ts';
+import { hashToken } from '../../lib/util/token.ts';
+
+async function setUp() {
+  const folder = await mkdtemp(join(tmpdir(), 'bunkhouse-tokens-'));
+  const path = join(folder, 'state.json');
+  const store = await openFileStore({ path, clock, log });
+  onTestFinished(async () => {
+    await store.close();
+    await rm(folder, { recursive: true });
+  });
+  return { tokens: createTokens({ store, clock }), path };
+}
+
+describe('tokens', () => {
+  it('are found by their hash, and the file holds only that', async () => {
+    const { tokens, path } = await setUp();
+    const { token } = await tokens.create({ role: 'owner', owner: 'alice' });
+    expect(token).toMatch(/^bh_[A-Za-z0-9_-]{43}$/);
+    expect(tokens.findByHash(hashToken(token))?.actor).toEqual({ role: 'owner', owner: 'alice' });
+    const file = await readFile(path, 'utf8');
+    expect(file).toContain(hashToken(token));
+    expect(file).not.toContain(token.slice(3));
+  });
+
+  it('are listed without token and hash', async () => {
+    const { tokens } = await setUp();
+    const made = await tokens.create({ role: 'admin' });
+    expect(tokens.list()).toEqual([{ id: made.id, actor: { role: 'admin' }, createdAt: made.createdAt }]);
+  });
+
+  it('are refused once revoked, others are not', async () => {
+    const { tokens } = await setUp();
+    const first = await tokens.create({ role: 'admin' });
+    const second = await tokens.create({ role: 'admin' });
+    await tokens.revoke(first.id);
+    expect(tokens.findByHash(hashToken(first.token))).toBeNull();
+    expect(tokens.findByHash(hashToken(second.token))).not.toBeNull();
+    await expect(tokens.revoke(first.id)).rejects.toSatisfy((error) => hasCode(error, 'NOT_FOUND'));
+  });
+
+  it('are not found under names that every object has', async () => {
+    const { tokens } = await setUp();
+    expect(tokens.findByHash('constructor')).toBeNull();
+    expect(tokens.findByHash('__proto__')).toBeNull();
+  });
+});
