@@ -6,11 +6,11 @@ import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import { emptyState, type State } from '../domain/state.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/logger.ts';
-import { removeTemporaries } from './durable-write.ts';
 import { type FileLock, lockFile } from './lock.ts';
 import { MIGRATIONS, type Migration } from './migrations.ts';
 import { StateFile } from './state-file.ts';
 import type { Change, Store } from './store.ts';
+import { removeTemporaries } from './temporaries.ts';
 
 export interface FileStoreOptions {
   /** Absolute. Its folder is made, for this user alone, when it is not there. */

@@ -1,7 +1,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Clock, isoTime } from '../util/clock.ts';
-import { writeDurably } from './durable-write.ts';
+import { writeDurably } from '../util/durable-write.ts';
 
 const KEPT = 24;
 const EVERY_MS = 60 * 60 * 1000;

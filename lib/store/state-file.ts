@@ -3,9 +3,9 @@ import type { Adapter } from 'lowdb';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import type { State } from '../domain/state.ts';
 import type { Clock } from '../util/clock.ts';
+import { writeDurably } from '../util/durable-write.ts';
 import type { Logger } from '../util/logger.ts';
 import { decodeState } from './decode.ts';
-import { writeDurably } from './durable-write.ts';
 import { GoodCopies } from './good-copies.ts';
 import type { Migration } from './migrations.ts';
 

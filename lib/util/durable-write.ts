@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { open, readdir, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 /**
  * Replaces a file as a whole (mode 0600): afterwards it holds either the old content or the new, also after a power cut,
@@ -22,15 +22,6 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
     throw error;
   }
   await syncFolder(dirname(path));
-}
-
-/** Removes what killed writers of a file and its copies have left. Only under the lock: a living writer's file looks the same. */
-export async function removeTemporaries(path: string): Promise<void> {
-  const folder = dirname(path);
-  const left = (await readdir(folder)).filter(
-    (name) => name.startsWith(`${basename(path)}.`) && /\.tmp-[0-9a-f]{12}$/.test(name),
-  );
-  await Promise.all(left.map((name) => rm(join(folder, name), { force: true })));
 }
 
 // Private
