@@ -8,7 +8,7 @@ import { renderSpec } from '../planner/render.ts';
 import { isoTime } from '../util/clock.ts';
 import { findBot, type NewBot } from './bot-container-mapper.ts';
 import type { Dependencies } from './dependencies.ts';
-import type { ChangeBot, CreateBot } from './pool-api.ts';
+import type { ChangeBot, CreateBot, PoolOptions } from './pool-api.ts';
 
 /** The bot if the actor may see it, else NOT_FOUND: an owner must not learn which ids others use. */
 export function visibleBot(state: State, actor: Actor, instanceId: string): BotRecord {
@@ -21,11 +21,11 @@ export function visibleBot(state: State, actor: Actor, instanceId: string): BotR
 
 /** A new bot's record from a request. Throws INVALID, FORBIDDEN, UNSUPPORTED. */
 export function newBot(
-  deps: Pick<Dependencies, 'templates' | 'clock' | 'secret'> & { readonly location: string },
+  deps: Pick<Dependencies, 'templates' | 'clock' | 'secret'> & Pick<PoolOptions, 'location' | 'defaultTemplate'>,
   actor: Actor,
   request: CreateBot,
 ): NewBot {
-  const template = templateOf(deps.templates, request.template);
+  const template = templateOf(deps.templates, request.template ?? deps.defaultTemplate);
   const location = request.location ?? deps.location;
   if (location !== deps.location) {
     throw new BunkhouseError('INVALID', `there is no location ${location}; known: ${deps.location}`);

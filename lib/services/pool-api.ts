@@ -7,7 +7,8 @@ import type { BotLimits } from '../domain/template.ts';
 /** What a request for a new bot says; already checked for form (ids, sizes, types) at the door. */
 export interface CreateBot {
   readonly instanceId: string;
-  readonly template: string;
+  /** Left out: DEFAULT_TEMPLATE. */
+  readonly template?: string;
   /** Left out by an owner: the owner itself; by an admin: `admin`. */
   readonly owner?: string;
   readonly location?: string;
@@ -27,6 +28,14 @@ export interface ChangeBot {
   readonly args?: readonly string[];
   readonly limits?: Partial<BotLimits>;
   readonly desired?: Desired;
+}
+
+export interface PoolOptions {
+  readonly poolMode: boolean;
+  /** Location of the containers this supervisor makes. */
+  readonly location: string;
+  /** Of a bot whose request names none. */
+  readonly defaultTemplate: string;
 }
 
 export interface MemoryView {

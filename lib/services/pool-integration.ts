@@ -20,18 +20,13 @@ import type {
   Issue,
   PlanView,
   PoolApi,
+  PoolOptions,
   PoolStatus,
   RouteTarget,
   SweepReport,
 } from './pool-api.ts';
 import type { Reconciler } from './reconciler.ts';
 import { botView, containerViews, healthSummary } from './views.ts';
-
-export interface PoolOptions {
-  readonly poolMode: boolean;
-  /** Location of the containers this supervisor makes. */
-  readonly location: string;
-}
 
 /** The use cases over store and reconciler: check, change the wish durably, ask for a pass. */
 export class PoolIntegration implements PoolApi {
@@ -47,7 +42,7 @@ export class PoolIntegration implements PoolApi {
   }
 
   async createBot(actor: Actor, request: CreateBot): Promise<BotView> {
-    const bot = newBot({ ...this.#deps, location: this.#options.location }, actor, request);
+    const bot = newBot({ ...this.#deps, ...this.#options }, actor, request);
     const record = await this.#deps.store.update(addBot(bot));
     const { instanceId, owner, template } = record;
     this.#deps.events.emit({ type: 'bot.created', bot: instanceId, owner, template }, owner);

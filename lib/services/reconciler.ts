@@ -39,6 +39,7 @@ export class Reconciler {
   #cancelWake: () => void = () => {};
   #lastSeenRunning: ReadonlySet<string> = new Set();
   #passes = 0;
+  #lastPassAt = 0;
 
   constructor(deps: Dependencies) {
     this.#deps = deps;
@@ -87,6 +88,11 @@ export class Reconciler {
   /** Whether at least one pass was done with the driver answering. */
   get passes(): number {
     return this.#passes;
+  }
+
+  /** When the last pass ended, by the monotonic clock. */
+  get lastPassAt(): number {
+    return this.#lastPassAt;
   }
 
   world(): World {
@@ -154,6 +160,7 @@ export class Reconciler {
     this.#forgetTheGone(world);
     await this.#dispatch(plan(world).steps);
     this.#scheduleWake();
+    this.#lastPassAt = this.#deps.clock.monotonic();
     if (world.listing.kind === 'seen') this.#passes += 1;
   }
 
