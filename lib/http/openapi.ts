@@ -63,9 +63,7 @@ function success({ reply, summary }: Route): ZodOpenApiResponseObject {
     content: {
       ...(reply.json ? { 'application/json': { schema: reply.json } } : {}),
       ...(reply.text ? { [reply.text]: { schema: z.string() } } : {}),
-      ...(reply.events
-        ? { 'text/event-stream': { schema: z.string().meta({ description: 'Its data is JSON' }) } }
-        : {}),
+      ...(reply.events ? { 'text/event-stream': { schema: reply.events } } : {}),
     },
   };
 }

@@ -25,7 +25,7 @@ export interface ReplySpec<Reply extends z.ZodType> {
   readonly json?: Reply;
   /** Content type of a plain text answer. */
   readonly text?: string;
-  /** Schema of the `data` of its events. */
+  /** Schema of the `data` of each of its events. */
   readonly events?: z.ZodType;
 }
 

@@ -102,10 +102,16 @@ export const flag = z
   .default('false')
   .transform((text) => text === 'true');
 
-/** A whole number in a query. */
+/** A whole number in a query: comes as text, documented as what it stands for. */
 export const queryInt = (least: number, most: number) =>
   z
     .string()
     .regex(/^\d{1,15}$/, 'must be a whole number')
     .transform(Number)
-    .pipe(z.int().min(least).max(most));
+    .pipe(z.int().min(least).max(most))
+    .meta({
+      override: ({ jsonSchema }) => {
+        delete jsonSchema.pattern;
+        Object.assign(jsonSchema, { type: 'integer', minimum: least, maximum: most });
+      },
+    });

@@ -38,7 +38,7 @@ const filter = z.strictObject({
 const createBot = z
   .strictObject({
     instanceId,
-    template: name,
+    template: name.exactOptional().meta({ description: 'DEFAULT_TEMPLATE when left out' }),
     owner: ownerId.exactOptional(),
     location: name.exactOptional(),
     group: name.exactOptional(),
@@ -79,7 +79,7 @@ export function botRoutes(api: PoolApi): Route[] {
       summary: 'Create a bot',
       body: createBot,
       reply: { status: 201, json: botView },
-      errors: ['CONFLICT', 'UNSUPPORTED'],
+      errors: ['FORBIDDEN', 'CONFLICT', 'UNSUPPORTED'],
       handle: async ({ actor, body }) => {
         const bot = await api.createBot(actor, body);
         return { json: bot, headers: { Location: `/api/bots/${bot.instanceId}` } };
