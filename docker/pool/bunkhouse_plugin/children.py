@@ -1,0 +1,55 @@
+"""Forking off supervisord without taking its signal handling along."""
+
+import ctypes
+import os
+import signal
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_ALL = signal.valid_signals()
+_RESETTABLE = _ALL - {signal.SIGKILL, signal.SIGSTOP}
+
+
+def fork():
+    """os.fork with signals held back meanwhile, so that none meant for the child is swallowed by supervisord's handlers.
+
+    The child starts with every signal at its default and none blocked.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL)
+    pid = -1
+    try:
+        pid = os.fork()
+    finally:
+        if pid != 0:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        for number in _RESETTABLE:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    return pid
+
+
+def die_with(parent):
+    """In a child: be killed when `parent` dies. Call it after the last change of uid, which would undo it."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # it died before the kernel was told
+
+
+def become_subreaper():
+    """What a bot leaves behind becomes our child, as it would be below PID 1."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def close_from(first):
+    """Closes every descriptor from `first` on."""
+    os.closerange(first, 1 << 20)
+
+
+def _prctl(option, value):
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))

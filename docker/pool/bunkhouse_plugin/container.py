@@ -1,0 +1,244 @@
+"""All bots of one container, and the operations on them."""
+
+import glob
+import os
+import secrets
+import sys
+from contextlib import contextmanager
+
+from supervisor.medusa import asyncore_25 as asyncore
+from supervisor.states import ProcessStates
+
+from . import children, files, leftovers, output
+from .archive import Archives, Shared
+from .changes import Changes
+from .faults import CONFLICT, INTERNAL, Fault, from_oserror
+from .fences import Fences
+from .helpers import Helpers
+from .layout import Layout
+from .leftovers import Marks
+from .loop import Dispatcher, Loop
+from .notify import NotifySocket
+from .observation import observe_bot
+from .program import add_program
+from .promise import Promise, Turns, run
+from .sampler import Sampler
+from .spawn import ExecSpawner
+from .users import Users
+
+PROTOCOL = 1
+PREPARING_SECONDS = 60
+REMOVING_SECONDS = 600
+
+
+class Container:
+    def __init__(self, supervisord, directory, uid_base):
+        """Raises ValueError with what to do when the directory or the uid_base cannot be used."""
+        if not os.path.isabs(directory):
+            raise ValueError(f"directory must be an absolute path, not {directory!r}")
+        # What supervisord writes, its rotated logs too, is nobody else's to read.
+        os.umask(0o077)
+        children.become_subreaper()
+        self.users = Users(uid_base)
+        self.layout = Layout(directory)
+        self.layout.create(self.users.isolates)
+        self._supervisord = supervisord
+        self._incarnation = secrets.token_hex(8)
+        self.loop = Loop(supervisord.options.logger)
+        self.quick = Helpers(supervisord.options, self.loop, limit=4)
+        self._slow = Helpers(supervisord.options, self.loop, limit=2)
+        self.changes = Changes(self._incarnation, self.loop)
+        self.fences = Fences(self.layout.fences, self.quick)
+        self.spawner = ExecSpawner()
+        self.turns = Turns()
+        self.bots = {}
+        self._seats = {}  # bot -> (slot, port); also of bots about to come
+        self._sockets = {}
+        self._archives = Archives(self.layout, self._slow)
+        self._shared = Shared()
+        self._sampler = Sampler(self)
+        self._earlier = self._end_earlier_lives()
+
+    def observe(self):
+        """AgentObservation."""
+        return {
+            "incarnation": self._incarnation,
+            "cursor": self.changes.cursor,
+            "protocol": PROTOCOL,
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "isolatesUsers": self.users.isolates,
+            "overhead": self._sampler.overhead,
+            "bots": [observe_bot(bot) for bot in self.bots.values()],
+            "directories": os.listdir(self.layout.bots),
+        }
+
+    async def apply(self, spec):
+        """Puts or changes one bot; its BotObservation."""
+        async with self.turns(spec.bot):
+            await self._earlier
+            self.fences.check_alive(spec.bot, spec.generation)
+            with self._seated(spec):
+                await self.quick.run(f"prepare {spec.bot}", self._preparation(spec), PREPARING_SECONDS)
+                await self.fences.raise_to(spec.bot, spec.generation, removed=False, slot=spec.slot, port=spec.port)
+                self._bind(spec)
+            bot = self.bots.get(spec.bot) or self._admit(spec)
+            bot.accept(spec)
+        bot.step()
+        if bot.waits_for_port():
+            self._sampler.hurry()
+        return observe_bot(bot)
+
+    async def remove(self, name, generation):
+        """Takes away a stopped bot and everything of it. No-op when absent."""
+        async with self.turns(name):
+            await self._earlier
+            self.fences.check(name, generation)
+            self._require_stopped(name)
+            await self.fences.raise_to(name, generation, removed=True)
+            await self._slow.run(f"remove {name}", lambda: self._delete(name), REMOVING_SECONDS)
+            if name in self.bots:
+                self._dismiss(name)
+        return {}
+
+    def archive(self, name):
+        """Promise of the ArchiveInfo of a stopped bot, shared by those who ask meanwhile."""
+        return self._shared.once(name, lambda: run(self._archive(name)))
+
+    def fetch(self, archive, offset, length):
+        return self._archives.fetch(archive, offset, length)
+
+    def discard(self, archive):
+        self._archives.discard(archive)
+        return {}
+
+    def log(self, name, offset, length):
+        return output.read(self.layout.log(name), offset, length, known=name in self.bots)
+
+    def marks(self, bot, slot, port, pid, start):
+        return Marks(bot, self.layout.notify_socket(slot), self.users.uid(port), pid, start)
+
+    async def _archive(self, name):
+        async with self.turns(name):
+            await self._earlier
+            self._require_stopped(name)
+            return await self._archives.pack(name)
+
+    def _end_earlier_lives(self):
+        """Promise that no process of an earlier supervisord is left, as far as can be helped. No bot comes before."""
+        lives = [
+            self.marks(bot, fence["slot"], fence["port"], fence["pid"], fence["start"])
+            for bot, fence in self.fences.known().items()
+            if fence["port"] is not None and not fence["removed"]
+        ]
+        done = Promise()
+        if not lives:
+            done.resolve()
+            return done
+
+        def report(outcome):
+            try:
+                left = [pid for pids in outcome.result() for pid in pids]
+                trouble = left and f"processes {left} of an earlier supervisord cannot be ended"
+            except Fault as fault:
+                trouble = fault.text
+            if trouble:
+                self._supervisord.options.logger.error(f"bunkhouse: {trouble}")
+            done.resolve()
+
+        self.quick.run("end earlier processes", lambda: [leftovers.end(marks) for marks in lives], PREPARING_SECONDS).then(report)
+        return done
+
+    @contextmanager
+    def _seated(self, spec):
+        """Reserves slot and port; on an error they are given back."""
+        seat, before = (spec.slot, spec.port), self._seats.get(spec.bot)
+        for other, (slot, port) in self._seats.items():
+            if other != spec.bot and (slot == spec.slot or port == spec.port):
+                raise Fault(CONFLICT, f"slot {slot} with port {port} is {other}'s: remove {other} first or choose another")
+        if before not in (None, seat) and self.bots[spec.bot].pid:
+            raise Fault(CONFLICT, f"{spec.bot} runs in slot {before[0]} with port {before[1]}: stop it before it moves")
+        self._seats[spec.bot] = seat
+        try:
+            yield
+        except Fault:
+            del self._seats[spec.bot]
+            if before is not None:
+                self._seats[spec.bot] = before
+            raise
+
+    def _preparation(self, spec):
+        """What a helper does before a spec is accepted."""
+        home, uid = self.layout.bot(spec.bot), self.users.uid(spec.port)
+        bot = self.bots.get(spec.bot)
+        dead = []
+        if bot is None or not bot.pid:
+            dead = [self.marks(spec.bot, spec.slot, spec.port, None, None)] + ([bot.marks()] if bot else [])
+
+        def prepare():
+            for marks in dead:
+                if left := leftovers.end(marks):
+                    raise Fault(INTERNAL, f"processes {left} of an earlier run of {spec.bot} cannot be ended")
+            files.put(home, uid, spec.directories, spec.files)
+
+        return prepare
+
+    def _bind(self, spec):
+        """Opens the slot's notify socket, once for each seat."""
+        seat = (spec.slot, spec.port)
+        bound = self._sockets.get(spec.bot)
+        if bound is not None and bound[0] == seat:
+            return
+        self._unbind(spec.bot)
+
+        def receive(pid, uid, fields):
+            if spec.bot in self.bots:
+                self.bots[spec.bot].notified(pid, uid, fields)
+
+        folder, path = self.layout.notify(spec.slot), self.layout.notify_socket(spec.slot)
+        try:
+            sock = NotifySocket(folder, path, self.users.uid(spec.port), receive, self._supervisord.options.logger)
+        except OSError as error:
+            raise from_oserror(error, "cannot open the notify socket") from None
+        self._sockets[spec.bot] = (seat, sock)
+
+    def _unbind(self, name):
+        if name in self._sockets:
+            self._sockets.pop(name)[1].close()
+
+    def _admit(self, spec):
+        bot = add_program(self._supervisord, spec.bot, self.layout.log(spec.bot), self)
+        self.bots[spec.bot] = bot
+        return bot
+
+    def _dismiss(self, name):
+        self.bots.pop(name).retire()
+        self._supervisord.remove_process_group(name)
+        self._unbind(name)
+        del self._seats[name]
+        self.changes.touch(name)
+
+    def _require_stopped(self, name):
+        bot = self.bots.get(name)
+        if bot is not None and bot.state != ProcessStates.STOPPED:
+            raise Fault(CONFLICT, f"{name} is not stopped: apply it with run false and wait until it is")
+
+    def _delete(self, name):
+        files.delete(self.layout.bot(name))
+        for path in glob.glob(f"{glob.escape(self.layout.log(name))}*"):
+            os.unlink(path)
+
+
+def container_of(supervisord, directory, uid_base):
+    """The one Container of this supervisord."""
+    if not hasattr(supervisord, "bunkhouse"):
+        _forget_earlier_dispatchers()
+        supervisord.bunkhouse = Container(supervisord, directory, uid_base)
+    return supervisord.bunkhouse
+
+
+def _forget_earlier_dispatchers():
+    """On SIGHUP supervisord starts anew in the same process and closes all descriptors, but keeps the map of them."""
+    for descriptor, dispatcher in list(asyncore.socket_map.items()):
+        if isinstance(dispatcher, Dispatcher):
+            dispatcher.socket.detach()
+            del asyncore.socket_map[descriptor]

@@ -1,0 +1,149 @@
+"""A bot's directory and the files that come with its spec. Runs in a helper process.
+
+The bot owns its directory and may have put anything there, so its files are written with its own rights and no symbolic link
+is followed below the directory. Content goes to temporary files first: when the disk is full, nothing has changed.
+"""
+
+import base64
+import os
+import shutil
+import stat
+
+from .faults import INTERNAL, INVALID, Fault
+from .users import acting_as
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def put(root, uid, directories, files):
+    """Makes the bot's directory `root`, then the directories and files of its spec in it."""
+    take_over(root, uid)
+    if uid is not None:
+        os.setgroups([])
+    with acting_as(uid):
+        top = os.open(root, DIRECTORY)
+        for path in directories:
+            os.close(_descend(top, path.split("/")))
+        written = [_write(top, file) for file in files]
+        for folder, temporary, name in filter(None, written):
+            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            os.fsync(folder)
+
+
+def take_over(root, uid):
+    """Makes the directory the user's, with everything its former user had in it: a bot may come back in another slot."""
+    try:
+        os.mkdir(root, 0o700)
+    except FileExistsError:
+        pass
+    found = os.lstat(root)
+    if not stat.S_ISDIR(found.st_mode):
+        raise Fault(INTERNAL, f"{root} is no directory: move it away")
+    if uid is None or found.st_uid == uid:
+        return
+    for _, folders, names, folder in os.fwalk(root, follow_symlinks=False):
+        for name in folders + names:
+            if os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid == found.st_uid:
+                os.chown(name, uid, uid, dir_fd=folder, follow_symlinks=False)
+    # Last, so that it is all done again if this was broken off.
+    os.chown(root, uid, uid, follow_symlinks=False)
+
+
+def delete(root):
+    """Removes a bot's directory with everything in it. No-op when absent; never follows a link."""
+    if os.path.islink(root):
+        os.unlink(root)
+        return
+    try:
+        shutil.rmtree(root)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        # Without root a directory its owner made unreadable must be opened first.
+        os.chmod(root, 0o700)
+        for path, folders, _ in os.walk(root):
+            for folder in folders:
+                if not os.path.islink(os.path.join(path, folder)):
+                    os.chmod(os.path.join(path, folder), 0o700)
+        shutil.rmtree(root)
+
+
+def write_durably(path, text):
+    """Replaces a file of our own by a whole new one that is on the disk."""
+    temporary = f"{path}.tmp"
+    with open(temporary, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(temporary, path)
+    folder = os.open(os.path.dirname(path), DIRECTORY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+def _write(top, file):
+    """Writes a temporary file; returns where it is to be renamed, or None when there is nothing to do."""
+    *parents, name = file.path.split("/")
+    content = _content(file)
+    folder = _descend(top, parents)
+    if _is_there(folder, name, file, content):
+        os.close(folder)
+        return None
+    temporary = f".{name}.bunkhouse"
+    try:
+        os.unlink(temporary, dir_fd=folder)
+    except FileNotFoundError:
+        pass
+    descriptor = os.open(temporary, NEW_FILE, 0o600, dir_fd=folder)
+    try:
+        with open(descriptor, "wb") as target:
+            target.write(content)
+            target.flush()
+            os.fchmod(descriptor, file.mode)
+            os.fsync(descriptor)
+    except OSError:
+        os.unlink(temporary, dir_fd=folder)
+        raise
+    return folder, temporary, name
+
+
+def _content(file):
+    try:
+        return base64.b64decode(file.data, validate=True)
+    except ValueError:
+        raise Fault(INVALID, f"data of {file.path} is not base64") from None
+
+
+def _is_there(folder, name, file, content):
+    """Whether the file may stay as it is."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    if not file.always:
+        return True
+    if not stat.S_ISREG(found.st_mode) or stat.S_IMODE(found.st_mode) != file.mode or found.st_size != len(content):
+        return False
+    try:
+        with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder), "rb") as old:
+            return old.read() == content
+    except PermissionError:
+        return False
+
+
+def _descend(top, parts):
+    """Opens the directory below `top`, making what is missing."""
+    here = os.dup(top)
+    for part in parts:
+        try:
+            os.mkdir(part, 0o700, dir_fd=here)
+        except FileExistsError:
+            pass
+        try:
+            below = os.open(part, DIRECTORY, dir_fd=here)
+        except NotADirectoryError:
+            raise Fault(INTERNAL, f"{'/'.join(parts)}: {part} is a file or a link: remove it") from None
+        os.close(here)
+        here = below
+    return here

@@ -1,0 +1,74 @@
+"""Ending what is left of a bot: after its process exited, before it is started, and from an earlier supervisord.
+
+Runs in a helper process, because it looks through /proc and waits for the dead.
+"""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+
+from . import procfs
+
+PATIENCE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How a bot's processes are told from others. With a uid of its own that is all it takes."""
+
+    bot: str
+    notify_socket: str
+    uid: int | None
+    pid: int | None
+    start: int | None
+
+
+def end(marks):
+    """Kills everything that bears the marks and waits for it to be gone. Returns the pids that would not die."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        alive = _find(marks)
+        if not alive or time.monotonic() > deadline:
+            return alive
+        for pid in alive:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.005)
+
+
+def _find(marks):
+    mine = {os.getpid(), os.getppid()}
+    owner = os.geteuid() if marks.uid is None else marks.uid
+    session = _session(marks)
+    entries = {f"NOTIFY_SOCKET={marks.notify_socket}".encode(), f"BUNKHOUSE_BOT={marks.bot}".encode()}
+    found = []
+    for pid in procfs.pids():
+        if pid in mine or _owner(pid) != owner:
+            continue
+        stat = procfs.stat(pid)
+        if stat is None or stat.state in "ZX":
+            continue
+        if marks.uid is not None or stat.session == session or entries <= set(procfs.environ(pid)):
+            found.append(pid)
+    return found
+
+
+def _session(marks):
+    """The session the bot's process led, unless its number now belongs to another process.
+
+    The kernel does not give a number out again while a session bears it, so without a leader the session is still the bot's.
+    """
+    if marks.pid is None:
+        return None
+    leader = procfs.stat(marks.pid)
+    return marks.pid if leader is None or leader.start == marks.start else None
+
+
+def _owner(pid):
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None

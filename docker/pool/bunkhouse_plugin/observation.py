@@ -1,0 +1,35 @@
+"""What a bot looks like from outside: BotObservation of lib/domain/agent.ts."""
+
+from supervisor.states import ProcessStates
+
+STATES = {
+    ProcessStates.STOPPED: "stopped",
+    ProcessStates.STARTING: "starting",
+    ProcessStates.RUNNING: "running",
+    ProcessStates.BACKOFF: "backoff",
+    ProcessStates.STOPPING: "stopping",
+}
+NO_SAMPLE = {"memory": None, "cpuSeconds": None, "openFiles": None}
+
+
+def observe_bot(process):
+    spec, life = process.spec, process.life if process.pid else None
+    return {
+        "bot": process.bot,
+        "slot": spec.slot,
+        "port": spec.port,
+        "generation": spec.generation,
+        "run": spec.run,
+        "state": STATES[process.state],
+        "pid": life and life.pid,
+        "startedAt": life and life.started_at,
+        "readyAt": life and life.ready_at,
+        "startedGeneration": life and life.generation,
+        "nextStartAt": process.next_start_at if process.state == ProcessStates.BACKOFF else None,
+        "restarts": process.restarts,
+        "lastExit": process.last_exit,
+        "status": life.status if life else "",
+        "listener": process.listener,
+        **(process.sample or NO_SAMPLE),
+        "reason": process.reason,
+    }

@@ -1,0 +1,110 @@
+"""Reading /proc. A process may end at any time: then there is nothing to read, and the answer is None or empty."""
+
+import os
+from dataclasses import dataclass
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Stat:
+    state: str
+    session: int
+    cpu_seconds: float
+    """Start time in clock ticks since boot: with the pid it names a process for good."""
+    start: int
+
+
+def pids():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def stat(pid):
+    text = _read(pid, "stat")
+    if text is None:
+        return None
+    # The name in parentheses may hold anything, so count from its end.
+    fields = text[text.rindex(b")") + 2 :].split()
+    ticks = sum(int(value) for value in fields[11:15])
+    return Stat(state=fields[0].decode(), session=int(fields[3]), cpu_seconds=ticks / TICKS, start=int(fields[19]))
+
+
+def environ(pid):
+    """Entries `NAME=value` as bytes, as they were when the program was started."""
+    return (_read(pid, "environ") or b"").split(b"\0")
+
+
+def memory(pid):
+    """{pssBytes, rssBytes}, or None when it may not be read. Takes milliseconds for a large process."""
+    text = _read(pid, "smaps_rollup")
+    if not text:
+        return None
+    sizes = dict(line.split()[:2] for line in text.splitlines()[1:])
+    return {"pssBytes": int(sizes[b"Pss:"]) * 1024, "rssBytes": int(sizes[b"Rss:"]) * 1024}
+
+
+def open_files(pid):
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return None
+
+
+def socket_inodes(pid):
+    """Inodes of its sockets."""
+    found = set()
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                target = os.readlink(f"/proc/{pid}/fd/{name}")
+            except FileNotFoundError:
+                continue
+            if target.startswith("socket:["):
+                found.add(int(target[8:-1]))
+    except OSError:
+        pass
+    return found
+
+
+def tree(pid):
+    """The process and its descendants."""
+    found = [pid]
+    for parent in found:
+        found.extend(_children(parent))
+    return found
+
+
+def listeners():
+    """{port: [(uid, inode)]} of all listening TCP sockets."""
+    found = {}
+    for name in ("tcp", "tcp6"):
+        try:
+            with open(f"/proc/net/{name}", "rb") as file:
+                lines = file.read().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split(None, 10)
+            if fields[3] == b"0A":
+                port = int(fields[1].rsplit(b":", 1)[1], 16)
+                found.setdefault(port, []).append((int(fields[7]), int(fields[9])))
+    return found
+
+
+def _children(pid):
+    found = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                found.extend(int(child) for child in file.read().split())
+    except OSError:
+        pass
+    return found
+
+
+def _read(pid, name):
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as file:
+            return file.read()
+    except OSError:
+        return None

@@ -1,0 +1,98 @@
+"""Looks at the bots in the background: memory, CPU, open files, and who listens on their ports.
+
+Reading the memory of one large process takes milliseconds, so each tick looks at one process and the ticks are spread.
+"""
+
+import os
+import time
+
+from . import procfs
+from .users import acting_as
+
+ROUND_SECONDS = 5.0
+SHORTEST_TICK_SECONDS = 0.1
+PORTS_SECONDS = 1.0
+PORTS_WHILE_STARTING_SECONDS = 0.1
+
+
+class Sampler:
+    def __init__(self, container):
+        self._container = container
+        self.overhead = None
+        self._known = {}  # bot -> (pid, inode) of a listener found to be its own
+        self._round = iter(())
+        self._tick()
+        self._look_at_ports()
+
+    def hurry(self):
+        """A bot that becomes ready by its port was started."""
+        self._ports_timer.cancel()
+        self._look_at_ports()
+
+    def _tick(self):
+        loop = self._container.loop
+        processes = max(1, len(self._container.bots))
+        loop.at(time.monotonic() + max(SHORTEST_TICK_SECONDS, ROUND_SECONDS / processes), self._tick)
+        if next(self._round, None) is None:
+            self._round = self._look_at_all()
+
+    def _look_at_all(self):
+        """One round, a step for each process."""
+        self.overhead = procfs.memory(os.getpid())
+        yield True
+        for bot in list(self._container.bots.values()):
+            if bot.pid:
+                yield from self._look_at(bot, bot.pid)
+
+    def _look_at(self, bot, leader):
+        uid = self._container.users.uid(bot.spec.port)
+        total = {"memory": None, "cpuSeconds": None, "openFiles": None}
+        for pid in procfs.tree(leader):
+            with acting_as(uid):
+                memory, files = procfs.memory(pid), procfs.open_files(pid)
+            stat = procfs.stat(pid)
+            total["memory"] = _add_memory(total["memory"], memory)
+            total["openFiles"] = _add(total["openFiles"], files)
+            total["cpuSeconds"] = _add(total["cpuSeconds"], stat and stat.cpu_seconds)
+            yield True
+        if bot.pid == leader:
+            bot.sample = total
+
+    def _look_at_ports(self):
+        bots = self._container.bots.values()
+        if bots:
+            listeners = procfs.listeners()
+            for bot in list(bots):
+                bot.listens(self._verdict(bot, listeners.get(bot.spec.port, [])))
+        pause = PORTS_WHILE_STARTING_SECONDS if any(bot.waits_for_port() for bot in bots) else PORTS_SECONDS
+        self._ports_timer = self._container.loop.at(time.monotonic() + pause, self._look_at_ports)
+
+    def _verdict(self, bot, sockets):
+        if not sockets:
+            return "none"
+        uid = self._container.users.uid(bot.spec.port)
+        if uid is not None:
+            return "self" if any(owner == uid for owner, _ in sockets) else "other"
+        inodes = {inode for _, inode in sockets}
+        return "self" if bot.pid and self._holds(bot, inodes) else "other"
+
+    def _holds(self, bot, inodes):
+        """Whether the bot's processes have one of the sockets; what was found once is not looked for again."""
+        pid, inode = self._known.get(bot.bot, (None, None))
+        if pid == bot.pid and inode in inodes:
+            return True
+        for process in procfs.tree(bot.pid):
+            if held := inodes & procfs.socket_inodes(process):
+                self._known[bot.bot] = (bot.pid, held.pop())
+                return True
+        return False
+
+
+def _add(total, more):
+    return total if more is None else (total or 0) + more
+
+
+def _add_memory(total, more):
+    if more is None or total is None:
+        return more or total
+    return {name: total[name] + more[name] for name in total}

@@ -1,0 +1,223 @@
+"""BotSpec of lib/domain/agent.ts, checked at the door."""
+
+import re
+import signal
+from dataclasses import dataclass
+
+from .faults import INVALID, Fault
+
+INSTANCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+FILE_PATH = re.compile(r"(?!/)(?!.*(?:^|/)\.{0,2}(?:/|$))[A-Za-z0-9._/@ -]{1,255}")
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+READINESS = ("notify", "listen", "process")
+LARGEST_FILES = 8 << 20
+MOST_FILES = 500
+
+
+@dataclass(frozen=True)
+class File:
+    path: str
+    mode: int
+    always: bool
+    data: str
+
+
+@dataclass(frozen=True)
+class Readiness:
+    kind: str
+    startup_seconds: float
+    watchdog_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Stop:
+    signal: int
+    grace_seconds: float
+
+
+@dataclass(frozen=True)
+class Backoff:
+    min_seconds: float
+    max_seconds: float
+    healthy_seconds: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    memory_bytes: int | None
+    open_files: int | None
+    processes: int | None
+    nice: int
+
+
+@dataclass(frozen=True)
+class Spec:
+    bot: str
+    generation: int
+    restart_generation: int
+    slot: int
+    port: int
+    run: bool
+    command: tuple
+    env: dict
+    directories: tuple
+    files: tuple
+    readiness: Readiness
+    stop: Stop
+    backoff: Backoff
+    limits: Limits
+
+
+class Fields:
+    """Takes named, checked values out of decoded JSON. A fault names the field and says what is allowed."""
+
+    def __init__(self, value, where=""):
+        if not isinstance(value, dict):
+            raise Fault(INVALID, f"{where or 'the argument'} must be an object")
+        self._value, self._where = value, where
+
+    def __getitem__(self, name):
+        if name not in self._value:
+            raise Fault(INVALID, f"{self._name(name)} is missing")
+        return self._value[name]
+
+    def number(self, name, low, high, null=False):
+        return self._number(name, (int, float), "a number", low, high, null)
+
+    def integer(self, name, low, high, null=False):
+        return self._number(name, int, "an integer", low, high, null)
+
+    def boolean(self, name):
+        value = self[name]
+        if not isinstance(value, bool):
+            raise Fault(INVALID, f"{self._name(name)} must be true or false")
+        return value
+
+    def text(self, name, pattern=None):
+        return self._text(self[name], name, pattern)
+
+    def choice(self, name, choices):
+        value = self[name]
+        if value not in choices:
+            raise Fault(INVALID, f"{self._name(name)} must be one of {', '.join(choices)}")
+        return value
+
+    def list(self, name):
+        value = self[name]
+        if not isinstance(value, list):
+            raise Fault(INVALID, f"{self._name(name)} must be a list")
+        return value
+
+    def texts(self, name, pattern=None):
+        return tuple(self._text(value, name, pattern) for value in self.list(name))
+
+    def environment(self, name):
+        value = self[name]
+        if not isinstance(value, dict):
+            raise Fault(INVALID, f"{self._name(name)} must be an object")
+        return {self._text(key, name, ENV_NAME): self._text(text, name) for key, text in value.items()}
+
+    def fields(self, name):
+        return Fields(self[name], self._name(name))
+
+    def _name(self, name):
+        return f"{self._where}.{name}" if self._where else name
+
+    def _number(self, name, types, kind, low, high, null):
+        value = self[name]
+        if value is None and null:
+            return None
+        if isinstance(value, bool) or not isinstance(value, types) or not low <= value <= high:
+            raise Fault(INVALID, f"{self._name(name)} must be {kind} from {low} to {high}{' or null' if null else ''}")
+        return value
+
+    def _text(self, value, name, pattern=None):
+        if not isinstance(value, str) or "\0" in value:
+            raise Fault(INVALID, f"{self._name(name)} must be text without NUL characters")
+        if pattern is not None and not pattern.fullmatch(value):
+            raise Fault(INVALID, f"{self._name(name)}: {value[:80]!r} is not allowed")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Fault(INVALID, f"{self._name(name)} holds a half of a surrogate pair") from None
+        return value
+
+
+GENERATION = (0, 2**53)
+SECONDS = (0, 365 * 86400)
+
+
+def parse_spec(value):
+    """A Spec from decoded JSON. Raises INVALID."""
+    fields = Fields(value)
+    command = fields.texts("command")
+    if not command or not command[0]:
+        raise Fault(INVALID, "command must hold at least the program to run")
+    return Spec(
+        bot=fields.text("bot", INSTANCE_ID),
+        generation=fields.integer("generation", *GENERATION),
+        restart_generation=fields.integer("restartGeneration", *GENERATION),
+        slot=fields.integer("slot", 0, 9999),
+        port=fields.integer("port", 1, 65535),
+        run=fields.boolean("run"),
+        command=command,
+        env=fields.environment("env"),
+        directories=fields.texts("directories", FILE_PATH),
+        files=_files(fields),
+        readiness=_readiness(fields.fields("readiness")),
+        stop=_stop(fields.fields("stop")),
+        backoff=_backoff(fields.fields("backoff")),
+        limits=_limits(fields.fields("limits")),
+    )
+
+
+def _files(fields):
+    files = tuple(_file(Fields(value, "files")) for value in fields.list("files"))
+    if len(files) > MOST_FILES:
+        raise Fault(INVALID, f"files must not be more than {MOST_FILES}")
+    # Four characters of base64 are three bytes.
+    if sum(len(file.data) for file in files) * 3 // 4 > LARGEST_FILES:
+        raise Fault(INVALID, f"files must not hold more than {LARGEST_FILES >> 20} MiB together")
+    return files
+
+
+def _file(fields):
+    return File(
+        path=fields.text("path", FILE_PATH),
+        mode=fields.integer("mode", 0, 0o777),
+        always=fields.choice("when", ("always", "absent")) == "always",
+        data=fields.text("data"),
+    )
+
+
+def _readiness(fields):
+    return Readiness(
+        kind=fields.choice("kind", READINESS),
+        startup_seconds=fields.number("startupSeconds", *SECONDS),
+        watchdog_seconds=fields.number("watchdogSeconds", *SECONDS, null=True),
+    )
+
+
+def _stop(fields):
+    name = fields.text("signal")
+    known = {**signal.Signals.__members__, **{full[3:]: value for full, value in signal.Signals.__members__.items()}}
+    if name not in known:
+        raise Fault(INVALID, f"stop.signal: {name[:20]!r} is no signal; use for example SIGTERM")
+    return Stop(signal=int(known[name]), grace_seconds=fields.number("graceSeconds", *SECONDS))
+
+
+def _backoff(fields):
+    return Backoff(
+        min_seconds=fields.number("minSeconds", *SECONDS),
+        max_seconds=fields.number("maxSeconds", *SECONDS),
+        healthy_seconds=fields.number("healthySeconds", *SECONDS),
+    )
+
+
+def _limits(fields):
+    return Limits(
+        memory_bytes=fields.integer("memoryBytes", 1 << 20, 2**53, null=True),
+        open_files=fields.integer("openFiles", 16, 1 << 30, null=True),
+        processes=fields.integer("processes", 1, 1 << 22, null=True),
+        nice=fields.integer("nice", 0, 19),
+    )
