@@ -1,0 +1,52 @@
+import type { Command } from 'commander';
+import type { CleanupReport, PoolStatus, SweepReport } from '../../services/pool-api.ts';
+import { action } from '../action.ts';
+import { show } from '../context.ts';
+import { EXIT } from '../exit-codes.ts';
+import { containerTable } from '../tables.ts';
+import { count, plain } from '../text.ts';
+
+/** `pool …`: the containers as a whole. */
+export function poolCommands(program: Command): void {
+  const pool = program.command('pool').description('the containers as a whole');
+  action(pool.command('status').description('every container'), async ({ context }) => {
+    const reply = await context.client.call<PoolStatus>('GET', '/api/pool/status');
+    show(context, reply, ({ pools }) => containerTable(pools, context.columns));
+  });
+  const check = pool.command('health-check').description('sweep now; exit code 1 when it finds an issue');
+  action(check, async ({ context }) => {
+    const reply = await context.client.call<SweepReport>('POST', '/api/pool/health-check');
+    show(context, reply, sweepText);
+    if (reply.json.issues.length > 0) context.exitWith(EXIT.failed);
+  });
+  const cleanup = pool
+    .command('cleanup')
+    .description('remove empty containers and proven orphans')
+    .option('--dry-run', 'only say what would be done');
+  action<{ dryRun?: boolean }>(cleanup, async ({ context, options }) => {
+    const query = { dryRun: options.dryRun ? 'true' : undefined };
+    const reply = await context.client.call<CleanupReport>('POST', '/api/pool/cleanup', { query });
+    show(context, reply, (report) => cleanupText(report, options.dryRun ?? false));
+  });
+}
+
+function sweepText({ pools, bots, issues, recoveryActions, durationMs }: SweepReport): string {
+  const looked = `${count(pools, 'container')} and ${count(bots, 'bot')} looked at in ${Math.round(durationMs)} ms`;
+  const lines = [
+    `${looked}: ${issues.length === 0 ? 'no issue' : count(issues.length, 'issue')}.`,
+    ...issues.map(({ target, problem }) => `  ${target}: ${problem}`),
+    ...(recoveryActions.length > 0 ? ['Set in motion:', ...recoveryActions.map((sentence) => `  ${sentence}`)] : []),
+  ];
+  return lines.map((line) => `${line.trimStart() === line ? '' : '  '}${plain(line)}\n`).join('');
+}
+
+function cleanupText({ removedPools, archived, kept }: CleanupReport, dryRun: boolean): string {
+  const verb = dryRun ? 'would be removed' : 'removed';
+  const lines = [
+    ...(removedPools.length === 0 ? [`Nothing ${dryRun ? 'to remove' : 'removed'}.`] : []),
+    ...removedPools.map((name) => `${name}: ${verb}`),
+    ...archived.map((name) => `${name}: ${dryRun ? 'would be archived' : 'archived'}`),
+    ...kept.map(({ id, why }) => `${id}: kept, ${why}`),
+  ];
+  return lines.map((line) => `${plain(line)}\n`).join('');
+}

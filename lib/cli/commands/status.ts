@@ -1,0 +1,35 @@
+import type { Command } from 'commander';
+import { BOT_STATES } from '../../domain/bot.ts';
+import type { HealthSummary, PoolStatus } from '../../services/pool-api.ts';
+import { action } from '../action.ts';
+import { show } from '../context.ts';
+import { containerTable } from '../tables.ts';
+import { count, facts } from '../text.ts';
+
+/** `status`: how everything is, in one screen. */
+export function statusCommand(program: Command): void {
+  const command = program.command('status').description('how the supervisor, its containers and bots are');
+  action(command, async ({ context }) => {
+    const reply = await context.client.call<PoolStatus>('GET', '/api/pool/status');
+    show(context, reply, (status) => summary(context.client.address(), status) + containers(status, context.columns));
+  });
+}
+
+function summary(url: string, { health, totalBots, totalPools }: PoolStatus): string {
+  return facts([
+    ['supervisor', `${url} (${health.status})`],
+    ['containers', `${totalPools}, ${health.pools.running} running`],
+    ['bots', `${totalBots}${states(health)}`],
+    ['last check', health.lastCheck ?? 'none yet'],
+  ]);
+}
+
+function states({ bots }: HealthSummary): string {
+  const some = BOT_STATES.filter((state) => bots[state] > 0).map((state) => `${bots[state]} ${state}`);
+  return some.length === 0 ? '' : `: ${some.join(', ')}`;
+}
+
+function containers({ pools }: PoolStatus, columns: number): string {
+  if (pools.length === 0) return '\nNo container yet: the first bot makes one (bunkhouse bots create --help).\n';
+  return `\n${count(pools.length, 'container')}\n${containerTable(pools, columns)}`;
+}
