@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import { NAME } from '../domain/ids.ts';
+import { parseSize, SIZE_ALLOWED } from './size.ts';
+
+/** A kind of value: how its text is parsed, and what is allowed, for messages, help and docs. */
+export interface Kind<T> {
+  readonly schema: z.ZodType<T, string>;
+  readonly allowed: string;
+}
+
+export const boolean: Kind<boolean> = {
+  schema: z.enum(['true', 'false']).transform((text) => text === 'true'),
+  allowed: '`true` or `false`',
+};
+
+export function whole(min: number, max: number): Kind<number> {
+  const schema = z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number)
+    .pipe(z.int().min(min).max(max));
+  return { schema, allowed: `a whole number from ${min} to ${max}` };
+}
+
+/** A positive number, also with decimals. */
+export function amount(max: number): Kind<number> {
+  const schema = z
+    .string()
+    .regex(/^\d{1,9}(\.\d{1,3})?$/)
+    .transform(Number)
+    .pipe(z.number().gt(0).max(max));
+  return { schema, allowed: `a number above 0 and up to ${max}` };
+}
+
+export const size: Kind<number> = {
+  schema: z
+    .string()
+    .refine((text) => (parseSize(text) ?? 0) > 0)
+    .transform((text) => parseSize(text) ?? 0),
+  allowed: SIZE_ALLOWED,
+};
+
+export function oneOf<const T extends string>(...values: readonly [T, ...T[]]): Kind<T> {
+  return { schema: z.enum(values), allowed: `one of ${values.map((value) => `\`${value}\``).join(', ')}` };
+}
+
+export const name: Kind<string> = {
+  schema: z.string().regex(NAME),
+  allowed: '1 to 31 lower-case letters, digits or dashes, beginning with a letter or digit',
+};
+
+export const path: Kind<string> = {
+  schema: z.string().regex(/^\/[^\0]*$/),
+  allowed: 'an absolute path',
+};
+
+export const searchPath: Kind<string> = {
+  schema: z.string().regex(/^\/[^:\0]*(:\/[^:\0]*)*$/),
+  allowed: 'absolute paths with `:` between them',
+};
+
+export const host: Kind<string> = {
+  schema: z.string().regex(/^[A-Za-z0-9.:-]{1,253}$/),
+  allowed: 'an address such as `127.0.0.1`, `::` or a host name',
+};
+
+/** Where the state is kept. */
+export interface StateLocation {
+  readonly kind: 'file';
+  readonly path: string;
+}
+
+export const stateUrl: Kind<StateLocation> = {
+  schema: z
+    .string()
+    .regex(/^file:(\/\/)?\/[^\0]+$/)
+    .transform((text) => ({ kind: 'file', path: text.replace(/^file:(\/\/(?=\/))?/, '') })),
+  allowed: '`file:` and an absolute path',
+};
+
+export const dockerHost: Kind<string> = {
+  schema: z.string().regex(/^(unix:\/\/\/[^\0]+|tcp:\/\/[A-Za-z0-9.-]+:\d{1,5})$/),
+  allowed: '`unix:///path/to/socket` or `tcp://host:port`',
+};
+
+/** Empty means null. */
+export function optional<T>(kind: Kind<T>, empty: string): Kind<T | null> {
+  const schema = z.union([z.literal('').transform(() => null), kind.schema]);
+  return { schema, allowed: `${kind.allowed}; empty: ${empty}` };
+}

@@ -1,0 +1,196 @@
+import {
+  amount,
+  boolean,
+  dockerHost,
+  host,
+  type Kind,
+  name,
+  oneOf,
+  optional,
+  path,
+  searchPath,
+  size,
+  stateUrl,
+  whole,
+} from './kinds.ts';
+
+/** One setting: a row of the only table of settings. All else (parsing, docs, help, systemd) is made from it. */
+export interface Setting<T> {
+  readonly key: string;
+  /** Other names of the same setting. */
+  readonly aliases?: readonly string[];
+  /** As text. `<STATE_HOME>` and `<DATA_DIR>` stand for folders, see config.ts. */
+  readonly default: string;
+  readonly kind: Kind<T>;
+  readonly sentence: string;
+  /** Its value may hold a password, so it is never shown. */
+  readonly secret?: true;
+}
+
+export const SETTINGS = {
+  dataDir: {
+    key: 'DATA_DIR',
+    aliases: ['BUNKHOUSE_DATA_DIR'],
+    default: '<STATE_HOME>/bunkhouse',
+    kind: path,
+    sentence:
+      'Folder of everything Bunkhouse keeps. STATE_HOME is `/var/lib` for root, otherwise `XDG_STATE_HOME` or `~/.local/state`.',
+  },
+  host: {
+    key: 'HOST',
+    aliases: ['BUNKHOUSE_HOST'],
+    default: '127.0.0.1',
+    kind: host,
+    sentence: 'Address the API listens on. Put a proxy with TLS in front before you open it to others.',
+  },
+  port: {
+    key: 'PORT',
+    aliases: ['BUNKHOUSE_PORT'],
+    default: '4000',
+    kind: whole(1, 65535),
+    sentence: 'Port the API listens on.',
+  },
+  poolModeEnabled: {
+    key: 'POOL_MODE_ENABLED',
+    default: 'true',
+    kind: boolean,
+    sentence: 'Whether new bots share containers.',
+  },
+  driver: {
+    key: 'POOL_DRIVER',
+    default: 'process',
+    kind: oneOf('process', 'docker', 'memory'),
+    sentence:
+      'What containers are: a local supervisord (`process`), Docker containers (`docker`), or make-believe for trying the API (`memory`).',
+  },
+  maxBotsPerContainer: {
+    key: 'MAX_BOTS_PER_CONTAINER',
+    default: '10',
+    kind: whole(1, 100),
+    sentence: 'Bots in one container, where the template does not say.',
+  },
+  poolBasePort: {
+    key: 'POOL_BASE_PORT',
+    default: '9000',
+    kind: whole(1024, 65535),
+    sentence:
+      "First port of the bots; each container takes the next free range. Also decides the bots' uids, see UID_BASE.",
+  },
+  healthCheckIntervalMs: {
+    key: 'HEALTH_CHECK_INTERVAL',
+    default: '30000',
+    kind: whole(100, 86_400_000),
+    sentence: 'Milliseconds between two sweeps over everything. Changes are noticed at once, whatever it is.',
+  },
+  defaultTemplate: {
+    key: 'DEFAULT_TEMPLATE',
+    default: 'freqtrade',
+    kind: name,
+    sentence: 'Template of a bot whose request names none.',
+  },
+  templateDir: {
+    key: 'TEMPLATE_DIR',
+    default: '<DATA_DIR>/templates',
+    kind: path,
+    sentence: 'Folder of your own templates; one with the name of a built-in template takes its place.',
+  },
+  location: {
+    key: 'LOCATION',
+    default: 'local',
+    kind: name,
+    sentence: "Location of this machine's pools.",
+  },
+  instanceName: {
+    key: 'INSTANCE_NAME',
+    default: 'bunkhouse',
+    kind: name,
+    sentence: 'Beginning of the container names. Give each supervisor that shares a Docker engine its own.',
+  },
+  stateUrl: {
+    key: 'STATE_URL',
+    default: 'file:<DATA_DIR>/state/state.json',
+    kind: stateUrl,
+    sentence: 'Where the state is kept.',
+    secret: true,
+  },
+  adminTokenFile: {
+    key: 'ADMIN_TOKEN_FILE',
+    default: '<DATA_DIR>/state/admin-token',
+    kind: path,
+    sentence: "File of the administrator's token, made with a random one when it is not there.",
+  },
+  maxBodyBytes: {
+    key: 'MAX_BODY_BYTES',
+    default: '4194304',
+    kind: whole(1024, 1_073_741_824),
+    sentence: 'Largest body of a request to the API, in bytes.',
+  },
+  stopOnExit: {
+    key: 'STOP_ON_EXIT',
+    default: 'false',
+    kind: boolean,
+    sentence:
+      'Whether all bots are stopped, gracefully, when the supervisor ends. What their owners want is kept: the next start brings them back.',
+  },
+  logLevel: {
+    key: 'LOG_LEVEL',
+    default: 'info',
+    kind: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+    sentence: 'Least weight of what is logged.',
+  },
+  containerMemoryBytes: {
+    key: 'CONTAINER_MEMORY',
+    default: '',
+    kind: optional(size, 'no limit'),
+    sentence: 'Memory of a whole container (Docker driver).',
+  },
+  containerCpus: {
+    key: 'CONTAINER_CPUS',
+    default: '',
+    kind: optional(amount(1024), 'no limit'),
+    sentence: 'Processors of a whole container (Docker driver).',
+  },
+  containerPids: {
+    key: 'CONTAINER_PIDS',
+    default: '',
+    kind: optional(whole(16, 4_194_304), 'no limit'),
+    sentence: 'Processes and threads of a whole container (Docker driver).',
+  },
+  dockerHost: {
+    key: 'DOCKER_HOST',
+    default: 'unix:///var/run/docker.sock',
+    kind: dockerHost,
+    sentence: 'Docker engine of the Docker driver.',
+  },
+  supervisord: {
+    key: 'SUPERVISORD',
+    default: '<DATA_DIR>/venv/bin/supervisord',
+    kind: path,
+    sentence: 'supervisord of the process driver.',
+  },
+  botPath: {
+    key: 'BOT_PATH',
+    default: '<DATA_DIR>/venv/bin:/usr/local/bin:/usr/bin:/bin',
+    kind: searchPath,
+    sentence: 'PATH of the bots (process driver).',
+  },
+  uidBase: {
+    key: 'UID_BASE',
+    default: '100000',
+    kind: optional(whole(1000, 4_000_000_000), 'all bots run as the user of Bunkhouse'),
+    sentence: "A bot's uid is this number plus its port (process driver as root; without root it does nothing).",
+  },
+} as const satisfies Record<string, Setting<unknown>>;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** Every setting, parsed. */
+export type Config = {
+  readonly [K in SettingName]: (typeof SETTINGS)[K]['kind'] extends Kind<infer T> ? T : never;
+};
+
+/** What the command line takes from the environment beside settings. */
+export const CLI_VARIABLES = ['BUNKHOUSE_URL', 'BUNKHOUSE_TOKEN'];
+
+/** The table in order, by rows. */
+export const ROWS: readonly (readonly [SettingName, Setting<unknown>])[] = Object.entries(SETTINGS) as never;
