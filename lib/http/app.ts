@@ -146,12 +146,21 @@ function problems({ logger }: HttpOptions): Koa.Middleware<RequestState> {
   };
 }
 
-function upgrade({ gateway, logger }: HttpOptions, req: IncomingMessage, socket: Duplex, head: Buffer): void {
+function upgrade(options: HttpOptions, req: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const { gateway, logger, metrics, clock } = options;
   const requestId = randomUUID();
+  const began = clock.monotonic();
+  const served = { method: 'GET', route: '/bots/{id}/*', status: 101, path: (req.url ?? '').split('?')[0] ?? '' };
+  let actor: Actor | null = null;
+  socket.once('close', () => {
+    const ms = clock.monotonic() - began;
+    logServed(logger, { ...served, requestId, actor, ms });
+    metrics.httpRequest({ ...served, seconds: ms / 1000 });
+  });
   const refuse = (error: unknown): void => {
     const { problem, headers } = problemOf(error, requestId);
     if (problem.code === 'INTERNAL') logger.error({ requestId, err: error }, 'an upgrade failed');
-    else logger.info({ requestId, status: problem.status, code: problem.code }, 'a WebSocket was refused');
+    served.status = problem.status;
     if (socket.writable) socket.end(rawAnswer(problem.status, headers, JSON.stringify(problem)));
   };
   socket.on('error', (error) => logger.debug({ requestId, error: messageOf(error) }, 'a connection broke'));
@@ -159,6 +168,7 @@ function upgrade({ gateway, logger }: HttpOptions, req: IncomingMessage, socket:
     const visit = gateway.admit(req);
     if (visit === null)
       throw new BunkhouseError('NOT_FOUND', 'There is no WebSocket here; bots have theirs at /bots/ID/…');
+    actor = visit.actor;
     visit.upgrade(socket, head, refuse);
   } catch (error) {
     refuse(error);

@@ -47,10 +47,22 @@ export function createBotProxy(): BotProxy {
   const open = new Set<Duplex>();
 
   server.on('error', (error, req) => req && exchanges.get(req)?.fail(error));
+  server.on('proxyReq', (upstream, req, res) => {
+    upstream.once('close', () => {
+      if (!res.headersSent) exchanges.get(req)?.fail(new Error('it gave no answer'));
+    });
+  });
   server.on('proxyRes', (answer, req, res) => {
     const exchange = exchanges.get(req);
     if (exchange === undefined || res.headersSent) return;
-    res.writeHead(answer.statusCode ?? 502, answer.statusMessage, responseHeaders(answer.headers, exchange));
+    try {
+      res.writeHead(answer.statusCode ?? 502, answer.statusMessage, responseHeaders(answer.headers, exchange));
+    } catch (error) {
+      // A status or header that Node reads but refuses to write: a bot must not be able to end us with it.
+      exchange.fail(error as Error);
+      answer.destroy();
+      return;
+    }
     res.flushHeaders();
     answer.pipe(res);
   });
@@ -116,11 +128,11 @@ function keepSwitching(answer: IncomingMessage, exchange: Exchange): void {
 }
 
 /** When one end is gone, so is the other: piping alone passes on a proper end only. */
-function join(caller: Duplex, bot: Duplex, open: Set<Duplex>): void {
+function join(caller: Socket, bot: Duplex, open: Set<Duplex>): void {
   open.add(caller);
   caller.once('close', () => {
     open.delete(caller);
     bot.destroy();
   });
-  bot.once('close', () => caller.end());
+  bot.once('close', () => caller.destroySoon());
 }

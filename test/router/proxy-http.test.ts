@@ -161,6 +161,19 @@ describe('proxy over HTTP', () => {
     expect(await send(await front(rudePort), '/bots/b/')).toMatchObject({ status: 599, body: 'BOT_UNAVAILABLE' });
   });
 
+  it.each([
+    ['a status there is not', 'HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n'],
+    ['a protocol nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'],
+    ['no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n'],
+    ['endless headers', `HTTP/1.1 200 OK\r\n${'x: y\r\n'.repeat(50_000)}`],
+  ])('survives a bot that answers with %s', async (_what, bytes) => {
+    const odd = createTcpServer((socket) => socket.on('error', () => {}).once('data', () => socket.write(bytes)));
+    await new Promise<void>((resolve) => odd.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void odd.close());
+    const { port } = odd.address() as { port: number };
+    expect(await send(await front(port), '/bots/b/')).toMatchObject({ status: 599, body: 'BOT_UNAVAILABLE' });
+  });
+
   it('breaks the answer off when the bot breaks off in the middle', async () => {
     const port = await front(
       await upstream((_req, res) => {
