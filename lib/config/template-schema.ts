@@ -1,0 +1,117 @@
+import { z } from 'zod';
+import { FILE_PATH, NAME } from '../domain/ids.ts';
+import { SECRET_NAME } from '../domain/placeholders.ts';
+import type { Template } from '../domain/template.ts';
+import { parseSize, SIZE_ALLOWED } from './size.ts';
+
+/** The form of a template's YAML: what may be left out, and how it becomes the domain's Template. Strict throughout. */
+
+const DAY = 86_400;
+const seconds = (min: number) => z.number().min(min).max(DAY);
+const withoutNul = z.string().refine((text) => !text.includes('\0'), 'must not hold a NUL character');
+const filePath = z.string().regex(FILE_PATH, 'must be a relative path without empty, "." or ".." parts');
+const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, 'must be the name of an HTTP header');
+const headers = z.record(headerName, z.string().regex(/^[^\r\n\0]*$/, 'must be one line')).default({});
+const urlPath = z.string().regex(/^\/[^\s#]*$/, 'must begin with "/" and hold neither blanks nor "#"');
+
+const mode = z
+  .string('must be an octal mode in quotes, such as "0600"')
+  .regex(/^0?[0-7]{3}$/, 'must be an octal mode such as "0600"')
+  .transform((text) => Number.parseInt(text, 8));
+
+const size = z
+  .string(`must be ${SIZE_ALLOWED}`)
+  .transform((text) => parseSize(text) ?? Number.NaN)
+  .pipe(z.number(`must be ${SIZE_ALLOWED}`).min(2 ** 24, 'must be 16MiB or more'));
+
+const file = z
+  .strictObject({
+    path: filePath,
+    mode: mode.default(0o600),
+    when: z.enum(['always', 'absent']).default('always'),
+    text: z.string().exactOptional(),
+    json: z.json().exactOptional(),
+  })
+  .refine(({ text, json }) => (text === undefined) !== (json === undefined), 'needs either text or json')
+  .transform(({ text, json, ...rest }) => ({ ...rest, content: text === undefined ? { json } : { text } }));
+
+const check = z.discriminatedUnion(
+  'kind',
+  [
+    z.strictObject({ kind: z.literal('tcp'), timeoutSeconds: seconds(0.1).default(5) }),
+    z.strictObject({
+      kind: z.literal('http'),
+      timeoutSeconds: seconds(0.1).default(5),
+      path: urlPath,
+      headers,
+      status: z.int().min(100).max(599).default(200),
+      json: z.record(z.string(), z.string()).default({}),
+    }),
+  ],
+  'must be tcp or http',
+);
+
+const call = z.strictObject({ method: z.enum(['GET', 'POST', 'PUT']).default('POST'), path: urlPath, headers });
+
+const readiness = z.strictObject({
+  kind: z.enum(['notify', 'listen', 'process']).default('process'),
+  startupSeconds: seconds(1).default(60),
+  watchdogSeconds: seconds(1).nullable().default(null),
+});
+
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGKILL'] as const;
+const stop = z.strictObject({ signal: z.enum(SIGNALS).default('SIGTERM'), graceSeconds: seconds(0).default(10) });
+
+const backoff = z
+  .strictObject({
+    minSeconds: seconds(0.1).default(1),
+    maxSeconds: seconds(0.1).default(60),
+    healthySeconds: seconds(0).default(60),
+  })
+  .refine(({ minSeconds, maxSeconds }) => minSeconds <= maxSeconds, {
+    path: ['minSeconds'],
+    message: 'must not be more than maxSeconds',
+  });
+
+const limits = z
+  .strictObject({
+    memory: size.nullable().default(null),
+    openFiles: z.int().min(16).max(1_048_576).nullable().default(null),
+    processes: z.int().min(1).max(100_000).nullable().default(null),
+    nice: z.int().min(0).max(19).default(0),
+  })
+  .transform(({ memory, ...rest }) => ({ memoryBytes: memory, ...rest }));
+
+const secretName = z.string().regex(SECRET_NAME, 'must begin with a letter and hold only letters, digits, "_" and "-"');
+
+export const templateSchema = z.strictObject({
+  name: z.string().regex(NAME, 'must be 1 to 31 lower-case letters, digits or dashes'),
+  description: z.string().default(''),
+  image: z
+    .string()
+    .regex(/^[a-z0-9][A-Za-z0-9._/:@-]{0,254}$/, 'must be the name of an image')
+    .nullable()
+    .default(null),
+  command: z.array(withoutNul).min(1, 'must hold at least the program').readonly(),
+  env: z
+    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'must be the name of a variable'), withoutNul)
+    .default({}),
+  directories: z.array(filePath).readonly().default([]),
+  files: z.array(file).readonly().default([]),
+  requiredFiles: z.array(filePath).readonly().default([]),
+  secrets: z.record(secretName, z.strictObject({ bytes: z.int().min(16).max(1024).default(32) })).default({}),
+  readiness: readiness.prefault({}),
+  checks: z.array(check).readonly().default([]),
+  checkEverySeconds: seconds(1).default(30),
+  failureThreshold: z.int().min(1).max(1000).default(3),
+  stop: stop.prefault({}),
+  backoff: backoff.prefault({}),
+  limits: limits.prefault({}),
+  control: z.strictObject({ pause: call.exactOptional(), resume: call.exactOptional() }).default({}),
+  proxy: z.strictObject({ headers, query: z.record(z.string(), z.string()).default({}) }).prefault({}),
+  isolation: z.enum(['template', 'owner']).default('template'),
+  capacity: z.int().min(1).max(100).nullable().default(null),
+});
+
+/** A template without its version, as the schema makes it. Assigned both ways to the domain's type, so they agree. */
+export type TemplateContent = Omit<Template, 'version'>;

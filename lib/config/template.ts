@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BunkhouseError, messageOf } from '../domain/errors.ts';
+import type { Template } from '../domain/template.ts';
+import { parseDocument } from './template-document.ts';
+import { findPlaceholderProblems } from './template-placeholders.ts';
+import { type TemplateContent, templateSchema } from './template-schema.ts';
+
+/**
+ * The template a YAML text describes. `file` is its name for messages. Throws one INVALID that lists every problem with
+ * its line, its place in the document and what is allowed.
+ */
+export function parseTemplate(text: string, file: string): Template {
+  const document = parseDocument(text);
+  refuseIfAny(file, document.problems);
+  const parsed = templateSchema.safeParse(document.value);
+  if (!parsed.success) throw invalid(file, parsed.error.issues.flatMap(document.locateIssue));
+  const content: TemplateContent = parsed.data;
+  const misused = findPlaceholderProblems(content, document.value);
+  refuseIfAny(
+    file,
+    misused.map(({ path, message }) => document.locate(path, message)),
+  );
+  return { ...content, version: versionOf(content) };
+}
+
+/** Reads one file; throws as `parseTemplate`, or NOT_FOUND. */
+export async function loadTemplate(file: string): Promise<Template> {
+  return parseTemplate(await read(file), file);
+}
+
+/**
+ * All templates (`*.yaml`, `*.yml`) of the folders by name; a later folder's takes the place of an earlier one's of the
+ * same name. A folder that is not there holds none. Throws one INVALID for all files together.
+ */
+export async function loadTemplates(folders: readonly string[]): Promise<Map<string, Template>> {
+  const templates = new Map<string, Template>();
+  const problems: string[] = [];
+  for (const folder of folders) {
+    const here = new Map<string, string>();
+    for (const file of await templateFiles(folder)) {
+      const template = await loadTemplate(file).catch((error: unknown) => void problems.push(messageOf(error)));
+      if (template === undefined) continue;
+      const other = here.get(template.name);
+      if (other !== undefined) problems.push(`${file}: the name ${template.name} is taken by ${other}`);
+      here.set(template.name, file);
+      templates.set(template.name, template);
+    }
+  }
+  if (problems.length > 0) throw new BunkhouseError('INVALID', problems.join('\n'));
+  return templates;
+}
+
+// Private
+
+async function templateFiles(folder: string): Promise<string[]> {
+  try {
+    const names = (await readdir(folder)).filter((name) => /^[^.].*\.ya?ml$/.test(name));
+    return names.sort().map((name) => join(folder, name));
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw new BunkhouseError('INVALID', `The folder of templates ${folder} cannot be read: ${messageOf(error)}`);
+  }
+}
+
+async function read(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new BunkhouseError(
+      isMissing(error) ? 'NOT_FOUND' : 'INVALID',
+      `The template cannot be read: ${messageOf(error)}`,
+    );
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+function refuseIfAny(file: string, problems: readonly string[]): void {
+  if (problems.length > 0) throw invalid(file, problems);
+}
+
+function invalid(file: string, unsorted: readonly string[]): BunkhouseError {
+  const line = (problem: string): number => Number(/^:(\d+)/.exec(problem)?.[1]);
+  const problems = unsorted.toSorted((a, b) => line(a) - line(b));
+  return new BunkhouseError('INVALID', problems.map((problem) => `${file}${problem}`).join('\n'), {
+    details: { problems },
+  });
+}
+
+/** Equal content has an equal version, whatever the order and layout of the YAML. */
+function versionOf(content: TemplateContent): string {
+  return createHash('sha256').update(canonicalJson(content)).digest('hex').slice(0, 12);
+}
+
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, item: unknown) => {
+    if (typeof item !== 'object' || item === null || Array.isArray(item)) return item;
+    return Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
