@@ -4,7 +4,7 @@ export type Placeholder =
   | { readonly kind: 'secret'; readonly secret: string }
   | { readonly kind: 'basic'; readonly user: string; readonly secret: string };
 
-export const VALUE_NAMES = ['id', 'owner', 'port', 'host', 'dir', 'desired'] as const;
+export const VALUE_NAMES = ['id', 'owner', 'port', 'host', 'desired'] as const;
 export type ValueName = (typeof VALUE_NAMES)[number];
 
 /** Every form a template may use, for messages and docs. */

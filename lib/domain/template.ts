@@ -1,4 +1,4 @@
-/** What a kind of bot is. Strings may hold placeholders `{{id}} {{owner}} {{port}} {{host}} {{dir}} {{desired}} {{secret.NAME}} {{basic.USER.SECRET}}`. */
+/** What a kind of bot is. Strings may hold placeholders `{{id}} {{owner}} {{port}} {{host}} {{desired}} {{secret.NAME}} {{basic.USER.SECRET}}`. */
 export interface Template {
   readonly name: string;
   /** Hash of the content, so a change of the template is visible on every bot made from it. */

@@ -5,7 +5,7 @@ describe('placeholders', () => {
   it('of every allowed form are understood, in order', () => {
     const text = PLACEHOLDER_FORMS.join('/');
     expect(parsePlaceholders(text).map(({ placeholder }) => placeholder)).toEqual([
-      ...['id', 'owner', 'port', 'host', 'dir', 'desired'].map((name) => ({ kind: 'value', name })),
+      ...['id', 'owner', 'port', 'host', 'desired'].map((name) => ({ kind: 'value', name })),
       { kind: 'secret', secret: 'NAME' },
       { kind: 'basic', user: 'USER', secret: 'NAME' },
     ]);
