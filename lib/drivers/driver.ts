@@ -60,8 +60,8 @@ export interface Agent {
   apply(spec: BotSpec): Promise<BotObservation>;
   /** Remove a bot and its directory. No-op when absent. Throws CONFLICT while its process lives, STALE_GENERATION. */
   remove(bot: string, generation: number): Promise<void>;
-  /** Resolves the moment something changed after `cursor`, or after `seconds`. */
-  wait(cursor: number, seconds: number, signal?: AbortSignal): Promise<WaitResult>;
+  /** Resolves the moment something changed after `cursor`, or after `seconds`. Throws AGENT_UNAVAILABLE when aborted. */
+  wait(cursor: number, seconds: number, signal?: AbortSignal | undefined): Promise<WaitResult>;
   /** Bytes of the bot's output. Negative offset counts from the end. Throws NOT_FOUND. */
   log(bot: string, offset: number, length: number): Promise<LogChunk>;
   /** Pack the directory of a stopped bot. Throws NOT_FOUND, CONFLICT while its process lives. */

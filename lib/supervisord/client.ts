@@ -18,8 +18,10 @@ const FAULTS: Readonly<Record<number, ErrorCode>> = {
 const PROMPT: CallOptions = { silenceMs: 30_000 };
 /** How much longer than asked a held-back answer may take to arrive. */
 const WAIT_SLACK_MS = 15_000;
-/** Packing gigabytes takes its time; a helper process does it. */
-const ARCHIVE: CallOptions = { silenceMs: 3_600_000, deferred: true };
+/** Done by helper processes inside: files written, leftovers ended, gigabytes deleted or packed. */
+const APPLY: CallOptions = { silenceMs: 90_000, deferred: true };
+const REMOVE: CallOptions = { silenceMs: 630_000, deferred: true };
+const ARCHIVE: CallOptions = { silenceMs: 3_660_000, deferred: true };
 
 /** The Bunkhouse plugin of one container, spoken to by XML-RPC. */
 export class SupervisordAgent implements Agent {
@@ -34,14 +36,14 @@ export class SupervisordAgent implements Agent {
   }
 
   apply(spec: BotSpec): Promise<BotObservation> {
-    return this.#call('apply', spec, answers.botObservation);
+    return this.#call('apply', spec, answers.botObservation, APPLY);
   }
 
   async remove(bot: string, generation: number): Promise<void> {
-    await this.#call('remove', { bot, generation }, answers.nothing);
+    await this.#call('remove', { bot, generation }, answers.nothing, REMOVE);
   }
 
-  wait(cursor: number, seconds: number, signal?: AbortSignal): Promise<WaitResult> {
+  wait(cursor: number, seconds: number, signal?: AbortSignal | undefined): Promise<WaitResult> {
     const silenceMs = seconds * 1000 + WAIT_SLACK_MS;
     return this.#call('wait', { cursor, seconds }, answers.waitResult, { silenceMs, signal, deferred: true });
   }
