@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -69,6 +70,12 @@ const grow: Change<number> = (state) => ({
 const putBot =
   (instanceId: string): Change<void> =>
   (state) => ({ state: { ...state, bots: { ...state.bots, [instanceId]: botRecord(instanceId) } }, result: undefined });
+const putBots =
+  (count: number): Change<void> =>
+  (state) => {
+    const bots = Object.fromEntries(Array.from({ length: count }, (_, n) => [`bot-${n}`, botRecord(`bot-${n}`)]));
+    return { state: { ...state, bots }, result: undefined };
+  };
 
 const names = (): string[] => readdirSync(join(folder, 'state')).sort();
 const goodCopies = (): string[] => names().filter((name) => name.includes('.good-'));
@@ -101,18 +108,20 @@ describe('file store: the file', () => {
 
   it('is whole whenever it is read while updates go on', async () => {
     const store = await open();
+    await store.update(putBots(1000));
     let writing = true;
     const updates = (async () => {
-      for (let n = 0; n < 100; n++) await store.update(putBot(`bot-${n}`));
+      for (let n = 0; n < 40; n++) await store.update(grow);
     })().finally(() => {
       writing = false;
     });
     while (writing) {
-      expect(onDisk().schema).toBe(1);
+      // The end is where a file that is written in place shows it first.
+      expect(readFileSync(path, 'utf8').endsWith('"replies":{}}')).toBe(true);
       await new Promise(setImmediate);
     }
     await updates;
-    expect(Object.keys(onDisk().bots)).toHaveLength(100);
+    expect(onDisk().generation).toBe(40);
   });
 
   it('clears away temporary files of a killed writer and nothing else', async () => {
@@ -127,8 +136,7 @@ describe('file store: the file', () => {
 
   it('takes 1,000 concurrent updates of a state with 1,000 bots in a few writes', async () => {
     const store = await open();
-    const bots = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`bot-${n}`, botRecord(`bot-${n}`)]));
-    await store.update((state) => ({ state: { ...state, bots }, result: null }));
+    await store.update(putBots(1000));
     const before = performance.now();
     const results = await Promise.all(Array.from({ length: 1000 }, () => store.update(grow)));
     expect(performance.now() - before).toBeLessThan(2000);
@@ -218,6 +226,23 @@ describe('file store: a write that fails', () => {
     expect(store.current().generation).toBe(1);
     renameSync(away, join(folder, 'state'));
     expect(onDisk().generation).toBe(1);
+    expect(await store.update(grow)).toBe(2);
+    expect(onDisk().generation).toBe(2);
+  });
+
+  it('also rejects what came during the failed write, though the next one would work', async () => {
+    const store = await open();
+    await store.update(grow);
+    const good = readFileSync(path);
+    rmSync(path);
+    mkdirSync(path); // A file cannot be renamed over a folder.
+    const heal = (): void => {
+      rmdirSync(path);
+      writeFileSync(path, good);
+    };
+    const first = refused(store.update(grow)).finally(heal);
+    const second = refused(store.update(grow));
+    expect([(await first).code, (await second).code]).toEqual(['STORE_UNAVAILABLE', 'STORE_UNAVAILABLE']);
     expect(await store.update(grow)).toBe(2);
     expect(onDisk().generation).toBe(2);
   });
