@@ -3,6 +3,7 @@ import type { ContainerObservation } from '../domain/container.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Driver } from '../drivers/driver.ts';
 import type { Seen } from '../planner/world.ts';
+import type { Clock } from '../util/clock.ts';
 import { mapLimited } from '../util/limit.ts';
 import type { Agents } from './agents.ts';
 
@@ -10,17 +11,24 @@ type Listing = Seen<ReadonlyMap<string, ContainerObservation>>;
 
 /** Containers asked at the same time. */
 const WIDTH = 32;
+/** How long a pass waits for one container. A hung one then counts as unknown, and its answer, when it comes, asks for a new pass. */
+const PATIENCE_MS = 2_000;
 
 /** The newest picture of all containers. What cannot be seen is kept as unknown, never dropped. */
 export class Observer {
   readonly #driver: Driver;
   readonly #agents: Agents;
+  readonly #clock: Clock;
+  readonly #onLateAnswer: (container: string) => void;
+  readonly #asking = new Set<string>();
   #listing: Listing = { kind: 'unknown', reason: 'the driver has not been asked yet' };
   readonly #seen = new Map<string, Seen<AgentObservation>>();
 
-  constructor(driver: Driver, agents: Agents) {
+  constructor(driver: Driver, agents: Agents, clock: Clock, onLateAnswer: (container: string) => void) {
     this.#driver = driver;
     this.#agents = agents;
+    this.#clock = clock;
+    this.#onLateAnswer = onLateAnswer;
   }
 
   get listing(): Listing {
@@ -41,9 +49,24 @@ export class Observer {
     const due = [...names].filter(
       (name) => scope === 'all' || scope.has(name) || this.#seen.get(name)?.kind !== 'seen',
     );
-    await mapLimited(due, WIDTH, async (name) => {
-      this.#seen.set(name, await this.#ask(name));
+    await mapLimited(due, WIDTH, (name) => this.#look(name));
+  }
+
+  async #look(name: string): Promise<void> {
+    if (this.#asking.has(name)) return;
+    this.#asking.add(name);
+    const patience = new AbortController();
+    let late = false;
+    const answer = this.#ask(name).then((seen) => {
+      this.#asking.delete(name);
+      this.#seen.set(name, seen);
+      patience.abort();
+      if (late) this.#onLateAnswer(name);
     });
+    await Promise.race([answer, this.#clock.sleep(PATIENCE_MS, patience.signal)]);
+    if (!this.#asking.has(name)) return;
+    late = true;
+    this.#seen.set(name, { kind: 'unknown', reason: `it has not answered for ${PATIENCE_MS / 1000} s` });
   }
 
   async #list(): Promise<Listing> {

@@ -45,7 +45,7 @@ export class Reconciler {
     this.#deps = deps;
     this.agents = new Agents(deps.driver);
     this.states = new StateTracker(deps.events);
-    this.#observer = new Observer(deps.driver, this.agents);
+    this.#observer = new Observer(deps.driver, this.agents, deps.clock, () => this.request());
     this.monitor = new PoolHealthMonitor(deps, () => this.request());
     this.#watchers = createWatchers(this.agents, deps.clock, deps.random, deps.log, (name) => this.request(name));
     const apply = createApply({
