@@ -35,7 +35,6 @@ nocleanup=true
 [unix_http_server]
 file={directory}/supervisor.sock
 chmod=0600
-{login}
 
 [rpcinterface:bunkhouse]
 supervisor.rpcinterface_factory=bunkhouse_plugin:make_rpcinterface
@@ -76,8 +75,8 @@ class Supervisord:
 
     def start(self):
         config = os.path.join(self.directory, "supervisord.conf")
-        with open(config, "w") as file:
-            file.write(CONFIGURATION.format(directory=self.directory, uid_base=self.uid_base or "", login=""))
+        with open(config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(CONFIGURATION.format(directory=self.directory, uid_base=self.uid_base or ""))
         env = {**os.environ, "PYTHONPATH": f"{PLUGIN}{os.pathsep}{os.path.dirname(__file__)}", "PYTHONDONTWRITEBYTECODE": "1", **self.env}
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", config]
         with open(os.path.join(self.directory, "stderr"), "ab") as stderr:

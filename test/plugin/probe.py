@@ -6,20 +6,27 @@ import time
 
 class Probe:
     def __init__(self, poller):
-        self._poll, self._since, self._longest, self._all = poller.poll, time.monotonic(), 0.0, []
+        self._poll, self._since, self._all = poller.poll, now(), []
         poller.poll = self._measured
 
     def longest(self, text="{}"):
-        """Longest hold in ms, and the number above 10 ms, since the last call."""
+        """Since the last call, of all turns: the longest by the clock and by the processor time it took, in ms, and how many were above 10 ms."""
         held, self._all = self._all, []
-        return json.dumps({"ms": max(held, default=0) * 1000, "turns": len(held), "over": sum(seconds > 0.01 for seconds in held)})
+        clock, worked = ([ms[kind] for ms in held] for kind in (0, 1))
+        over = [sum(ms > 10 for ms in kind) for kind in (clock, worked)]
+        return json.dumps({"turns": len(held), "clock": max(clock), "worked": max(worked), "clockOver": over[0], "workedOver": over[1]})
 
     def _measured(self, timeout):
-        self._all.append(time.monotonic() - self._since)
+        before, after = self._since, now()
+        self._all.append([(late - early) * 1000 for early, late in zip(before, after)])
         try:
             return self._poll(timeout)
         finally:
-            self._since = time.monotonic()
+            self._since = now()
+
+
+def now():
+    return time.monotonic(), time.thread_time()
 
 
 def make_rpcinterface(supervisord):

@@ -59,14 +59,14 @@ class Files(PluginTest):
     def test_a_write_that_fails_changes_nothing(self):
         spec = self.spec("ann", *bot("hang"), files=[file("a", "1"), file("d/x", "1")])
         pid = self.call("apply", spec)["pid"]
-        os.mkdir(self.home("d/blocked"))
-        os.mkdir(self.home("d/blocked/inside"))
-        worse = self.spec("ann", "true", files=[file("a", "2"), file("d/x/y", "2")], restartGeneration=self.generation)
-        self.assertFault(1005, "apply", worse)
+        os.mkdir(self.home("folder"))
+        for blocked in ("d/x/y", "folder"):
+            worse = self.spec("ann", "true", files=[file("a", "2"), file(blocked, "2")], restartGeneration=self.generation)
+            self.assertFault(1005, "apply", worse)
         seen = self.observe("ann")
         self.assertEqual((seen["pid"], seen["generation"]), (pid, spec["generation"]))
         self.assertEqual(self.read("a"), "1")
-        self.assertEqual(sorted(os.listdir(self.home())), ["a", "d"])
+        self.assertEqual(sorted(os.listdir(self.home())), ["a", "d", "folder"])
 
     def test_a_first_apply_that_fails_leaves_the_seat_free(self):
         self.assertFault(1002, "apply", self.spec("bad", "true", files=[{**file("a", "1"), "data": "no base64!"}]))

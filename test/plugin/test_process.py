@@ -99,7 +99,7 @@ class Process(PluginTest):
                 self.call("apply", self.spec("ann", *bot("orphan"), *flags))
                 child, pid = self.child(), self.observe("ann")["pid"]
                 fences = self.supervisord.path("fences.json")
-                until(lambda: json.load(open(fences))["bots"]["ann"]["pid"] == pid, "its pid is on the disk")
+                until(lambda: f'"pid": {pid}' in read(fences), "its pid is on the disk")
                 self.supervisord.kill()
                 until(lambda: not is_alive(pid), "the bot dies with supervisord")
                 self.assertTrue(is_alive(child))
@@ -127,15 +127,20 @@ class Process(PluginTest):
     def child(self):
         path = self.supervisord.path("bots", "ann", "child.pid")
 
-        def read():
+        def written():
             try:
-                return int(open(path).read())
+                return int(read(path))
             except (OSError, ValueError):
                 return None
 
-        pid = until(read, "the child is there")
+        pid = until(written, "the child is there")
         os.unlink(path)
         return pid
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
 
 
 class ProcessOfItsOwnUser(Process):

@@ -238,7 +238,6 @@ def container_of(supervisord, directory, uid_base):
 
 def _forget_earlier_dispatchers():
     """On SIGHUP supervisord starts anew in the same process and closes all descriptors, but keeps the map of them."""
-    for descriptor, dispatcher in list(asyncore.socket_map.items()):
+    for dispatcher in list(asyncore.socket_map.values()):
         if isinstance(dispatcher, Dispatcher):
-            dispatcher.socket.detach()
-            del asyncore.socket_map[descriptor]
+            dispatcher.forget()

@@ -1,7 +1,7 @@
 """A bot's directory and the files that come with its spec. Runs in a helper process.
 
 The bot owns its directory and may have put anything there, so its files are written with its own rights and no symbolic link
-is followed below the directory. Content goes to temporary files first: when the disk is full, nothing has changed.
+is followed below the directory. All contents go to temporary files first: when the disk is full, nothing has changed.
 """
 
 import base64
@@ -18,36 +18,41 @@ NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 def put(root, uid, directories, files):
     """Makes the bot's directory `root`, then the directories and files of its spec in it."""
-    take_over(root, uid)
+    contents = [(file, _content(file)) for file in files]
+    made = take_over(root, uid)
     if uid is not None:
         os.setgroups([])
-    with acting_as(uid):
-        top = os.open(root, DIRECTORY)
-        for path in directories:
-            os.close(_descend(top, path.split("/")))
-        written = [_write(top, file) for file in files]
-        for folder, temporary, name in filter(None, written):
-            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-            os.fsync(folder)
+    try:
+        with acting_as(uid):
+            _fill(os.open(root, DIRECTORY), directories, contents)
+    except BaseException:
+        if made:
+            delete(root)
+        raise
 
 
 def take_over(root, uid):
-    """Makes the directory the user's, with everything its former user had in it: a bot may come back in another slot."""
+    """Makes the directory the user's, with everything its former user had in it: a bot may come back in another slot.
+
+    Returns whether it was not there before.
+    """
     try:
         os.mkdir(root, 0o700)
+        made = True
     except FileExistsError:
-        pass
+        made = False
     found = os.lstat(root)
     if not stat.S_ISDIR(found.st_mode):
         raise Fault(INTERNAL, f"{root} is no directory: move it away")
     if uid is None or found.st_uid == uid:
-        return
+        return made
     for _, folders, names, folder in os.fwalk(root, follow_symlinks=False):
         for name in folders + names:
             if os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid == found.st_uid:
                 os.chown(name, uid, uid, dir_fd=folder, follow_symlinks=False)
     # Last, so that it is all done again if this was broken off.
     os.chown(root, uid, uid, follow_symlinks=False)
+    return made
 
 
 def delete(root):
@@ -82,30 +87,40 @@ def write_durably(path, text):
     os.close(folder)
 
 
-def _write(top, file):
-    """Writes a temporary file; returns where it is to be renamed, or None when there is nothing to do."""
-    *parents, name = file.path.split("/")
-    content = _content(file)
-    folder = _descend(top, parents)
-    if _is_there(folder, name, file, content):
-        os.close(folder)
-        return None
-    temporary = f".{name}.bunkhouse"
+def _fill(top, directories, contents):
+    for path in directories:
+        os.close(_descend(top, path.split("/")))
+    written = []
     try:
-        os.unlink(temporary, dir_fd=folder)
+        for file, content in contents:
+            *parents, name = file.path.split("/")
+            folder = _descend(top, parents)
+            if not _may_stay(folder, name, file, content):
+                written.append((folder, f".{name}.bunkhouse", name))
+                _write(folder, written[-1][1], file.mode, content)
+        for folder, temporary, name in written:
+            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            os.fsync(folder)
+    except BaseException:
+        for folder, temporary, _ in written:
+            _unlink(temporary, folder)
+        raise
+
+
+def _write(folder, name, mode, content):
+    _unlink(name, folder)  # left by a write that was broken off
+    with open(os.open(name, NEW_FILE, 0o600, dir_fd=folder), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
+
+
+def _unlink(name, folder):
+    try:
+        os.unlink(name, dir_fd=folder)
     except FileNotFoundError:
         pass
-    descriptor = os.open(temporary, NEW_FILE, 0o600, dir_fd=folder)
-    try:
-        with open(descriptor, "wb") as target:
-            target.write(content)
-            target.flush()
-            os.fchmod(descriptor, file.mode)
-            os.fsync(descriptor)
-    except OSError:
-        os.unlink(temporary, dir_fd=folder)
-        raise
-    return folder, temporary, name
 
 
 def _content(file):
@@ -115,12 +130,14 @@ def _content(file):
         raise Fault(INVALID, f"data of {file.path} is not base64") from None
 
 
-def _is_there(folder, name, file, content):
-    """Whether the file may stay as it is."""
+def _may_stay(folder, name, file, content):
+    """Whether the file is as it should be."""
     try:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return False
+    if stat.S_ISDIR(found.st_mode):
+        raise Fault(INTERNAL, f"{file.path} is a directory: remove it")
     if not file.always:
         return True
     if not stat.S_ISREG(found.st_mode) or stat.S_IMODE(found.st_mode) != file.mode or found.st_size != len(content):

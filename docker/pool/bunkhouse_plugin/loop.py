@@ -51,6 +51,11 @@ class Dispatcher:
         """An exception from the handler is logged, and the descriptor goes on being read."""
         self.logger.error(f"bunkhouse: {traceback.format_exc()}")
 
+    def forget(self):
+        """Lets go of descriptors that somebody else has closed, before their numbers are used again."""
+        asyncore.socket_map.pop(self.socket.fileno(), None)
+        self.socket.detach()
+
     def close(self):
         asyncore.socket_map.pop(self.socket.fileno(), None)
         self.socket.close()
@@ -66,6 +71,7 @@ class Loop(Dispatcher):
         self._timers = []
         self._order = itertools.count()
         self._forked = False
+        self._handled = False
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGALRM, lambda *_: None)
 
@@ -102,9 +108,17 @@ class Loop(Dispatcher):
         except Exception:
             self.handle_error()
 
+    def forget(self):
+        super().forget()
+        self._writer.detach()
+
     # Called by supervisord
 
     def readable(self):
+        """Asked before each poll, and once more after each event: only the first begins a turn."""
+        if self._handled:
+            self._handled = False
+            return True
         self._forked = False
         self._forget_cancelled()
         if self._soon:
@@ -115,14 +129,20 @@ class Loop(Dispatcher):
         return True
 
     def handle_read_event(self):
+        self._handled = True
         self.socket.recv(4096)
         for _ in range(len(self._soon)):
             self.guard(self._soon.popleft())
-        now = time.monotonic()
-        while self._timers and self._timers[0][0] <= now:
-            timer = heapq.heappop(self._timers)[2]
+        for timer in self._take_due(time.monotonic()):
             if timer.call is not None:
                 self.guard(timer.call)
+
+    def _take_due(self, now):
+        """All at once: a call that asks for another one in the past gets it in the next turn."""
+        due = []
+        while self._timers and self._timers[0][0] <= now:
+            due.append(heapq.heappop(self._timers)[2])
+        return due
 
     def _forget_cancelled(self):
         while self._timers and self._timers[0][2].call is None:

@@ -74,23 +74,6 @@ def tree(pid):
     return found
 
 
-def listeners():
-    """{port: [(uid, inode)]} of all listening TCP sockets."""
-    found = {}
-    for name in ("tcp", "tcp6"):
-        try:
-            with open(f"/proc/net/{name}", "rb") as file:
-                lines = file.read().splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            fields = line.split(None, 10)
-            if fields[3] == b"0A":
-                port = int(fields[1].rsplit(b":", 1)[1], 16)
-                found.setdefault(port, []).append((int(fields[7]), int(fields[9])))
-    return found
-
-
 def _children(pid):
     found = []
     try:

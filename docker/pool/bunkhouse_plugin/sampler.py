@@ -7,6 +7,7 @@ import os
 import time
 
 from . import procfs
+from .listeners import listeners
 from .users import acting_as
 
 ROUND_SECONDS = 5.0
@@ -61,9 +62,9 @@ class Sampler:
     def _look_at_ports(self):
         bots = self._container.bots.values()
         if bots:
-            listeners = procfs.listeners()
+            found = listeners()
             for bot in list(bots):
-                bot.listens(self._verdict(bot, listeners.get(bot.spec.port, [])))
+                bot.listens(self._verdict(bot, found.get(bot.spec.port, [])))
         pause = PORTS_WHILE_STARTING_SECONDS if any(bot.waits_for_port() for bot in bots) else PORTS_SECONDS
         self._ports_timer = self._container.loop.at(time.monotonic() + pause, self._look_at_ports)
 
