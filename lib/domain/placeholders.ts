@@ -31,9 +31,8 @@ export function parsePlaceholders(text: string): FoundPlaceholder[] {
   }));
 }
 
-// Private
-
-function placeholderOf(expression: string): Placeholder | null {
+/** What stands between the braces; null when it has none of the allowed forms. */
+export function placeholderOf(expression: string): Placeholder | null {
   const [head = '', ...rest] = expression.split('.');
   if (rest.length === 0 && isValueName(head)) return { kind: 'value', name: head };
   if (!rest.every((part) => SECRET_NAME.test(part))) return null;
@@ -42,6 +41,8 @@ function placeholderOf(expression: string): Placeholder | null {
   if (head === 'basic' && rest.length === 2) return { kind: 'basic', user: first, secret: second };
   return null;
 }
+
+// Private
 
 function isValueName(text: string): text is ValueName {
   return VALUE_NAMES.some((name) => name === text);

@@ -1,6 +1,7 @@
 import type { BotSpec, FileSpec } from '../domain/agent.ts';
 import { type BotRecord, type Placement, wantsProcess } from '../domain/bot.ts';
 import { BunkhouseError } from '../domain/errors.ts';
+import { PLACEHOLDER_FORMS, placeholderOf } from '../domain/placeholders.ts';
 import type { HealthCheck, HttpCall, Template, TemplateFile } from '../domain/template.ts';
 
 /** What placeholders stand for. */
@@ -41,7 +42,7 @@ export function valuesOf(bot: BotRecord, port: number, host: string): Values {
 
 /** Replaces each `{{…}}`. Throws INVALID on a placeholder nobody knows, which the template's validation excludes. */
 export function renderText(text: string, values: Values): string {
-  return text.replaceAll(/\{\{([^{}]*)\}\}/g, (_, expression: string) => String(lookUp(expression.trim(), values)));
+  return text.replaceAll(/\{\{([^{}]*)\}\}/g, (_, expression: string) => String(lookUp(expression, values)));
 }
 
 export function renderRecord(record: Readonly<Record<string, string>>, values: Values): Record<string, string> {
@@ -65,20 +66,24 @@ export function renderCall(call: HttpCall, values: Values): HttpCall {
 // Private
 
 function lookUp(expression: string, values: Values): string | number {
-  const [name, ...rest] = expression.split('.');
-  if (
-    rest.length === 0 &&
-    (name === 'id' || name === 'owner' || name === 'desired' || name === 'host' || name === 'port')
-  ) {
-    return values[name];
+  const placeholder = placeholderOf(expression.trim());
+  switch (placeholder?.kind) {
+    case undefined:
+      throw new BunkhouseError(
+        'INVALID',
+        `unknown placeholder {{${expression}}}; known: ${PLACEHOLDER_FORMS.join(' ')}`,
+      );
+    case 'value':
+      return values[placeholder.name];
+    case 'secret':
+      return secretOf(placeholder.secret, values);
+    case 'basic':
+      return toBase64(`${placeholder.user}:${secretOf(placeholder.secret, values)}`);
   }
-  if (name === 'secret' && rest.length === 1) return secretOf(rest[0] as string, values);
-  if (name === 'basic' && rest.length === 2) return toBase64(`${rest[0]}:${secretOf(rest[1] as string, values)}`);
-  throw new BunkhouseError('INVALID', `unknown placeholder {{${expression}}}`);
 }
 
 function secretOf(name: string, values: Values): string {
-  const secret = values.secrets[name];
+  const secret = Object.hasOwn(values.secrets, name) ? values.secrets[name] : undefined;
   if (secret === undefined) throw new BunkhouseError('INVALID', `the bot has no secret named ${name}`);
   return secret;
 }
@@ -109,7 +114,7 @@ function renderFile(file: TemplateFile, values: Values): FileSpec {
 function renderJson(value: unknown, values: Values): unknown {
   if (typeof value === 'string') {
     const whole = /^\{\{([^{}]*)\}\}$/.exec(value);
-    return whole === null ? renderText(value, values) : lookUp((whole[1] as string).trim(), values);
+    return whole === null ? renderText(value, values) : lookUp(whole[1] as string, values);
   }
   if (Array.isArray(value)) return value.map((item) => renderJson(item, values));
   if (value === null || typeof value !== 'object') return value;
