@@ -30,10 +30,10 @@ export interface Driver {
   /**
    * Create and start. The same record again is a no-op that makes sure it runs. Data of an earlier container of that
    * name is kept. Throws PORT_IN_USE (and leaves nothing behind) when a port of the range is taken, CONFLICT when the name belongs to something else,
-   * NOT_FOUND when the image is missing.
+   * NOT_FOUND when the image is missing, AGENT_UNAVAILABLE (nothing left behind) when it starts but does not answer.
    */
   create(spec: ContainerSpec): Promise<void>;
-  /** Start a stopped container; no-op when it runs. Throws NOT_FOUND. */
+  /** Start a stopped container; no-op when it runs. Throws NOT_FOUND, AGENT_UNAVAILABLE when it does not answer. */
   start(name: string): Promise<void>;
   /** Stop all its processes, gracefully first; resolves only when they are proven dead. Throws NOT_FOUND. */
   stop(name: string, graceSeconds: number): Promise<void>;
@@ -56,7 +56,10 @@ export interface Driver {
  */
 export interface Agent {
   observe(): Promise<AgentObservation>;
-  /** Put or change one bot atomically. Throws STALE_GENERATION when a newer one was seen, CONFLICT when the slot is another's. */
+  /**
+   * Put or change one bot atomically. Throws STALE_GENERATION (`details.generation`: the newest
+   * seen) when a newer one was seen or the bot was removed in this one, CONFLICT when the slot is another's, INVALID.
+   */
   apply(spec: BotSpec): Promise<BotObservation>;
   /** Remove a bot and its directory. No-op when absent. Throws CONFLICT while its process lives, STALE_GENERATION. */
   remove(bot: string, generation: number): Promise<void>;

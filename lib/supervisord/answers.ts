@@ -56,6 +56,7 @@ export const waitResult = z.object({
 export const logChunk = z.object({
   file: z.string(),
   offset: count,
+  next: count,
   size: count,
   data: z.string(),
 }) satisfies z.ZodType<LogChunk>;

@@ -101,6 +101,13 @@ function parseJson(value: unknown): unknown {
 function faultError(method: string, code: number, message: string): BunkhouseError {
   const text = message.replace(/^UNKNOWN: /, '');
   const known = FAULTS[code];
+  if (known === 'STALE_GENERATION') return new BunkhouseError(known, text, { details: generationIn(text) });
   if (known !== undefined) return new BunkhouseError(known, text);
   return new BunkhouseError('AGENT_UNAVAILABLE', `supervisord refused bunkhouse.${method}: fault ${code}, ${text}`);
+}
+
+/** A fault has no room for facts but in its sentence, which ends "… is older than N" or "… was removed in generation N". */
+function generationIn(text: string): { readonly generation: number } | Record<string, never> {
+  const match = /(?:is older than|was removed in generation) (\d+)/.exec(text);
+  return match === null ? {} : { generation: Number(match[1]) };
 }

@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+import type { AgentObservation, ArchiveInfo, BotObservation, BotSpec, LogChunk } from '../../domain/agent.ts';
+import type { ContainerRecord } from '../../domain/container.ts';
+import { BunkhouseError } from '../../domain/errors.ts';
+import { FILE_PATH, INSTANCE_ID } from '../../domain/ids.ts';
+import type { Clock } from '../../util/clock.ts';
+import { packTar } from '../docker/tar.ts';
+import { type Behaviour, MemoryBot, type Surroundings } from './bot.ts';
+import { Waiters } from './waiters.ts';
+
+interface Fence {
+  readonly generation: number;
+  readonly removed: boolean;
+}
+
+export interface ContainerSetting {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly behaviourOf: (bot: string) => Behaviour;
+  readonly nextPid: () => number;
+}
+
+const LONGEST_CHUNK = 256 * 1024;
+const LOG_KEPT = 64 * 1024;
+
+/** One make-believe container: what survives its life (files, logs, fences, archives), and its bots while it runs. */
+export class MemoryContainer {
+  /** Its labels, in effect: replaced when it is created again. */
+  record: ContainerRecord;
+  readonly installation: string;
+  /** Set: the driver cannot tell what state it is in, and why. */
+  unreadable: string | null = null;
+  readonly #setting: ContainerSetting;
+  readonly #files = new Map<string, Map<string, { mode: number; data: Buffer }>>();
+  readonly #logs = new Map<string, Buffer>();
+  readonly #fences = new Map<string, Fence>();
+  readonly #archives = new Map<string, Buffer>();
+  readonly #bots = new Map<string, MemoryBot>();
+  #lives = 0;
+  #running: Waiters | null = null;
+
+  constructor(record: ContainerRecord, installation: string, setting: ContainerSetting) {
+    this.record = record;
+    this.installation = installation;
+    this.#setting = setting;
+  }
+
+  get running(): boolean {
+    return this.#running !== null;
+  }
+
+  /** Starts empty, like a supervisord: bots come by `apply`. */
+  boot(): void {
+    if (this.#running !== null) return;
+    this.#lives += 1;
+    const { clock } = this.#setting;
+    const floor = Math.max(clock.now(), 1) + this.#lives;
+    this.#running = new Waiters(clock, `${this.record.name}-${this.#lives}-${this.#setting.nextPid()}`, floor);
+  }
+
+  /** All its processes die at once. */
+  halt(): void {
+    for (const bot of this.#bots.values()) bot.vanish();
+    this.#bots.clear();
+    this.#running?.fail(new BunkhouseError('AGENT_UNAVAILABLE', `${this.record.name} ended`));
+    this.#running = null;
+  }
+
+  bot(name: string): MemoryBot | undefined {
+    return this.#bots.get(name);
+  }
+
+  /** Throws AGENT_UNAVAILABLE while it does not run. */
+  changes(): Waiters {
+    if (this.#running === null) throw new BunkhouseError('AGENT_UNAVAILABLE', `${this.record.name} does not run`);
+    return this.#running;
+  }
+
+  observe(): AgentObservation {
+    const { incarnation, cursor } = this.changes();
+    return {
+      incarnation,
+      cursor,
+      protocol: 1,
+      python: 'none',
+      isolatesUsers: true,
+      overhead: { pssBytes: 20 << 20, rssBytes: 25 << 20 },
+      bots: [...this.#bots.values()].map((bot) => bot.observe()),
+      directories: [...this.#files.keys()],
+    };
+  }
+
+  apply(spec: BotSpec): BotObservation {
+    const waiters = this.changes();
+    checkSpec(spec);
+    this.#checkFence(spec.bot, spec.generation, true);
+    this.#checkSeat(spec);
+    this.#writeFiles(spec);
+    this.#fences.set(spec.bot, { generation: spec.generation, removed: false });
+    const known = this.#bots.get(spec.bot);
+    const bot = known ?? new MemoryBot(spec, this.#surroundings(waiters));
+    this.#bots.set(spec.bot, bot);
+    bot.accept(spec);
+    return bot.observe();
+  }
+
+  remove(name: string, generation: number): void {
+    const waiters = this.changes();
+    this.#checkFence(name, generation, false);
+    this.#requireStopped(name);
+    this.#fences.set(name, { generation, removed: true });
+    const known = this.#bots.delete(name);
+    this.#files.delete(name);
+    this.#logs.delete(name);
+    if (known) waiters.touch(name);
+  }
+
+  log(name: string, offset: number, length: number): LogChunk {
+    this.changes();
+    const log = this.#logs.get(name);
+    if (log === undefined) throw new BunkhouseError('NOT_FOUND', `there is no output of ${name}`);
+    const start = offset < 0 ? Math.max(0, log.length + offset) : Math.min(offset, log.length);
+    const next = Math.min(start + Math.min(length, LONGEST_CHUNK), log.length);
+    return { file: name, offset: start, next, size: log.length, data: log.toString('utf8', start, next) };
+  }
+
+  archive(name: string): ArchiveInfo {
+    this.changes();
+    this.#requireStopped(name);
+    const files = this.#files.get(name);
+    if (files === undefined) throw new BunkhouseError('NOT_FOUND', `there is no directory of ${name}`);
+    const bytes = gzipSync(packTar([...files].map(([path, file]) => ({ path: `./${path}`, ...file }))));
+    const archive = `${name}@${this.#setting.nextPid()}.tar.gz`;
+    this.#archives.set(archive, bytes);
+    return { archive, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+  }
+
+  fetch(archive: string, offset: number, length: number): Uint8Array {
+    this.changes();
+    const bytes = this.#archives.get(archive);
+    if (bytes === undefined) throw new BunkhouseError('NOT_FOUND', `there is no archive ${archive}: make it again`);
+    return bytes.subarray(offset, offset + Math.min(length, LONGEST_CHUNK));
+  }
+
+  discard(archive: string): void {
+    this.changes();
+    this.#archives.delete(archive);
+  }
+
+  // Private
+
+  #surroundings(waiters: Waiters): Surroundings {
+    return {
+      ...this.#setting,
+      changed: (bot) => waiters.touch(bot),
+      say: (bot, line) => {
+        const log = Buffer.concat([this.#logs.get(bot) ?? Buffer.alloc(0), Buffer.from(`${line}\n`)]);
+        this.#logs.set(bot, log.subarray(-LOG_KEPT));
+      },
+    };
+  }
+
+  #checkFence(bot: string, generation: number, alive: boolean): void {
+    const fence = this.#fences.get(bot);
+    if (fence === undefined) return;
+    const removed = alive && fence.removed && generation === fence.generation;
+    if (generation >= fence.generation && !removed) return;
+    throw new BunkhouseError(
+      'STALE_GENERATION',
+      `generation ${generation} of ${bot} was overtaken by ${fence.generation}`,
+      {
+        details: { generation: fence.generation },
+      },
+    );
+  }
+
+  #checkSeat(spec: BotSpec): void {
+    for (const other of this.#bots.values()) {
+      const { bot, slot, port } = other.spec;
+      if (bot !== spec.bot && (slot === spec.slot || port === spec.port)) {
+        throw new BunkhouseError('CONFLICT', `slot ${slot} with port ${port} is that of ${bot}`);
+      }
+      if (bot === spec.bot && other.alive && (slot !== spec.slot || port !== spec.port)) {
+        throw new BunkhouseError('CONFLICT', `${bot} runs in slot ${slot}: stop it before it moves`);
+      }
+    }
+  }
+
+  #requireStopped(name: string): void {
+    if (this.#bots.get(name)?.stopped === false) {
+      throw new BunkhouseError('CONFLICT', `${name} is not stopped: apply it with run false and wait until it is`);
+    }
+  }
+
+  #writeFiles(spec: BotSpec): void {
+    const files = this.#files.get(spec.bot) ?? new Map();
+    this.#files.set(spec.bot, files);
+    for (const { path, mode, when, data } of spec.files) {
+      if (when === 'always' || !files.has(path)) files.set(path, { mode, data: Buffer.from(data, 'base64') });
+    }
+  }
+}
+
+function checkSpec(spec: BotSpec): void {
+  const wrong =
+    spec.files.find((file) => !FILE_PATH.test(file.path))?.path ?? (INSTANCE_ID.test(spec.bot) ? null : spec.bot);
+  if (wrong !== null) throw new BunkhouseError('INVALID', `${JSON.stringify(wrong)} is not allowed`);
+  if (spec.command.length === 0) throw new BunkhouseError('INVALID', 'command must hold at least the program to run');
+}
