@@ -96,7 +96,10 @@ export interface WaitResult {
 export interface LogChunk {
   /** Changes when the log was rotated: follow from offset 0 of the new file. */
   readonly file: string;
+  /** Of the first byte of `data`: may lie up to three bytes after the one asked for, where a whole character begins. */
   readonly offset: number;
+  /** Where to go on reading. Not offset plus the length of `data`: bytes that are no UTF-8 are replaced. */
+  readonly next: number;
   readonly size: number;
   readonly data: string;
 }

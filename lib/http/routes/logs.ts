@@ -67,23 +67,18 @@ async function* follow(read: Read, first: Piece, clock: Clock, signal: AbortSign
       await clock.sleep(POLL_MS, signal);
       continue;
     }
-    offset = endOf(chunk);
+    offset = chunk.next;
     yield message({ file, offset, data: chunk.data });
   }
 }
 
 const message = (data: Piece): SseMessage => ({ id: `${data.file}:${data.offset}`, event: 'log', data });
 
-/** Where a chunk ends in bytes. Not by the length of its text: what was not UTF-8 has another one there. */
-function endOf(chunk: LogChunk): number {
-  return Math.min(chunk.offset + CHUNK_BYTES, chunk.size);
-}
-
 function tailOf(chunk: LogChunk, lines: number): Piece {
   const all = chunk.data.split('\n');
   const ended = all.at(-1) === '';
   const kept = lines === 0 ? [] : all.slice(ended ? -lines - 1 : -lines);
-  return { file: chunk.file, offset: endOf(chunk), data: kept.join('\n') };
+  return { file: chunk.file, offset: chunk.next, data: kept.join('\n') };
 }
 
 function placeOf(lastEventId: string): Piece {
