@@ -1,0 +1,138 @@
+import { posix } from 'node:path';
+import type { ContainerCreateOptions, HostConfig, NetworkCreateOptions, VolumeCreateOptions } from 'dockerode';
+import {
+  type ContainerLimits,
+  type ContainerRecord,
+  type ContainerSpec,
+  LABEL,
+  slotPort,
+} from '../../domain/container.ts';
+import { BunkhouseError } from '../../domain/errors.ts';
+import { renderConfig } from '../../supervisord/config.ts';
+import { labelsOf } from '../labels.ts';
+
+/** The address containers publish on, and so the only one they are reached at. */
+export const LOOPBACK = '127.0.0.1';
+export const DATA_DIRECTORY = '/var/lib/bunkhouse';
+export const CONFIG_FILE = 'supervisord.conf';
+export const CONFIG_PATH = posix.join(DATA_DIRECTORY, CONFIG_FILE);
+
+export const USERNAME = 'bunkhouse';
+/** Above the users of a host and above the subordinate ranges that distributions hand out, so that a bot's uid is nobody's. */
+const UID_BASE = 1_000_000;
+/** When the host runs out of memory, supervisord goes late; the plugin gives each bot a score of its own, above it. */
+const OOM_SCORE_ADJ = -500;
+
+/**
+ * What supervisord needs as root, and no more: become a slot's user (SETUID, SETGID), own and read the directories it
+ * makes for it (CHOWN, FOWNER, DAC_OVERRIDE), end its processes (KILL), and measure and look after them (SYS_PTRACE).
+ * Bots have none: the kernel drops them with the uid.
+ */
+const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'KILL', 'SETGID', 'SETUID', 'SYS_PTRACE'];
+
+/** Seconds that anybody's `docker stop` leaves the bots to end in good order. The driver's own stop says its own. */
+const STOP_SECONDS = 60;
+
+export const networkName = (installation: string): string => `bunkhouse-${installation.slice(0, 12)}`;
+export const volumeName = (container: string): string => `${container}-data`;
+
+/** Port of supervisord inside: next to the slots' ports, so never one of them. */
+export function agentPort(record: Pick<ContainerRecord, 'basePort' | 'capacity'>): number {
+  const above = record.basePort + record.capacity;
+  return above <= 65_535 ? above : record.basePort - 1;
+}
+
+/** One network for all containers of an installation, on which they cannot reach each other. */
+export function networkOptions(installation: string): NetworkCreateOptions {
+  return {
+    Name: networkName(installation),
+    CheckDuplicate: true,
+    Driver: 'bridge',
+    Labels: { [LABEL.instance]: installation },
+    Options: { 'com.docker.network.bridge.enable_icc': 'false' },
+  };
+}
+
+export function volumeOptions(container: string, installation: string): VolumeCreateOptions {
+  return { Name: volumeName(container), Labels: { [LABEL.instance]: installation, [LABEL.container]: container } };
+}
+
+/** Everything the engine must know of a container. Throws UNSUPPORTED when its template names no image. */
+export function containerOptions(
+  spec: ContainerSpec,
+  installation: string,
+): ContainerCreateOptions & { name: string; Image: string } {
+  const { record } = spec;
+  if (record.image === null) {
+    throw new BunkhouseError(
+      'UNSUPPORTED',
+      `the template of pool ${record.pool} names no image, which the docker driver needs: add "image" to the template or use POOL_DRIVER=process`,
+    );
+  }
+  return {
+    name: record.name,
+    Image: record.image,
+    Labels: { ...labelsOf(record, installation) },
+    StopTimeout: STOP_SECONDS,
+    ExposedPorts: Object.fromEntries(ports(record).map(({ inside }) => [inside, {}])),
+    HostConfig: {
+      PortBindings: Object.fromEntries(
+        ports(record).map(({ inside, outside }) => [inside, [{ HostIp: LOOPBACK, HostPort: outside }]]),
+      ),
+      Mounts: [{ Type: 'volume', Source: volumeName(record.name), Target: DATA_DIRECTORY, ReadOnly: false }],
+      NetworkMode: networkName(installation),
+      ExtraHosts: ['host.docker.internal:host-gateway'],
+      RestartPolicy: { Name: 'unless-stopped' },
+      LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
+      CapDrop: ['ALL'],
+      CapAdd: CAPABILITIES,
+      SecurityOpt: ['no-new-privileges'],
+      Ulimits: [
+        { Name: 'nofile', Soft: 65_536, Hard: 65_536 },
+        { Name: 'core', Soft: 0, Hard: 0 },
+      ],
+      Init: false,
+      OomScoreAdj: OOM_SCORE_ADJ,
+      ...resources(spec.limits),
+    },
+  };
+}
+
+/** supervisord.conf of one container. Holds its password, of letters, digits, `-` and `_`. */
+export function supervisordConfig(record: ContainerRecord, password: string): string {
+  return renderConfig({
+    identifier: record.name,
+    endpoint: { kind: 'http', host: '0.0.0.0', port: agentPort(record), username: USERNAME, password },
+    pidFile: '/run/supervisord.pid',
+    logFile: null,
+    asRoot: true,
+    plugin: { directory: DATA_DIRECTORY, uidBase: UID_BASE },
+  });
+}
+
+/** supervisord's port as keyed in the engine's tables. */
+export const agentPortKey = (record: Pick<ContainerRecord, 'basePort' | 'capacity'>): string =>
+  `${agentPort(record)}/tcp`;
+
+/** The password in a supervisord.conf; null when there is none. */
+export function passwordOf(config: string): string | null {
+  return /^password = (\S+)$/m.exec(config)?.[1] ?? null;
+}
+
+/** Slots are published on their own number, supervisord on whatever port of the host is free. */
+function ports(record: ContainerRecord): { inside: string; outside: string }[] {
+  const slots = Array.from({ length: record.capacity }, (_, slot) => slotPort(record, slot));
+  return [
+    ...slots.map((port) => ({ inside: `${port}/tcp`, outside: String(port) })),
+    { inside: agentPortKey(record), outside: '' },
+  ];
+}
+
+function resources(limits: ContainerLimits): Pick<HostConfig, 'Memory' | 'MemorySwap' | 'NanoCpus' | 'PidsLimit'> {
+  return {
+    // Memory and swap together are limited to the same: a container swaps out nothing.
+    ...(limits.memoryBytes === null ? {} : { Memory: limits.memoryBytes, MemorySwap: limits.memoryBytes }),
+    ...(limits.cpus === null ? {} : { NanoCpus: Math.round(limits.cpus * 1e9) }),
+    ...(limits.processes === null ? {} : { PidsLimit: limits.processes }),
+  };
+}
