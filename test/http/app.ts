@@ -1,0 +1,204 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type IncomingHttpHeaders, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { parseTemplate } from '../../lib/config/template.ts';
+import type { MemoryWorld } from '../../lib/drivers/memory/world.ts';
+import { MemoryDriver } from '../../lib/drivers/memory.ts';
+import { createEventLog } from '../../lib/events/event-log.ts';
+import { counterSink } from '../../lib/events/sinks.ts';
+import { LOG_REDACTION } from '../../lib/http/access-log.ts';
+import { createHttpApp, type HttpApp } from '../../lib/http/app.ts';
+import { createAuth } from '../../lib/http/auth.ts';
+import { createMetrics } from '../../lib/http/metrics.ts';
+import { createProber } from '../../lib/probes/prober.ts';
+import { createBotGateway } from '../../lib/router/gateway.ts';
+import { createBotProxy } from '../../lib/router/proxy.ts';
+import type { Dependencies } from '../../lib/services/dependencies.ts';
+import { createIdempotency } from '../../lib/services/idempotency.ts';
+import { PoolIntegration } from '../../lib/services/pool-integration.ts';
+import { Reconciler } from '../../lib/services/reconciler.ts';
+import { createTokens } from '../../lib/services/tokens.ts';
+import { createArchiveFiles } from '../../lib/store/archive-files.ts';
+import { openFileStore } from '../../lib/store/file-store.ts';
+import type { Store } from '../../lib/store/store.ts';
+import { systemClock as clock } from '../../lib/util/clock.ts';
+import { hashToken, newToken } from '../../lib/util/token.ts';
+
+const TEMPLATE = `
+name: demo
+description: a program that is not really there
+command: [/bin/true]
+readiness: { kind: process }
+backoff: { minSeconds: 0.1, maxSeconds: 1 }
+`;
+
+export interface Call {
+  /** The administrator's when left out; null: none. */
+  readonly token?: string | null;
+  readonly body?: unknown;
+  /** Sent as it is. */
+  readonly raw?: string | Buffer | undefined;
+  readonly headers?: Record<string, string>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  readonly json: Record<string, unknown>;
+}
+
+export interface App extends AsyncDisposable {
+  readonly http: HttpApp;
+  readonly port: number;
+  readonly adminToken: string;
+  readonly store: Store;
+  readonly world: MemoryWorld;
+  call(method: string, path: string, call?: Call): Promise<Answer>;
+  ownerToken(owner: string): Promise<string>;
+  start(): Promise<void>;
+  /** Waits until every bot is as it is wanted. */
+  settled(): Promise<void>;
+  connections(): Promise<number>;
+  logLines(): Record<string, unknown>[];
+  close(): Promise<void>;
+}
+
+export interface AppOptions {
+  readonly maxBodyBytes?: number;
+  /** Whether the reconciler is started. */
+  readonly start?: boolean;
+  /** Ports of the make-believe containers begin here: give it that of a real server, and the first bot is that. */
+  readonly basePort?: number;
+}
+
+/** The real services and the HTTP interface on a free port, over the memory driver: no process but this one. */
+export async function startApp({
+  maxBodyBytes = 1 << 20,
+  start = true,
+  basePort = 9000,
+}: AppOptions = {}): Promise<App> {
+  const folder = await mkdtemp(join(tmpdir(), 'bunkhouse-http-'));
+  const lines: string[] = [];
+  const log = pino(
+    { level: 'debug', redact: LOG_REDACTION, base: null },
+    { write: (line: string) => lines.push(line) },
+  );
+  const store = await openFileStore({ path: join(folder, 'state.json'), clock, log });
+  const driver = new MemoryDriver({ clock });
+  const metrics = createMetrics();
+  const deps: Dependencies = {
+    store,
+    driver,
+    prober: createProber(),
+    archives: createArchiveFiles(join(folder, 'archives'), clock),
+    templates: new Map([['demo', parseTemplate(TEMPLATE, 'demo.yaml')]]),
+    limits: { instanceName: 'test', maxBotsPerContainer: 10, basePort, bindHost: driver.bindHost },
+    containerLimits: { memoryBytes: null, cpus: null, processes: null },
+    clock,
+    log,
+    random: Math.random,
+    secret: (bytes) => randomBytes(bytes).toString('base64url'),
+    events: createEventLog({ clock, capacity: 1000, sinks: [counterSink(metrics.events)], logger: log }),
+  };
+  const reconciler = new Reconciler(deps);
+  const api = new PoolIntegration(deps, reconciler, { poolMode: true, location: 'local', defaultTemplate: 'demo' });
+  const tokens = createTokens({ store, clock });
+  const adminToken = newToken();
+  const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: tokens.findByHash });
+  const gateway = createBotGateway({
+    proxy: createBotProxy(),
+    actorOf: auth.actorOf,
+    route: (actor, bot) => api.route(actor, bot),
+  });
+  const idempotency = createIdempotency({ store, clock });
+  const http = createHttpApp({
+    api,
+    tokens,
+    idempotency,
+    auth,
+    gateway,
+    metrics,
+    logger: log,
+    clock,
+    version: '0.0.0',
+    maxBodyBytes,
+  });
+  const server = createServer({ shouldUpgradeCallback: http.shouldUpgrade }, http.callback);
+  server.on('upgrade', http.upgrade);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+
+  const settledNow = (): boolean =>
+    api
+      .listBots({ role: 'admin' }, {})
+      .bots.every((bot) => !bot.deleting && bot.state === (bot.desired === 'stopped' ? 'stopped' : 'running'));
+
+  async function settled(): Promise<void> {
+    const deadline = clock.monotonic() + 10_000;
+    do {
+      await reconciler.settled();
+      if (clock.monotonic() > deadline) throw new Error('the bots did not become what they are wanted to be');
+      await clock.sleep(5);
+    } while (!settledNow());
+  }
+
+  async function close(): Promise<void> {
+    http.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    await reconciler.close();
+    driver.world.close();
+    await driver.close();
+    await deps.prober.close();
+    await store.close();
+    await rm(folder, { recursive: true });
+  }
+
+  const app: App = {
+    http,
+    port,
+    adminToken,
+    store,
+    world: driver.world,
+    call: (method, path, call = {}) => send(port, method, path, { token: adminToken, ...call }),
+    ownerToken: async (owner) => (await tokens.create({ role: 'owner', owner })).token,
+    start: () => reconciler.start(60_000),
+    settled,
+    connections: () =>
+      new Promise((resolve, reject) =>
+        server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+      ),
+    logLines: () => lines.map((line) => JSON.parse(line)),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+  if (start) await app.start();
+  return app;
+}
+
+/** Sends a request as it is: `fetch` would tidy up paths and refuse some methods and headers. */
+function send(port: number, method: string, path: string, call: Call): Promise<Answer> {
+  const { token, body, raw } = call;
+  const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+  const headers = {
+    ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+    ...(payload === undefined ? {} : { 'content-type': 'application/json' }),
+    ...call.headers,
+  };
+  return new Promise((resolve, reject) => {
+    const req = request({ host: '127.0.0.1', port, method, path, headers, agent: false }, (res) => {
+      const whole = res.setEncoding('utf8').reduce((all, chunk) => all + chunk, '');
+      whole.then((text) => {
+        const isJson = /json/.test(res.headers['content-type'] ?? '') && text !== '';
+        resolve({ status: res.statusCode ?? 0, headers: res.headers, text, json: isJson ? JSON.parse(text) : {} });
+      }, reject);
+    });
+    req.on('error', reject);
+    req.end(payload);
+  });
+}
