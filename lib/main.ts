@@ -1,0 +1,219 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { join, resolve } from 'node:path';
+import pino from 'pino';
+import { ensureAdminToken } from './config/admin-token.ts';
+import { loadConfig } from './config/config.ts';
+import type { Config } from './config/settings.ts';
+import { loadTemplates } from './config/template.ts';
+import { BunkhouseError, messageOf } from './domain/errors.ts';
+import { withDeadlines } from './drivers/deadline.ts';
+import type { Driver } from './drivers/driver.ts';
+import { withMetrics } from './drivers/metrics.ts';
+import { openDriver } from './drivers/open.ts';
+import { createEventLog } from './events/event-log.ts';
+import { counterSink, loggerSink } from './events/sinks.ts';
+import { LOG_REDACTION } from './http/access-log.ts';
+import { createHttpApp, type HttpApp } from './http/app.ts';
+import { createAuth } from './http/auth.ts';
+import { createMetrics, type Metrics } from './http/metrics.ts';
+import { createProber } from './probes/prober.ts';
+import { createBotGateway } from './router/gateway.ts';
+import { createBotProxy } from './router/proxy.ts';
+import type { Dependencies } from './services/dependencies.ts';
+import { createIdempotency } from './services/idempotency.ts';
+import { PoolIntegration } from './services/pool-integration.ts';
+import { Reconciler } from './services/reconciler.ts';
+import { createTokens } from './services/tokens.ts';
+import { createArchiveFiles } from './store/archive-files.ts';
+import { openFileStore } from './store/file-store.ts';
+import type { Store } from './store/store.ts';
+import { systemClock as clock } from './util/clock.ts';
+import type { Logger } from './util/logger.ts';
+import { serviceManager } from './util/sd-notify.ts';
+import { hashToken, newToken } from './util/token.ts';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const EVENTS_KEPT = 10_000;
+/** Longest time between two passes for which the watchdog still counts the supervisor as alive. */
+const STALLED_MS = 120_000;
+const STOP_GRACE_SECONDS = 60;
+
+export interface Running {
+  readonly url: string;
+  /** Ends the supervisor. Bots go on, unless STOP_ON_EXIT says otherwise. */
+  close(): Promise<void>;
+}
+
+/** Puts everything together and starts it. Resolves when the API listens; throws a BunkhouseError that says what to do. */
+export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger): Promise<Running> {
+  const closers: (() => Promise<void> | void)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.reverse().splice(0)) {
+      await Promise.resolve(closer()).catch((error: unknown) => log.error({ err: error }, 'closing failed'));
+    }
+  };
+  try {
+    const adminToken = await ensureAdminToken(config.adminTokenFile, newToken);
+    const templates = await loadTemplates([join(ROOT, 'templates'), config.templateDir]);
+    const store = await openFileStore({ path: config.stateUrl.path, clock, log });
+    closers.push(() => store.close());
+    const metrics = createMetrics();
+    const driver = await connectDriver(config, store, metrics, log);
+    closers.push(() => driver.close());
+    const prober = createProber();
+    closers.push(() => prober.close());
+    const deps: Dependencies = {
+      store,
+      driver,
+      prober,
+      templates,
+      clock,
+      log,
+      archives: createArchiveFiles(join(config.dataDir, 'archives'), clock),
+      limits: {
+        instanceName: config.instanceName,
+        maxBotsPerContainer: config.poolModeEnabled ? config.maxBotsPerContainer : 1,
+        basePort: config.poolBasePort,
+        bindHost: driver.bindHost,
+      },
+      containerLimits: {
+        memoryBytes: config.containerMemoryBytes,
+        cpus: config.containerCpus,
+        processes: config.containerPids,
+      },
+      random: Math.random,
+      secret: (bytes) => randomBytes(bytes).toString('base64url'),
+      events: createEventLog({
+        clock,
+        capacity: EVENTS_KEPT,
+        sinks: [loggerSink(log), counterSink(metrics.events)],
+        logger: log,
+      }),
+    };
+    const reconciler = new Reconciler(deps);
+    closers.push(() => stopReconciler(reconciler, config, driver, log));
+    await reconciler.start(config.healthCheckIntervalMs);
+    const app = await createApp(config, deps, reconciler, metrics, adminToken);
+    const server = await listen(config, app);
+    closers.push(() => stopServer(server, app));
+    const manager = serviceManager({
+      socket: env.NOTIFY_SOCKET,
+      watchdogUsec: env.WATCHDOG_USEC,
+      clock,
+      log,
+      healthy: () => clock.monotonic() - reconciler.lastPassAt < STALLED_MS + config.healthCheckIntervalMs,
+    });
+    closers.push(() => manager.close());
+    await manager.ready(`listening on ${config.host}:${config.port}`);
+    closers.push(() => manager.stopping());
+    return { url: `http://${config.host}:${config.port}`, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+// Private
+
+async function connectDriver(config: Config, store: Store, metrics: Metrics, log: Logger): Promise<Driver> {
+  const { installation } = store.current();
+  const bare = await openDriver(config, { installation, clock, pluginDir: join(ROOT, 'docker/pool') });
+  const observed = withMetrics(bare, clock, ({ method, outcome, ms }) =>
+    metrics.driverCall(method, outcome, ms / 1000),
+  );
+  const driver = withDeadlines(observed, clock);
+  const capabilities = await driver.capabilities();
+  log.info({ ...capabilities }, `the ${capabilities.driver} driver is ready`);
+  for (const note of capabilities.notes) log.warn({ driver: capabilities.driver }, note);
+  return driver;
+}
+
+async function createApp(
+  config: Config,
+  deps: Dependencies,
+  reconciler: Reconciler,
+  metrics: Metrics,
+  adminToken: string,
+): Promise<HttpApp> {
+  const api = new PoolIntegration(deps, reconciler, {
+    poolMode: config.poolModeEnabled,
+    location: config.location,
+    defaultTemplate: config.defaultTemplate,
+  });
+  const tokens = createTokens({ store: deps.store, clock });
+  const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: (hash) => tokens.findByHash(hash) });
+  const gateway = createBotGateway({
+    proxy: createBotProxy(),
+    actorOf: (token) => auth.actorOf(token),
+    route: (actor, bot) => api.route(actor, bot),
+  });
+  const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const idempotency = createIdempotency({ store: deps.store, clock });
+  const { maxBodyBytes } = config;
+  return createHttpApp({
+    api,
+    tokens,
+    idempotency,
+    auth,
+    gateway,
+    metrics,
+    logger: deps.log,
+    clock,
+    version,
+    maxBodyBytes,
+  });
+}
+
+function listen(config: Config, app: HttpApp): Promise<Server> {
+  const server = createServer({ shouldUpgradeCallback: app.shouldUpgrade }, app.callback);
+  server.on('upgrade', app.upgrade);
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const taken = `port ${config.port} of ${config.host} is taken: is another supervisor running? Otherwise set PORT`;
+      reject(error.code === 'EADDRINUSE' ? new BunkhouseError('PORT_IN_USE', taken, { cause: error }) : error);
+    });
+    server.listen(config.port, config.host, () => resolve(server));
+  });
+}
+
+function stopServer(server: Server, app: HttpApp): Promise<void> {
+  app.close();
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+async function stopReconciler(reconciler: Reconciler, config: Config, driver: Driver, log: Logger): Promise<void> {
+  await reconciler.close();
+  if (!config.stopOnExit) return;
+  const containers = await driver.list();
+  log.info({ containers: containers.length }, 'stopping all containers (STOP_ON_EXIT)');
+  await Promise.all(containers.map((container) => driver.stop(container.name, STOP_GRACE_SECONDS)));
+}
+
+/** The first signal ends in order; the second at once, which is safe too, only less polite to callers. */
+async function main(): Promise<void> {
+  const { config, warnings } = loadConfig(process.env);
+  const log = pino({ level: config.logLevel, redact: LOG_REDACTION, base: null });
+  for (const warning of warnings) log.warn({}, warning);
+  const running = await serve(config, process.env, log);
+  log.info({ url: running.url, adminTokenFile: config.adminTokenFile }, `Bunkhouse listens on ${running.url}`);
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    for (const again of ['SIGINT', 'SIGTERM'] as const) process.once(again, () => process.exit(130));
+    log.info({ signal }, 'stopping');
+    await running.close();
+    process.exit(0);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop(signal));
+}
+
+if (import.meta.main) {
+  main().catch((error: unknown) => {
+    process.stderr.write(`bunkhouse: ${messageOf(error)}\n`);
+    if (!(error instanceof BunkhouseError)) process.stderr.write(`${error instanceof Error ? error.stack : ''}\n`);
+    process.exit(1);
+  });
+}
