@@ -102,10 +102,11 @@ describe('logs', { timeout: 20_000 }, () => {
     await using app = await startApp();
     await app.call('POST', '/api/bots', { body: demo('a') });
     await app.settled();
-    app.world.killBot('a', { code: 3 });
+    await app.call('POST', '/api/bots/a/stop');
+    await app.settled();
     const tail = async (query: string) => String((await app.call('GET', `/api/bots/a/logs${query}`)).json.data);
-    expect(await tail('')).toMatch(/^a starts as \d+\na exited with code 3\n$/);
-    expect(await tail('?tail=1')).toBe('a exited with code 3\n');
+    expect(await tail('')).toMatch(/^a starts as \d+\na exited with code 130\n$/);
+    expect(await tail('?tail=1')).toBe('a exited with code 130\n');
     expect(await tail('?tail=0')).toBe('');
   });
 
