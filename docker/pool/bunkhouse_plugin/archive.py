@@ -23,12 +23,14 @@ class Archives:
                 os.unlink(os.path.join(layout.archives, name))
 
     def pack(self, bot):
-        """Promise of an ArchiveInfo. Takes the place of earlier archives of that bot."""
+        """Promise of an ArchiveInfo. Takes the place of earlier archives of that bot. Raises NOT_FOUND."""
         for name in os.listdir(self._layout.archives):
             if name.split("@")[0] == bot:
                 os.unlink(os.path.join(self._layout.archives, name))
         name = f"{bot}@{secrets.token_hex(8)}.tar.gz"
         source, target = self._layout.bot(bot), os.path.join(self._layout.archives, name)
+        if os.path.islink(source) or not os.path.isdir(source):
+            raise Fault(NOT_FOUND, f"there is no directory of {bot}")
         return self._helpers.run(f"archive {bot}", lambda: {"archive": name, **_pack(source, target)}, PACKING_SECONDS)
 
     def fetch(self, name, offset, length):
@@ -76,8 +78,7 @@ def _pack(source, target):
         with open(part, "wb") as file:
             hashing = _Hashing(file)
             with tarfile.open(fileobj=hashing, mode="w:gz", compresslevel=6) as tar:
-                if os.path.isdir(source) and not os.path.islink(source):
-                    tar.add(source, arcname=".")
+                tar.add(source, arcname=".")
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
