@@ -38,6 +38,8 @@ export function renderConfig(config: SupervisordConfig): string {
       identifier: config.identifier,
       nodaemon: 'true',
       pidfile: config.pidFile,
+      // Or it deletes files in /tmp that look like logs of its programs.
+      nocleanup: 'true',
       ...logging(config.logFile),
       ...(config.asRoot ? { user: 'root' } : {}),
     }),

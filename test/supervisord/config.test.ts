@@ -17,6 +17,7 @@ describe('supervisord.conf', () => {
 identifier = freqtrade-default-local-1
 nodaemon = true
 pidfile = /var/lib/bunkhouse/c/supervisord.pid
+nocleanup = true
 logfile = /var/lib/bunkhouse/c/supervisord.log
 logfile_maxbytes = 1MB
 logfile_backups = 3

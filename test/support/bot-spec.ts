@@ -1,0 +1,21 @@
+import type { BotSpec } from '../../lib/domain/agent.ts';
+
+/** A complete spec with short times; what matters to a test goes into the overrides. */
+export function botSpec(bot: string, overrides: Partial<BotSpec> & Pick<BotSpec, 'slot' | 'port'>): BotSpec {
+  return {
+    bot,
+    generation: 1,
+    restartGeneration: 0,
+    host: '127.0.0.1',
+    run: true,
+    command: ['/bin/false'],
+    env: {},
+    directories: [],
+    files: [],
+    readiness: { kind: 'notify', startupSeconds: 20, watchdogSeconds: null },
+    stop: { signal: 'SIGTERM', graceSeconds: 5 },
+    backoff: { minSeconds: 0.1, maxSeconds: 0.5, healthySeconds: 60 },
+    limits: { memoryBytes: null, openFiles: null, processes: null, nice: 0 },
+    ...overrides,
+  };
+}
