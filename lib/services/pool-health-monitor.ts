@@ -145,8 +145,9 @@ export class PoolHealthMonitor {
   }
 }
 
-/** Whether the planner would decide otherwise than before. */
+/** Whether the planner would decide otherwise than before, or people would read something else. */
 function isNews(before: BotHealth, after: BotHealth, threshold: number): boolean {
+  if (before.reason !== after.reason) return true;
   return before.passed !== after.passed || before.failures >= threshold !== after.failures >= threshold;
 }
 

@@ -1,0 +1,137 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { Template } from '../../lib/domain/template.ts';
+import type { Driver } from '../../lib/drivers/driver.ts';
+import { MemoryWorld } from '../../lib/drivers/memory/world.ts';
+import { MemoryDriver } from '../../lib/drivers/memory.ts';
+import { createEventLog, type EventLog } from '../../lib/events/event-log.ts';
+import type { CheckResult, Prober } from '../../lib/probes/probe.ts';
+import type { Dependencies } from '../../lib/services/dependencies.ts';
+import { PoolIntegration } from '../../lib/services/pool-integration.ts';
+import { Reconciler } from '../../lib/services/reconciler.ts';
+import { createArchiveFiles } from '../../lib/store/archive-files.ts';
+import { openFileStore } from '../../lib/store/file-store.ts';
+import type { ArchiveStore, Store } from '../../lib/store/store.ts';
+import { systemClock as clock } from '../../lib/util/clock.ts';
+import { silentLogger } from '../../lib/util/logger.ts';
+import { aTemplate } from '../planner/builders.ts';
+import { makeTempDir, removeDir } from '../support/temp-dir.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+export const ADMIN = { role: 'admin' } as const;
+const NEVER_MS = 1_000_000_000;
+
+/** Bots of the memory driver have no sockets: this answers for them, as the test says. */
+export class StagedProber implements Prober {
+  readonly answers = new Map<number, CheckResult>();
+  readonly calls: string[] = [];
+
+  async check(address: { readonly port: number }): Promise<CheckResult> {
+    return this.answers.get(address.port) ?? { ok: true, reason: '' };
+  }
+
+  async call(address: { readonly port: number }, call: { readonly path: string }): Promise<void> {
+    this.calls.push(`${address.port}${call.path}`);
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** What outlives an orchestrator: its disk, the machine, and what answers on the bots' ports. */
+export class Machine implements AsyncDisposable {
+  readonly folder: string;
+  readonly world = new MemoryWorld(clock);
+  readonly prober = new StagedProber();
+  readonly templates: Map<string, Template>;
+  #store: Promise<Store> | null = null;
+
+  private constructor(folder: string, templates: readonly Template[]) {
+    this.folder = folder;
+    this.templates = new Map(templates.map((template) => [template.name, template]));
+  }
+
+  static async make(templates: readonly Template[] = [quickTemplate()]): Promise<Machine> {
+    return new Machine(await makeTempDir(), templates);
+  }
+
+  store(): Promise<Store> {
+    this.#store ??= openFileStore({ path: join(this.folder, 'state.json'), clock, log: silentLogger });
+    return this.#store;
+  }
+
+  archives(): ArchiveStore {
+    return createArchiveFiles(join(this.folder, 'archives'), clock);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.world.close();
+    await (await this.#store)?.close();
+    await removeDir(this.folder);
+  }
+}
+
+/** One life of the orchestrator on a machine. */
+export class System implements AsyncDisposable {
+  readonly machine: Machine;
+  readonly reconciler: Reconciler;
+  readonly api: PoolIntegration;
+  readonly events: EventLog;
+  readonly store: Store;
+
+  constructor(machine: Machine, parts: { driver: Driver; store: Store; archives: ArchiveStore }) {
+    this.machine = machine;
+    this.store = parts.store;
+    this.events = createEventLog({ clock, capacity: 1000 });
+    const deps: Dependencies = {
+      ...parts,
+      prober: machine.prober,
+      templates: machine.templates,
+      limits: { instanceName: 'test', maxBotsPerContainer: 3, basePort: 9000, bindHost: '127.0.0.1' },
+      containerLimits: { memoryBytes: null, cpus: null, processes: null },
+      clock,
+      random: () => 0,
+      log: silentLogger,
+      secret: () => randomUUID(),
+      events: this.events,
+    };
+    this.reconciler = new Reconciler(deps);
+    this.api = new PoolIntegration(deps, this.reconciler, {
+      poolMode: true,
+      location: 'local',
+      defaultTemplate: 'echo',
+    });
+  }
+
+  static async start(machine: Machine): Promise<System> {
+    const driver = new MemoryDriver({ clock, world: machine.world });
+    const system = new System(machine, { driver, store: await machine.store(), archives: machine.archives() });
+    await system.reconciler.start(NEVER_MS);
+    return system;
+  }
+
+  states(): Record<string, string> {
+    return Object.fromEntries(this.api.listBots(ADMIN, {}).bots.map((bot) => [bot.instanceId, bot.state]));
+  }
+
+  async until(states: Record<string, string>): Promise<void> {
+    const wanted = JSON.stringify(Object.entries(states).sort());
+    await waitFor(
+      `bots ${wanted}`,
+      () => {
+        const seen = JSON.stringify(Object.entries(this.states()).sort());
+        if (seen !== wanted) throw new Error(`they are ${seen}`);
+        return true;
+      },
+      5000,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.reconciler.close();
+  }
+}
+
+/** Everything about it happens within milliseconds. */
+export function quickTemplate(overrides: Partial<Template> = {}): Template {
+  return aTemplate({ backoff: { minSeconds: 0.02, maxSeconds: 0.1, healthySeconds: 60 }, ...overrides });
+}
