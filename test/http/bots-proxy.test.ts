@@ -7,7 +7,7 @@ import { listen } from '../router/front.ts';
 import { type App, startApp } from './app.ts';
 
 /** The interface with one bot `a` of alice's, which is a real server: it answers with its path and echoes on WebSockets. */
-async function setUp(): Promise<{ app: App; alice: string; bob: string }> {
+async function setUp(): Promise<{ app: App; alice: string; bob: string; sockets: WebSocketServer }> {
   const bot = createServer((req, res) => res.setHeader('x-auth', String(req.headers.authorization)).end(req.url));
   const sockets = new WebSocketServer({ server: bot });
   sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(String(data))));
@@ -17,7 +17,7 @@ async function setUp(): Promise<{ app: App; alice: string; bob: string }> {
   const bob = await app.ownerToken('bob');
   await app.call('POST', '/api/bots', { token: alice, body: { instanceId: 'a', template: 'demo' } });
   await app.settled();
-  return { app, alice, bob };
+  return { app, alice, bob, sockets };
 }
 
 async function refusal(app: App, path: string, token: string | null): Promise<{ status: number; body: unknown }> {
@@ -72,7 +72,7 @@ describe('bots behind the interface', { timeout: 20_000 }, () => {
   });
 
   it('have WebSockets, which end with the interface', async () => {
-    const { app, alice } = await setUp();
+    const { app, alice, sockets } = await setUp();
     const socket = new WebSocket(`ws://127.0.0.1:${app.port}/bots/a/ws`, { headers: { 'x-bunkhouse-token': alice } });
     socket.on('error', () => {});
     await once(socket, 'open');
@@ -81,6 +81,7 @@ describe('bots behind the interface', { timeout: 20_000 }, () => {
     const closed = once(socket, 'close');
     app.http.close();
     await closed;
+    await expect.poll(() => sockets.clients.size).toBe(0);
   });
 
   it('are measured and logged by route, not by path', async () => {

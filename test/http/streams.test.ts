@@ -135,6 +135,24 @@ describe('logs', { timeout: 20_000 }, () => {
     resumed.close();
   });
 
+  it('are read no more once the reader left', async () => {
+    await using app = await startApp();
+    await app.call('POST', '/api/bots', { body: demo('a') });
+    await app.settled();
+    const stream = await follow(app, '/api/bots/a/logs?follow=true&tail=0');
+    let reads = 0;
+    app.world.faults.hook = ({ method, when }) => {
+      if (method === 'agent.log' && when === 'before') reads += 1;
+    };
+    await expect.poll(() => reads, { timeout: 5000 }).toBeGreaterThan(0);
+    stream.close();
+    await expect.poll(() => app.connections()).toBe(0);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    reads = 0;
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    expect(reads).toBe(0);
+  });
+
   it('say why and end when the bot goes away', async () => {
     await using app = await startApp();
     await app.call('POST', '/api/bots', { body: demo('a') });

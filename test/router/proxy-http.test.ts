@@ -278,6 +278,30 @@ describe('proxy over HTTP', () => {
     expect(ahead).toBeLessThan(16 * 1024 * 1024);
   });
 
+  it('stops reading from the bot while the caller does not read', async () => {
+    const block = Buffer.alloc(1024 * 1024);
+    let sent = 0;
+    const port = await front(
+      await upstream(async (_req, res) => {
+        res.on('error', () => {});
+        while (sent < 200 && !res.destroyed) {
+          if (!res.write(block)) await Promise.race([once(res, 'drain'), once(res, 'close')]);
+          sent += 1;
+        }
+      }),
+    );
+    const socket = connect(port, '127.0.0.1').pause();
+    onTestFinished(() => void socket.destroy());
+    socket.write('GET /bots/b/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer bh_good\r\n\r\n');
+    let before = -1;
+    while (before !== sent) {
+      before = sent;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    expect(sent).toBeGreaterThan(0);
+    expect(sent).toBeLessThan(64);
+  });
+
   it('stops reading from the caller while the bot does not read', async () => {
     let reading: IncomingMessage | undefined;
     const port = await front(
