@@ -3,7 +3,7 @@ import type { BotRecord, Desired } from '../domain/bot.ts';
 import { BunkhouseError } from '../domain/errors.ts';
 import { FILE_PATH, NAME } from '../domain/ids.ts';
 import type { Actor, State } from '../domain/state.ts';
-import type { Template } from '../domain/template.ts';
+import type { BotLimits, Template } from '../domain/template.ts';
 import { renderSpec } from '../planner/render.ts';
 import { isoTime } from '../util/clock.ts';
 import { findBot, type NewBot } from './bot-container-mapper.ts';
@@ -46,13 +46,15 @@ export function newBot(
     createdAt: isoTime(deps.clock.now()),
   };
   checkDesired(template, bot.desired);
+  checkLimits(actor, request.limits ?? {}, template);
   checkAgainstTemplate(bot, template);
   return bot;
 }
 
-/** What a change makes of a bot's record. Throws INVALID. */
+/** What a change makes of a bot's record. Throws INVALID, FORBIDDEN. */
 export function revisedBot(
   deps: Pick<Dependencies, 'templates' | 'secret'>,
+  actor: Actor,
   bot: BotRecord,
   change: ChangeBot,
 ): Pick<BotRecord, 'files' | 'env' | 'args' | 'limits' | 'secrets'> {
@@ -67,6 +69,7 @@ export function revisedBot(
     limits: change.limits ?? bot.limits,
     secrets: freshSecrets(template, bot.secrets, deps.secret),
   };
+  checkLimits(actor, change.limits ?? {}, template);
   checkAgainstTemplate({ ...bot, ...revised }, template);
   return revised;
 }
@@ -119,6 +122,20 @@ function freshSecrets(
 ): Record<string, string> {
   const made = Object.entries(template.secrets).map(([name, { bytes }]) => [name, existing[name] ?? secret(bytes)]);
   return Object.fromEntries(made);
+}
+
+/** Limits wall bots off from each other, so an owner may only make its own tighter. Null, no limit, is above all. */
+function checkLimits(actor: Actor, wanted: Partial<BotLimits>, template: Template): void {
+  if (actor.role === 'admin') return;
+  const bound = (value: number | null): number => value ?? Number.POSITIVE_INFINITY;
+  const wider = (['memoryBytes', 'openFiles', 'processes'] as const).find(
+    (limit) => wanted[limit] !== undefined && bound(wanted[limit]) > bound(template.limits[limit]),
+  );
+  const greedier = wanted.nice !== undefined && wanted.nice < template.limits.nice ? 'nice' : undefined;
+  const loosened = wider ?? greedier;
+  if (loosened === undefined) return;
+  const allowed = `template ${template.name} has ${template.limits[loosened]}`;
+  throw new BunkhouseError('FORBIDDEN', `only an admin may loosen the limit ${loosened}; ${allowed}`);
 }
 
 function checkAgainstTemplate(bot: NewBot, template: Template): void {

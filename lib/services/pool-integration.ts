@@ -75,7 +75,7 @@ export class PoolIntegration implements PoolApi {
     let record = bot;
     if (Object.keys(content).length > 0) {
       record = await this.#deps.store.update(
-        reviseBot(instanceId, (current) => revisedBot(this.#deps, current, content), true),
+        reviseBot(instanceId, (current) => revisedBot(this.#deps, actor, current, content), true),
       );
       this.#deps.events.emit({ type: 'bot.changed', bot: instanceId }, record.owner);
     }

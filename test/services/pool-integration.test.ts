@@ -226,6 +226,22 @@ describe('owners', () => {
     });
   });
 
+  it('may tighten the limits of their template and not loosen them', async () => {
+    const limits = { memoryBytes: 1000, openFiles: null, processes: 10, nice: 5 };
+    await using machine = await Machine.make([quickTemplate({ limits })]);
+    await using system = await System.start(machine);
+    for (const wider of [{ memoryBytes: 1001 }, { processes: null }, { nice: 4 }]) {
+      await expect(system.api.createBot(ALICE, { instanceId: 'a', limits: wider })).rejects.toMatchObject({
+        code: 'FORBIDDEN',
+      });
+    }
+    await system.api.createBot(ALICE, { instanceId: 'a', limits: { memoryBytes: 999, openFiles: 5, nice: 6 } });
+    await expect(system.api.changeBot(ALICE, 'a', { limits: { memoryBytes: null } })).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+    });
+    await system.api.changeBot(ADMIN, 'a', { limits: { memoryBytes: null } });
+  });
+
   it('get containers of their own where the template isolates them', async () => {
     await using machine = await Machine.make([quickTemplate({ isolation: 'owner' })]);
     await using system = await System.start(machine);
