@@ -51,7 +51,12 @@ export class Engine {
   }
 
   list(label: string): Promise<ContainerInfo[]> {
-    return ask('list containers', () => this.#docker.listContainers({ all: true, filters: { label: [label] } }));
+    return ask('list containers', async () => {
+      const list = await this.#docker.listContainers({ all: true, filters: { label: [label] } });
+      // Absence from this list is taken as a proof, so it must be one.
+      if (!Array.isArray(list)) throw new Error('what answers there is no Docker engine');
+      return list;
+    });
   }
 
   inspect(name: string): Promise<ContainerInspectInfo | null> {

@@ -20,20 +20,17 @@ export const CONFIG_PATH = posix.join(DATA_DIRECTORY, CONFIG_FILE);
 export const USERNAME = 'bunkhouse';
 /** Above the users of a host and above the subordinate ranges that distributions hand out, so that a bot's uid is nobody's. */
 const UID_BASE = 1_000_000;
-/** When the host runs out of memory, supervisord goes late; the plugin gives each bot a score of its own, above it. */
-const OOM_SCORE_ADJ = -500;
 
 /**
- * What supervisord needs as root, and no more: become a slot's user (SETUID, SETGID), own and read the directories it
- * makes for it (CHOWN, FOWNER, DAC_OVERRIDE), end its processes (KILL), and measure and look after them (SYS_PTRACE).
- * Bots have none: the kernel drops them with the uid.
+ * What supervisord needs as root, found by leaving out one after the other: become a slot's user (SETUID, SETGID), give it
+ * its directory and read it again (CHOWN, DAC_OVERRIDE), and end its processes (KILL). Bots have none: they go with the uid.
  */
-const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'KILL', 'SETGID', 'SETUID', 'SYS_PTRACE'];
+const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'KILL', 'SETGID', 'SETUID'];
 
 /** Seconds that anybody's `docker stop` leaves the bots to end in good order. The driver's own stop says its own. */
 const STOP_SECONDS = 60;
 
-export const networkName = (installation: string): string => `bunkhouse-${installation.slice(0, 12)}`;
+export const networkName = (installation: string): string => `bunkhouse-${installation}`;
 export const volumeName = (container: string): string => `${container}-data`;
 
 /** Port of supervisord inside: next to the slots' ports, so never one of them. */
@@ -87,12 +84,9 @@ export function containerOptions(
       CapDrop: ['ALL'],
       CapAdd: CAPABILITIES,
       SecurityOpt: ['no-new-privileges'],
-      Ulimits: [
-        { Name: 'nofile', Soft: 65_536, Hard: 65_536 },
-        { Name: 'core', Soft: 0, Hard: 0 },
-      ],
+      // Only lowered, as an engine inside a container may raise nothing. Nor is supervisord's OOM score: the plugin raises the bots'.
+      Ulimits: [{ Name: 'core', Soft: 0, Hard: 0 }],
       Init: false,
-      OomScoreAdj: OOM_SCORE_ADJ,
       ...resources(spec.limits),
     },
   };
