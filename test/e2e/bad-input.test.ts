@@ -1,6 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
-import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createClient } from './client.ts';
 import { createSandbox, fixtureBot, freePort, type Sandbox, type SandboxOptions } from './support.ts';
@@ -13,8 +11,11 @@ afterEach(async () => {
   await Promise.all(sandboxes.splice(0).map((sandbox) => sandbox.dispose()));
 });
 
-async function sandboxWith(env: SandboxOptions['env'] = {}): Promise<Sandbox> {
-  const sandbox = await createSandbox({ basePort: 25_300, env });
+async function sandboxWith(
+  env: Readonly<Record<string, string>> = {},
+  templates?: SandboxOptions['templates'],
+): Promise<Sandbox> {
+  const sandbox = await createSandbox({ basePort: 25_300, env, ...(templates === undefined ? {} : { templates }) });
   sandboxes.push(sandbox);
   return sandbox;
 }
@@ -30,11 +31,7 @@ function listenOn(port: number): Promise<void> {
 
 describe('the supervisor does not start, and says why, with', () => {
   it('a template that is not valid YAML', async () => {
-    const sandbox = await sandboxWith();
-    const folder = join(sandbox.directory, 'mine');
-    await mkdir(folder);
-    await writeFile(join(folder, 'broken.yaml'), 'name: broken\ncommand: [python3\nenv: {}\n');
-    const broken = await sandboxWith({ TEMPLATE_DIR: folder });
+    const broken = await sandboxWith({}, { 'broken.yaml': 'name: broken\ncommand: [python3\nenv: {}\n' });
     const { code, output } = await broken.run();
     expect(code).toBe(1);
     expect(output).toMatch(/broken\.yaml:\d+: /);
@@ -42,11 +39,8 @@ describe('the supervisor does not start, and says why, with', () => {
   });
 
   it('a template with a key that does not exist', async () => {
-    const sandbox = await sandboxWith();
-    const folder = join(sandbox.directory, 'mine');
-    await mkdir(folder);
-    await writeFile(join(folder, 'odd.yaml'), 'name: odd\ncommand: [python3]\ncomand: [python3]\n');
-    const { code, output } = await (await sandboxWith({ TEMPLATE_DIR: folder })).run();
+    const odd = await sandboxWith({}, { 'odd.yaml': 'name: odd\ncommand: [python3]\ncomand: [python3]\n' });
+    const { code, output } = await odd.run();
     expect(code).toBe(1);
     expect(output).toMatch(/odd\.yaml:3: comand /);
   });

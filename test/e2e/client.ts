@@ -18,7 +18,7 @@ export interface Client {
   get<T>(path: string): Promise<T>;
   post<T>(path: string, json?: unknown): Promise<T>;
   delete(path: string): Promise<void>;
-  create(bot: { readonly instanceId: string } & Readonly<Record<string, unknown>>): Promise<BotView>;
+  create(bot: { readonly instanceId: string }): Promise<BotView>;
   bot(id: string): Promise<BotView>;
   bots(): Promise<readonly BotView[]>;
   containers(): Promise<readonly ContainerView[]>;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, existsSync } from 'node:fs';
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import type { BotView } from '../../lib/services/pool-api.ts';
@@ -44,11 +44,16 @@ export interface SandboxOptions {
   readonly basePort: number;
   /** Settings beside the usual ones. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Files of its own folder of templates, instead of test/fixtures/templates. */
+  readonly templates?: Readonly<Record<string, string>>;
 }
 
-export async function createSandbox({ basePort, env = {} }: SandboxOptions): Promise<Sandbox> {
+export async function createSandbox({ basePort, env = {}, templates }: SandboxOptions): Promise<Sandbox> {
   const directory = await mkdtemp(join(SANDBOXES, 'bh-'));
   await chmod(directory, 0o755);
+  const ownTemplates = join(directory, 'templates');
+  await mkdir(ownTemplates);
+  for (const [name, text] of Object.entries(templates ?? {})) await writeFile(join(ownTemplates, name), text);
   const port = await freePort();
   const log = join(directory, 'orchestrator.log');
   const environment = {
@@ -59,7 +64,7 @@ export async function createSandbox({ basePort, env = {} }: SandboxOptions): Pro
     POOL_BASE_PORT: String(basePort),
     SUPERVISORD: join(VENV, 'bin/supervisord'),
     BOT_PATH: `${join(VENV, 'bin')}:/usr/bin:/bin`,
-    TEMPLATE_DIR: FIXTURE_TEMPLATES,
+    TEMPLATE_DIR: templates === undefined ? FIXTURE_TEMPLATES : ownTemplates,
     ...env,
   };
   const url = `http://127.0.0.1:${port}`;
