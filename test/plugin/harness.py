@@ -18,7 +18,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PLUGIN = os.path.join(ROOT, "docker", "pool")
 BOTS = os.path.join(ROOT, "test", "fixtures", "bots")
 UID_BASE = 200_000
-FIRST_PORT = 21_000
+# Two runs at once must not meet, neither on ports nor on the uids that go by them.
+FIRST_PORT = 21_000 + os.getpid() % 24 * 40
 
 CONFIGURATION = """
 [supervisord]
@@ -66,18 +67,18 @@ class Connection(http.client.HTTPConnection):
 class Supervisord:
     """supervisord below a new temporary directory. `isolated`: a uid for each slot, which takes root."""
 
-    def __init__(self, isolated=False, env=None):
+    def __init__(self, isolated=False):
         self.directory = tempfile.mkdtemp(prefix="bunkhouse-")
         os.chmod(self.directory, 0o755)
         self.uid_base = UID_BASE if isolated else None
-        self.env = env or {}
         self.process = None
 
     def start(self):
         config = os.path.join(self.directory, "supervisord.conf")
         with open(config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(CONFIGURATION.format(directory=self.directory, uid_base=self.uid_base or ""))
-        env = {**os.environ, "PYTHONPATH": f"{PLUGIN}{os.pathsep}{os.path.dirname(__file__)}", "PYTHONDONTWRITEBYTECODE": "1", **self.env}
+        modules = os.pathsep.join([PLUGIN, os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])
+        env = {**os.environ, "PYTHONPATH": modules, "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", config]
         with open(os.path.join(self.directory, "stderr"), "ab") as stderr:
             self.process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True)

@@ -1,6 +1,5 @@
 """The wire: fences, seats, waiting, output, archives, and bad input."""
 
-import gzip
 import hashlib
 import base64
 import io
@@ -119,7 +118,8 @@ class Waiting(PluginTest):
             self.assertEqual(self.observe("ann")["state"], "backoff")
             killer.join()
         print(f"\nwait answers {min(taken) * 1000:.1f} to {max(taken) * 1000:.1f} ms after an exit", flush=True)
-        self.assertLess(sorted(taken)[2], 0.05)
+        # Without being woken supervisord would take half a second; a busy machine takes its share too.
+        self.assertLess(sorted(taken)[2], 0.25)
 
     def test_changes_missed_meanwhile_are_told_at_once(self):
         cursor = self.quiet_cursor()
@@ -236,11 +236,9 @@ class Archive(PluginTest):
         self.assertEqual(len({answer["archive"] for answer in answers}), 1)
         self.call("discard", {"archive": answers[0]["archive"]})
 
-    def test_a_bot_without_a_directory_has_an_empty_archive(self):
-        info = self.call("archive", {"bot": "nobody"})
-        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(self.fetch(info)))) as tar:
-            self.assertEqual(tar.getnames(), [])
-        self.call("discard", {"archive": info["archive"]})
+    def test_there_is_no_archive_of_a_bot_without_a_directory(self):
+        self.assertFault(1004, "archive", {"bot": "nobody"})
+        self.assertEqual(os.listdir(self.supervisord.path("archives")), [])
 
     def test_a_start_waits_for_the_archive(self):
         spec = self.spec("ann", *bot("hang"), run=False, files=[file("a", os.urandom(5_000_000))])
@@ -295,10 +293,6 @@ class BadInput(PluginTest):
         self.assertFault(1002, "wait", {"cursor": "1", "seconds": 1})
         self.assertFault(1002, "log", {"bot": "ann", "offset": 0, "length": 1 << 30})
         self.call("observe")
-
-    def test_supervisords_own_start_and_stop_do_nothing(self):
-        pid = self.call("apply", self.spec("ann", *bot("hang")))["pid"]
-        self.assertEqual(self.observe("ann")["pid"], pid)
 
 
 class Reload(PluginTest):

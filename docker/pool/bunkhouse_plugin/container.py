@@ -4,7 +4,6 @@ import glob
 import os
 import secrets
 import sys
-from contextlib import contextmanager
 
 from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.states import ProcessStates
@@ -23,6 +22,7 @@ from .observation import observe_bot
 from .program import add_program
 from .promise import Promise, Turns, run
 from .sampler import Sampler
+from .seats import Seats
 from .spawn import ExecSpawner
 from .users import Users
 
@@ -52,7 +52,7 @@ class Container:
         self.spawner = ExecSpawner()
         self.turns = Turns()
         self.bots = {}
-        self._seats = {}  # bot -> (slot, port); also of bots about to come
+        self._seats = Seats()
         self._sockets = {}
         self._archives = Archives(self.layout, self._slow)
         self._shared = Shared()
@@ -77,7 +77,7 @@ class Container:
         async with self.turns(spec.bot):
             await self._earlier
             self.fences.check_alive(spec.bot, spec.generation)
-            with self._seated(spec):
+            with self._seats.reserved(spec, alive=self._is_alive(spec.bot)):
                 await self.quick.run(f"prepare {spec.bot}", self._preparation(spec), PREPARING_SECONDS)
                 await self.fences.raise_to(spec.bot, spec.generation, removed=False, slot=spec.slot, port=spec.port)
                 self._bind(spec)
@@ -148,30 +148,12 @@ class Container:
         self.quick.run("end earlier processes", lambda: [leftovers.end(marks) for marks in lives], PREPARING_SECONDS).then(report)
         return done
 
-    @contextmanager
-    def _seated(self, spec):
-        """Reserves slot and port; on an error they are given back."""
-        seat, before = (spec.slot, spec.port), self._seats.get(spec.bot)
-        for other, (slot, port) in self._seats.items():
-            if other != spec.bot and (slot == spec.slot or port == spec.port):
-                raise Fault(CONFLICT, f"slot {slot} with port {port} is {other}'s: remove {other} first or choose another")
-        if before not in (None, seat) and self.bots[spec.bot].pid:
-            raise Fault(CONFLICT, f"{spec.bot} runs in slot {before[0]} with port {before[1]}: stop it before it moves")
-        self._seats[spec.bot] = seat
-        try:
-            yield
-        except Fault:
-            del self._seats[spec.bot]
-            if before is not None:
-                self._seats[spec.bot] = before
-            raise
-
     def _preparation(self, spec):
         """What a helper does before a spec is accepted."""
         home, uid = self.layout.bot(spec.bot), self.users.uid(spec.port)
         bot = self.bots.get(spec.bot)
         dead = []
-        if bot is None or not bot.pid:
+        if not self._is_alive(spec.bot):
             dead = [self.marks(spec.bot, spec.slot, spec.port, None, None)] + ([bot.marks()] if bot else [])
 
         def prepare():
@@ -214,8 +196,11 @@ class Container:
         self.bots.pop(name).retire()
         self._supervisord.remove_process_group(name)
         self._unbind(name)
-        del self._seats[name]
+        self._seats.free(name)
         self.changes.touch(name)
+
+    def _is_alive(self, name):
+        return name in self.bots and self.bots[name].pid != 0
 
     def _require_stopped(self, name):
         bot = self.bots.get(name)

@@ -40,7 +40,8 @@ class Layout:
         if len(self.notify_socket(9999).encode()) > LONGEST_SOCKET_PATH:
             raise ValueError(f"{self.root} is too long for Unix sockets below it: choose a shorter directory")
         passage = 0o711 if isolated else 0o700
-        for name, mode in [(".", passage), ("bots", passage), ("run", passage), ("run/notify", passage), ("logs", 0o700), ("archives", 0o700)]:
+        modes = {".": passage, "bots": passage, "run": passage, "run/notify": passage, "logs": 0o700, "archives": 0o700}
+        for name, mode in modes.items():
             path = os.path.join(self.root, name)
             os.makedirs(path, exist_ok=True)
             os.chmod(path, mode)

@@ -11,9 +11,10 @@ import time
 from dataclasses import replace
 
 from supervisor.process import Subprocess
-from supervisor.states import ProcessStates, SupervisorStates
+from supervisor.states import ProcessStates, SupervisorStates, getProcessStateDescription
 
 from . import backoff, leftovers, procfs
+from .exits import describe_exit
 from .faults import Fault
 from .launch import what_to_launch
 from .life import Life
@@ -214,8 +215,9 @@ class BotProcess(Subprocess):
         self.pid, self.pipes, self.dispatchers = 0, {}, {}
         self._container.fences.note_process(self.bot, None, None)
         now = time.monotonic()
-        reason, asked = self.life.ending or (_describe(status), False)
-        self.last_exit = {**_exit(status), "at": time.time(), "expected": asked}
+        how, why = describe_exit(status)
+        reason, asked = self.life.ending or (why, False)
+        self.last_exit = {**how, "at": time.time(), "expected": asked}
         self.sample = None
         if self.life.was_healthy(self.spec.backoff, now):
             self._failures = 0
@@ -264,6 +266,8 @@ class BotProcess(Subprocess):
     def _become(self, state):
         if self.state != state:
             self.change_state(state)
+            about = ", ".join(filter(None, [self.pid and f"pid {self.pid}", self.reason]))
+            self.config.options.logger.info(f"{self.bot}: {getProcessStateDescription(state).lower()}{about and f' ({about})'}")
             self._container.changes.touch(self.bot)
 
     def _owns(self, pid, uid):
@@ -275,21 +279,3 @@ class BotProcess(Subprocess):
             return pid == self.pid or os.getsid(pid) == self.pid
         except ProcessLookupError:
             return False
-
-
-def _exit(status):
-    if os.WIFSIGNALED(status):
-        return {"code": None, "signal": _signal_name(os.WTERMSIG(status))}
-    return {"code": os.WEXITSTATUS(status), "signal": None}
-
-
-def _describe(status):
-    how = _exit(status)
-    return f"killed by {how['signal']}" if how["signal"] else f"exited with code {how['code']}"
-
-
-def _signal_name(number):
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIG{number}"

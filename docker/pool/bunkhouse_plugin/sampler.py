@@ -20,7 +20,6 @@ class Sampler:
     def __init__(self, container):
         self._container = container
         self.overhead = None
-        self._known = {}  # bot -> (pid, inode) of a listener found to be its own
         self._round = iter(())
         self._tick()
         self._look_at_ports()
@@ -79,12 +78,11 @@ class Sampler:
 
     def _holds(self, bot, inodes):
         """Whether the bot's processes have one of the sockets; what was found once is not looked for again."""
-        pid, inode = self._known.get(bot.bot, (None, None))
-        if pid == bot.pid and inode in inodes:
+        if bot.life.socket in inodes:
             return True
         for process in procfs.tree(bot.pid):
             if held := inodes & procfs.socket_inodes(process):
-                self._known[bot.bot] = (bot.pid, held.pop())
+                bot.life.socket = held.pop()
                 return True
         return False
 

@@ -67,6 +67,7 @@ def _descriptors(output):
 def _limit(limits, own_uid):
     with open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
         file.write(OOM_SCORE_ADJ)
+    # Less than what supervisord has may not be had without root.
     os.setpriority(os.PRIO_PROCESS, 0, max(limits.nice, os.getpriority(os.PRIO_PROCESS, 0)))
     _set(resource.RLIMIT_CORE, 0)
     _set(resource.RLIMIT_DATA, limits.memory_bytes)
