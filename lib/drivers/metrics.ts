@@ -43,8 +43,9 @@ function agentWithMetrics(agent: Agent, clock: Clock, observe: (call: DriverCall
     wait: (cursor, seconds, signal) => failing('agent.wait', () => agent.wait(cursor, seconds, signal)),
     log: (bot, offset, length) => timed('agent.log', () => agent.log(bot, offset, length)),
     archive: (bot) => timed('agent.archive', () => agent.archive(bot)),
-    fetchArchive: (archive, offset, length) => timed('agent.fetch', () => agent.fetchArchive(archive, offset, length)),
-    discardArchive: (archive) => timed('agent.discard', () => agent.discardArchive(archive)),
+    fetchArchive: (archive, offset, length) =>
+      timed('agent.fetchArchive', () => agent.fetchArchive(archive, offset, length)),
+    discardArchive: (archive) => timed('agent.discardArchive', () => agent.discardArchive(archive)),
     close: () => agent.close(),
   };
 }

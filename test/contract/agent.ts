@@ -237,7 +237,9 @@ export function agentContract(contract: Contract): void {
       });
       expect(whole).toMatchObject({ offset: 0, data: expect.stringContaining('bot') });
       const tail = await agent.log('bot', -8, 8);
-      expect(tail).toMatchObject({ file: whole.file, offset: tail.size - 8 });
+      expect(tail).toMatchObject({ file: whole.file, offset: tail.size - 8, next: tail.size });
+      const pieces = [await agent.log('bot', 0, 7), await agent.log('bot', 7, 65_536)];
+      expect(pieces.map(({ data }) => data).join('')).toContain(whole.data);
       const beyond = await agent.log('bot', 10_000_000, 100);
       expect(beyond).toMatchObject({ data: '', offset: beyond.size });
     });

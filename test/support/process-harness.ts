@@ -10,19 +10,19 @@ import { isAlive } from './processes.ts';
 import { makeTempDir, removeDir } from './temp-dir.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-export const VENV = process.env.BUNKHOUSE_TEST_VENV ?? join(ROOT, '.bunkhouse/venv');
-export const PLUGIN_DIR = join(ROOT, 'docker/pool');
+const VENV = process.env.BUNKHOUSE_TEST_VENV ?? join(ROOT, '.bunkhouse/venv');
+export const SUPERVISORD = join(VENV, 'bin/supervisord');
+export const UID_BASE = 300_000;
 
 /** What the tests with a real supervisord lack on this machine; null: nothing. */
 export function missingForProcesses(): string | null {
   if (process.platform !== 'linux') return 'Linux';
-  const supervisord = join(VENV, 'bin/supervisord');
-  if (existsSync(supervisord)) return null;
-  return `${supervisord}: run scripts/test, or set BUNKHOUSE_TEST_VENV to a Python venv with supervisor 4.3`;
+  if (existsSync(SUPERVISORD)) return null;
+  return `${SUPERVISORD}: run scripts/test, or set BUNKHOUSE_TEST_VENV to a Python venv with supervisor 4.3`;
 }
 
 /** A process driver with a data directory of its own, and fixture bots that other users can read. */
-export async function processHarness(options: Partial<ProcessDriverOptions> = {}): Promise<ProcessHarness> {
+export async function processHarness(): Promise<ProcessHarness> {
   const root = await makeTempDir();
   const basePort = await freePorts(22_000, 22_999, PORTS);
   const bots = join(root, 'fixtures');
@@ -30,22 +30,20 @@ export async function processHarness(options: Partial<ProcessDriverOptions> = {}
   for (const name of ['server.py', 'deaf.py', 'orphan.py']) {
     await copyFile(join(ROOT, 'test/fixtures/bots', name), join(bots, name));
   }
-  const open = (which: 'same' | 'other'): ProcessDriver =>
-    new ProcessDriver({
-      dataDir: join(root, 'data'),
-      installation: which,
-      supervisord: join(VENV, 'bin/supervisord'),
-      pluginDir: PLUGIN_DIR,
-      path: `${join(VENV, 'bin')}:/usr/bin:/bin`,
-      uidBase: 300_000,
-      clock,
-      ...options,
-    });
+  const given: Omit<ProcessDriverOptions, 'clock'> = {
+    dataDir: join(root, 'data'),
+    installation: 'same',
+    supervisord: SUPERVISORD,
+    pluginDir: join(ROOT, 'docker/pool'),
+    path: `${join(VENV, 'bin')}:/usr/bin:/bin`,
+    uidBase: UID_BASE,
+  };
+  const open = (installation: 'same' | 'other'): ProcessDriver => new ProcessDriver({ ...given, installation, clock });
   const driver = open('same');
   return {
     driver,
     root,
-    dataDir: join(root, 'data'),
+    options: given,
     basePort,
     image: null,
     fixtureSpec: (bot, overrides) => ({
@@ -73,7 +71,7 @@ export async function processHarness(options: Partial<ProcessDriverOptions> = {}
 export interface ProcessHarness extends DriverHarness {
   readonly driver: ProcessDriver;
   readonly root: string;
-  readonly dataDir: string;
+  readonly options: Omit<ProcessDriverOptions, 'clock'>;
   open(installation: 'same' | 'other'): ProcessDriver;
   /** Command line of a fixture bot. */
   fixture(name: string, ...args: string[]): readonly string[];

@@ -26,6 +26,8 @@ const TAIL_BYTES = 4096;
 export async function launch({ supervisord, pluginDir, path, layout }: Launch): Promise<ChildProcess> {
   await Promise.all([layout.socket, layout.pidFile].map((left) => rm(left, { force: true })));
   const output = await open(layout.output, 'w', 0o600);
+  // supervisord would make it readable by all.
+  await (await open(layout.log, 'a', 0o600)).close();
   try {
     const child = spawn(supervisord, supervisordArguments(layout), {
       cwd: layout.directory,

@@ -77,6 +77,8 @@ export class ProcessDriver implements Driver {
     return this.#locks.run(record.name, async () => {
       const layout = this.#layout(record.name);
       checkSocketPaths(layout);
+      // Makes the data directory as well, with passage for the bots' users.
+      await this.#fit();
       const known = await this.#claim(layout, record);
       const marks = this.#marks(layout, { ...record, installation: this.#options.installation });
       if (known !== null && (await this.#supervisord(marks)) !== null) return assertSame(known, record);

@@ -18,14 +18,14 @@ const labelsFile = z.object({ labels: z.record(z.string(), z.string()) });
 
 /** All directories that can be containers'. Complete, or it throws. */
 export async function directoryNames(dataDir: string): Promise<readonly string[]> {
-  const entries = await orMissing(readdir(containersDirectory(dataDir), { withFileTypes: true }), []);
+  const entries = await orIf('ENOENT', readdir(containersDirectory(dataDir), { withFileTypes: true }), []);
   return entries.filter((entry) => entry.isDirectory() && CONTAINER_NAME.test(entry.name)).map((entry) => entry.name);
 }
 
 export async function readRegistration(directory: string, name: string): Promise<Registration> {
   const path = join(directory, LABELS_FILE);
   try {
-    const text = await orMissing(readFile(path, 'utf8'), null);
+    const text = await orIf('ENOENT', readFile(path, 'utf8'), null);
     if (text === null) return await withoutLabels(directory);
     const labelled = readLabels(labelsFile.parse(JSON.parse(text)).labels);
     if (typeof labelled === 'string') return broken(path, labelled);
@@ -42,23 +42,23 @@ export async function readRegistration(directory: string, name: string): Promise
 
 /** Makes the directory if need be and says whose it is. The labels are durable before anything is started in it. */
 export async function register(layout: Layout, labels: Labels): Promise<void> {
-  await mkdir(layout.directory, { recursive: true, mode: 0o700 });
+  await orIf('EEXIST', mkdir(layout.directory, { mode: 0o700 }), undefined);
   await writeDurably(layout.labels, `${JSON.stringify({ labels }, null, 2)}\n`);
 }
 
 /** Deletes the directory, its labels last: broken off anywhere, it is still known as ours and removed by the next call. */
 export async function unregister(layout: Layout): Promise<void> {
-  const names = await orMissing(readdir(layout.directory), []);
+  const names = await orIf('ENOENT', readdir(layout.directory), []);
   for (const name of names) {
     if (name !== LABELS_FILE) await rm(join(layout.directory, name), { recursive: true, force: true });
   }
   await rm(layout.labels, { force: true });
-  await orMissing(rmdir(layout.directory), undefined);
+  await orIf('ENOENT', rmdir(layout.directory), undefined);
 }
 
 /** A creation or removal that was broken off leaves a directory with nothing in it: as good as absent. */
 async function withoutLabels(directory: string): Promise<Registration> {
-  const names = await orMissing(readdir(directory), []);
+  const names = await orIf('ENOENT', readdir(directory), []);
   const left = names.filter((name) => !name.startsWith(`${LABELS_FILE}.tmp-`));
   if (left.length === 0) return { kind: 'absent' };
   return broken(join(directory, LABELS_FILE), `it is missing beside ${left.slice(0, 3).join(', ')}`);
@@ -68,11 +68,12 @@ function broken(path: string, why: string): Registration {
   return { kind: 'broken', reason: `${path}: ${why}; restore it from a backup, or move the directory away` };
 }
 
-async function orMissing<T, M>(work: Promise<T>, missing: M): Promise<T | M> {
+/** What the work resolves to, or the other value where it fails with that system error. */
+async function orIf<T, O>(code: string, work: Promise<T>, other: O): Promise<T | O> {
   try {
     return await work;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return missing;
+    if (error instanceof Error && 'code' in error && error.code === code) return other;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { describe, it, vi } from 'vitest';
-import { driverContract } from '../contract/driver.ts';
-import { missingForProcesses, processHarness } from '../support/process-harness.ts';
+import { driverContract } from '../../contract/driver.ts';
+import { missingForProcesses, processHarness } from '../../support/process-harness.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
