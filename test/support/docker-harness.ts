@@ -20,7 +20,7 @@ export interface DockerHarness extends DriverHarness {
   /** The engine itself, to look at what the driver made. */
   readonly engine: Docker;
   readonly installation: string;
-  open(which: 'same' | 'other', dockerHost?: string): DockerDriver;
+  open(which: 'same' | 'other', dockerHost?: string, startMs?: number): DockerDriver;
   /** Runs Python in a container as root; null when the container does not run. Throws when the program fails. */
   python(container: string, program: string): Promise<string | null>;
 }
@@ -43,8 +43,8 @@ export async function dockerHarness(): Promise<DockerHarness> {
   const id = randomBytes(4).toString('hex');
   const installationOf = (which: 'same' | 'other'): string => `test-${id}-${which}`;
   const opened: DockerDriver[] = [];
-  const open = (which: 'same' | 'other', dockerHost = DOCKER_HOST): DockerDriver => {
-    const driver = new DockerDriver({ installation: installationOf(which), dockerHost, clock });
+  const open = (which: 'same' | 'other', dockerHost = DOCKER_HOST, startMs = 30_000): DockerDriver => {
+    const driver = new DockerDriver({ installation: installationOf(which), dockerHost, clock, startMs });
     opened.push(driver);
     return driver;
   };
@@ -84,7 +84,8 @@ export function fixtureFile(name: string): { path: string; mode: number; when: '
   return { path: name, mode: 0o600, when: 'always', data: readFileSync(join(FIXTURE_BOTS, name)).toString('base64') };
 }
 
-async function execPython(engine: Docker, container: string, program: string): Promise<string | null> {
+/** Runs Python in a container as root; null when the container does not run. Throws when the program fails. */
+export async function execPython(engine: Docker, container: string, program: string): Promise<string | null> {
   const { State } = await engine.getContainer(container).inspect();
   if (!State.Running) return null;
   const exec = await engine
@@ -99,7 +100,7 @@ async function execPython(engine: Docker, container: string, program: string): P
 }
 
 /** Containers, volumes and networks that carry the installation's label. */
-async function removeAllOf(engine: Docker, installation: string): Promise<void> {
+export async function removeAllOf(engine: Docker, installation: string): Promise<void> {
   const filters = { label: [`${LABEL.instance}=${installation}`] };
   for (const { Id } of await engine.listContainers({ all: true, filters })) {
     await engine.getContainer(Id).remove({ force: true, v: true });

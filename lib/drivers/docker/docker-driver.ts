@@ -143,7 +143,6 @@ export class DockerDriver implements Driver {
     const keepVolume = await this.#hasVolume(options.name);
     await this.#engine.remove(options.name);
     await this.#engine.ensureNetwork(spec.networkOptions(installation));
-    await this.#engine.createVolume(spec.volumeOptions(options.name, installation));
     try {
       await this.#engine.create(options);
       await this.#putConfig(wanted.record);
@@ -164,8 +163,9 @@ export class DockerDriver implements Driver {
   /** Why the building failed is the error to tell; what stays in spite of this is in the next listing. */
   async #undo(name: string, keepVolume: boolean): Promise<void> {
     try {
-      await this.#engine.remove(name, { force: true });
-      if (!keepVolume) await this.#engine.removeVolume(spec.volumeName(name));
+      const left = await this.#engine.inspect(name);
+      if (left !== null && this.#isOwn(name, left.Config.Labels)) await this.#engine.remove(name, { force: true });
+      if (!keepVolume && (await this.#hasVolume(name))) await this.#engine.removeVolume(spec.volumeName(name));
     } catch {}
   }
 

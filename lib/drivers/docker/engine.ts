@@ -4,7 +4,6 @@ import Docker, {
   type ContainerInspectInfo,
   type GetEventsOptions,
   type NetworkCreateOptions,
-  type VolumeCreateOptions,
 } from 'dockerode';
 import { BunkhouseError } from '../../domain/errors.ts';
 import { KeyedMutex } from '../../util/keyed-mutex.ts';
@@ -125,12 +124,6 @@ export class Engine {
   async volumeLabels(name: string): Promise<Labels | null> {
     const volume = await ask(`inspect volume ${name}`, () => absent(this.#docker.getVolume(name).inspect()));
     return volume === null ? null : (volume.Labels ?? {});
-  }
-
-  createVolume(options: VolumeCreateOptions): Promise<void> {
-    return ask(`create volume ${options.Name}`, async () => {
-      await this.#docker.createVolume(options);
-    });
   }
 
   removeVolume(name: string): Promise<void> {

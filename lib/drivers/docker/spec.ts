@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { ContainerCreateOptions, HostConfig, NetworkCreateOptions, VolumeCreateOptions } from 'dockerode';
+import type { ContainerCreateOptions, HostConfig, MountSettings, NetworkCreateOptions } from 'dockerode';
 import {
   type ContainerLimits,
   type ContainerRecord,
@@ -50,8 +50,11 @@ export function networkOptions(installation: string): NetworkCreateOptions {
   };
 }
 
-export function volumeOptions(container: string, installation: string): VolumeCreateOptions {
-  return { Name: volumeName(container), Labels: { [LABEL.instance]: installation, [LABEL.container]: container } };
+/** The engine makes it where there is none of that name. */
+function dataVolume(container: string, installation: string): Pick<MountSettings, 'Source' | 'VolumeOptions'> {
+  const Labels = { [LABEL.instance]: installation, [LABEL.container]: container };
+  const DriverConfig = { Name: 'local', Options: {} };
+  return { Source: volumeName(container), VolumeOptions: { NoCopy: true, Labels, DriverConfig } };
 }
 
 /** Everything the engine must know of a container. Throws UNSUPPORTED when its template names no image. */
@@ -76,7 +79,7 @@ export function containerOptions(
       PortBindings: Object.fromEntries(
         ports(record).map(({ inside, outside }) => [inside, [{ HostIp: LOOPBACK, HostPort: outside }]]),
       ),
-      Mounts: [{ Type: 'volume', Source: volumeName(record.name), Target: DATA_DIRECTORY, ReadOnly: false }],
+      Mounts: [{ ...dataVolume(record.name, installation), Type: 'volume', Target: DATA_DIRECTORY, ReadOnly: false }],
       NetworkMode: networkName(installation),
       ExtraHosts: ['host.docker.internal:host-gateway'],
       RestartPolicy: { Name: 'unless-stopped' },

@@ -7,7 +7,6 @@ import {
   networkOptions,
   passwordOf,
   supervisordConfig,
-  volumeOptions,
 } from '../../../lib/drivers/docker/spec.ts';
 import { codeOf } from '../../contract/harness.ts';
 
@@ -50,12 +49,18 @@ describe('what the engine is asked for', () => {
 
   it('keeps its data in a named volume of its own', () => {
     expect(host.Mounts).toEqual([
-      { Type: 'volume', Source: 'bh-fixture-1-data', Target: '/var/lib/bunkhouse', ReadOnly: false },
+      {
+        Type: 'volume',
+        Source: 'bh-fixture-1-data',
+        Target: '/var/lib/bunkhouse',
+        ReadOnly: false,
+        VolumeOptions: {
+          NoCopy: true,
+          Labels: { 'bunkhouse.instance': 'inst', 'bunkhouse.container': 'bh-fixture-1' },
+          DriverConfig: { Name: 'local', Options: {} },
+        },
+      },
     ]);
-    expect(volumeOptions(record.name, 'inst')).toEqual({
-      Name: 'bh-fixture-1-data',
-      Labels: { 'bunkhouse.instance': 'inst', 'bunkhouse.container': 'bh-fixture-1' },
-    });
   });
 
   it('limits memory without swap, processors and processes', () => {
