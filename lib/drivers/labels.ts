@@ -1,4 +1,5 @@
 import { type ContainerRecord, LABEL, LABEL_SCHEMA } from '../domain/container.ts';
+import { BunkhouseError } from '../domain/errors.ts';
 import { CONTAINER_NAME } from '../domain/ids.ts';
 
 export type Labels = Readonly<Record<string, string>>;
@@ -7,6 +8,8 @@ export type Labels = Readonly<Record<string, string>>;
 export type Labelled = Pick<ContainerRecord, 'name' | 'pool' | 'generation' | 'capacity' | 'basePort'> & {
   readonly installation: string;
 };
+
+type Range = Pick<ContainerRecord, 'basePort' | 'capacity'>;
 
 /** Labels of a container: the truth about it, also when the store is lost. */
 export function labelsOf(record: Omit<Labelled, 'installation'>, installation: string): Labels {
@@ -36,4 +39,20 @@ export function readLabels(labels: Labels): Labelled | string {
   const pool = labels[LABEL.pool];
   if (installation === undefined || pool === undefined) return `it lacks the label ${LABEL.instance} or ${LABEL.pool}`;
   return { installation, name, pool, generation, capacity, basePort };
+}
+
+export function sameRange(known: Range, record: Range): boolean {
+  return known.basePort === record.basePort && known.capacity === record.capacity;
+}
+
+/** A running container cannot change its range or pool. Throws CONFLICT. */
+export function assertSame(
+  known: Range & { readonly pool: string },
+  record: Range & { readonly pool: string; readonly name: string },
+): void {
+  if (sameRange(known, record) && known.pool === record.pool) return;
+  throw new BunkhouseError(
+    'CONFLICT',
+    `${record.name} runs already, for pool ${known.pool} with ${known.capacity} ports from ${known.basePort}: stop it first`,
+  );
 }

@@ -2,6 +2,7 @@ import type { ContainerObservation, ContainerRecord, ContainerSpec } from '../do
 import { BunkhouseError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Agent, Capabilities, Driver, DriverEvent } from './driver.ts';
+import { assertSame, sameRange } from './labels.ts';
 import { MemoryAgent } from './memory/agent.ts';
 import type { MemoryContainer } from './memory/container.ts';
 import { MemoryWorld } from './memory/world.ts';
@@ -141,14 +142,4 @@ function observe({ record, running, unreadable }: MemoryContainer): ContainerObs
   const { name, pool, generation, capacity, basePort } = record;
   const status = unreadable !== null ? 'unknown' : running ? 'running' : 'stopped';
   return { name, pool, generation, capacity, basePort, host: HOST, status, reason: unreadable ?? '' };
-}
-
-function sameRange(known: ContainerRecord, record: ContainerRecord): boolean {
-  return known.basePort === record.basePort && known.capacity === record.capacity;
-}
-
-/** A running container cannot change its range or pool. */
-function assertSame(known: ContainerRecord, record: ContainerRecord): void {
-  if (sameRange(known, record) && known.pool === record.pool) return;
-  throw new BunkhouseError('CONFLICT', `${record.name} runs already with another range or pool: stop it first`);
 }

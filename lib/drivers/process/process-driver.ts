@@ -1,45 +1,24 @@
-import type { ChildProcess } from 'node:child_process';
 import type { ContainerObservation, ContainerRecord, ContainerSpec } from '../../domain/container.ts';
 import { BunkhouseError } from '../../domain/errors.ts';
 import { SupervisordAgent } from '../../supervisord/client.ts';
-import { renderConfig } from '../../supervisord/config.ts';
-import type { Clock } from '../../util/clock.ts';
-import { writeDurably } from '../../util/durable-write.ts';
 import { KeyedMutex } from '../../util/keyed-mutex.ts';
 import { mapLimited } from '../../util/limit.ts';
 import type { Agent, Capabilities, Driver, DriverEvent } from '../driver.ts';
-import { type Labelled, labelsOf } from '../labels.ts';
+import { assertSame, type Labelled, labelsOf, sameRange } from '../labels.ts';
 import { boundPorts } from '../ports.ts';
 import { endAll, endGracefully } from './ending.ts';
-import { checkFitness, type Fitness } from './fitness.ts';
-import { launch, untilAnswering } from './launch.ts';
 import { checkSocketPaths, type Layout, layoutOf } from './layout.ts';
 import { isSupervisordOf, type Marks, type Members, membersAmong, recordedSupervisord } from './members.ts';
+import { LOOPBACK, observationOf, unreadable } from './observation.ts';
 import { type ProcessFacts, readProcesses } from './procfs.ts';
 import { directoryNames, readRegistration, register, unregister } from './registry.ts';
+import { type SupervisordOptions, Supervisords } from './supervisords.ts';
 import { Watchers } from './watchers.ts';
 
-export interface ProcessDriverOptions {
-  /** Containers live below `containers/` in it. */
-  readonly dataDir: string;
+export interface ProcessDriverOptions extends SupervisordOptions {
   /** Containers labelled with another installation are left alone. */
   readonly installation: string;
-  /** Path of supervisord's executable. */
-  readonly supervisord: string;
-  /** The folder that holds the package `bunkhouse_plugin`. */
-  readonly pluginDir: string;
-  /** PATH of the bots. */
-  readonly path: string;
-  /** A slot's uid is this plus its port; null, or not root: one user for all. */
-  readonly uidBase: number | null;
-  readonly clock: Clock;
-  /** How long a new supervisord may take to answer. */
-  readonly startMs?: number;
 }
-
-/** Where bots bind and are reached: there is no network of their own. */
-const LOOPBACK = '127.0.0.1';
-const START_MS = 30_000;
 
 /** A container here is a directory and a local supervisord, which outlives this process and is adopted by the next. */
 export class ProcessDriver implements Driver {
@@ -47,17 +26,17 @@ export class ProcessDriver implements Driver {
   readonly bindHost = LOOPBACK;
   readonly #options: ProcessDriverOptions;
   readonly #locks = new KeyedMutex();
-  readonly #children = new Map<string, ChildProcess>();
+  readonly #supervisords: Supervisords;
   readonly #watchers: Watchers;
-  #fitness: Promise<Fitness> | null = null;
 
   constructor(options: ProcessDriverOptions) {
     this.#options = options;
     this.#watchers = new Watchers(options.clock, (name, pid) => isSupervisordOf(this.#layout(name), pid));
+    this.#supervisords = new Supervisords(options, (name) => this.#watchers.emit({ container: name, what: 'died' }));
   }
 
   async capabilities(): Promise<Capabilities> {
-    const { isolatesUsers, notes } = await this.#fit();
+    const { isolatesUsers, notes } = await this.#supervisords.fit();
     return { driver: this.name, isolatesUsers, images: false, notes };
   }
 
@@ -78,7 +57,7 @@ export class ProcessDriver implements Driver {
       const layout = this.#layout(record.name);
       checkSocketPaths(layout);
       // Makes the data directory as well, with passage for the bots' users.
-      await this.#fit();
+      await this.#supervisords.fit();
       const known = await this.#claim(layout, record);
       const marks = this.#marks(layout, { ...record, installation: this.#options.installation });
       if (known !== null && (await this.#supervisord(marks)) !== null) return assertSame(known, record);
@@ -87,6 +66,7 @@ export class ProcessDriver implements Driver {
         await register(layout, labelsOf(record, this.#options.installation));
         await this.#start(marks);
       } catch (error) {
+        await endAll(marks, this.#options.clock);
         if (known === null) await unregister(layout);
         throw error;
       }
@@ -104,7 +84,7 @@ export class ProcessDriver implements Driver {
     return this.#locks.run(name, async () => {
       const marks = await this.#find(name);
       const supervisord = await this.#supervisord(marks);
-      const adopted = !this.#children.has(name);
+      const adopted = !this.#supervisords.isChild(name);
       if (supervisord !== null) await endGracefully(marks, supervisord, graceSeconds * 1000, this.#options.clock);
       await endAll(marks, this.#options.clock);
       this.#watchers.forget(name);
@@ -189,6 +169,14 @@ export class ProcessDriver implements Driver {
     );
   }
 
+  /** With the lock held and no supervisord alive. */
+  async #start(marks: Marks): Promise<void> {
+    const { name } = marks.labelled;
+    this.#watchers.forget(name);
+    await this.#supervisords.start(marks);
+    this.#watchers.emit({ container: name, what: 'started' });
+  }
+
   async #supervisord(marks: Marks): Promise<number | null> {
     return (await recordedSupervisord(marks.layout)) ?? (await findMembers(marks)).supervisord;
   }
@@ -203,10 +191,10 @@ export class ProcessDriver implements Driver {
     const marks = this.#marks(layout, labelled);
     const recorded = await recordedSupervisord(layout);
     const members = recorded === null ? await membersAmong(await look(), marks) : { supervisord: recorded, others: [] };
-    if (members.supervisord !== null && !this.#children.has(name)) this.#watchers.adopt(name, members.supervisord);
+    if (members.supervisord !== null && !this.#supervisords.isChild(name))
+      this.#watchers.adopt(name, members.supervisord);
     if (members.supervisord === null && members.others.length > 0) this.#bury(marks);
-    const { pool, generation, capacity, basePort } = labelled;
-    return { name, pool, generation, capacity, basePort, host: LOOPBACK, ...statusOf(members) };
+    return observationOf(labelled, members);
   }
 
   /** Bots must not live without their supervisord: nobody would know of them. Whoever watches is told when they are gone. */
@@ -230,80 +218,8 @@ export class ProcessDriver implements Driver {
       { details: { ports: taken } },
     );
   }
-
-  /** With the lock held and no supervisord alive. What is left of an earlier life is ended first. */
-  async #start(marks: Marks): Promise<void> {
-    const { layout, labelled } = marks;
-    const { clock, supervisord, pluginDir, path, startMs = START_MS } = this.#options;
-    const { isolatesUsers } = await this.#fit();
-    await endAll(marks, clock);
-    await writeDurably(
-      layout.config,
-      renderConfig({
-        identifier: labelled.name,
-        endpoint: { kind: 'unix', path: layout.socket },
-        pidFile: layout.pidFile,
-        logFile: layout.log,
-        asRoot: process.getuid?.() === 0,
-        plugin: { directory: layout.directory, uidBase: isolatesUsers ? this.#options.uidBase : null },
-      }),
-    );
-    const child = await launch({ supervisord, pluginDir, path, layout });
-    this.#keep(labelled.name, child);
-    try {
-      await untilAnswering(child, layout, clock, startMs);
-    } catch (error) {
-      await endAll(marks, clock);
-      throw error;
-    }
-    this.#watchers.emit({ container: labelled.name, what: 'started' });
-  }
-
-  #keep(name: string, child: ChildProcess): void {
-    this.#watchers.forget(name);
-    this.#children.set(name, child);
-    child.once('exit', () => {
-      if (this.#children.get(name) === child) this.#children.delete(name);
-      this.#watchers.emit({ container: name, what: 'died' });
-    });
-  }
-
-  /** Asked once; again after a failure, because somebody may have mended it. */
-  async #fit(): Promise<Fitness> {
-    this.#fitness ??= checkFitness(this.#options);
-    try {
-      return await this.#fitness;
-    } catch (error) {
-      this.#fitness = null;
-      throw error;
-    }
-  }
 }
 
 async function findMembers(marks: Marks): Promise<Members> {
   return membersAmong(await readProcesses(), marks);
-}
-
-function statusOf({ supervisord, others }: Members): Pick<ContainerObservation, 'status' | 'reason'> {
-  if (supervisord !== null) return { status: 'running', reason: '' };
-  if (others.length === 0) return { status: 'stopped', reason: '' };
-  return { status: 'unknown', reason: `its supervisord is dead, processes ${others.join(', ')} are being ended` };
-}
-
-/** Something is there, but what it is cannot be told: reported, so that nobody takes it for absent. */
-function unreadable(name: string, reason: string): ContainerObservation {
-  return { name, pool: '', generation: 0, capacity: 0, basePort: 0, host: LOOPBACK, status: 'unknown', reason };
-}
-
-function sameRange(known: Labelled, record: ContainerRecord): boolean {
-  return known.basePort === record.basePort && known.capacity === record.capacity;
-}
-
-/** A running container cannot change its range or pool. */
-function assertSame(known: Labelled, record: ContainerRecord): void {
-  if (sameRange(known, record) && known.pool === record.pool) return;
-  throw new BunkhouseError(
-    'CONFLICT',
-    `${record.name} runs already, for pool ${known.pool} with ${known.capacity} ports from ${known.basePort}: stop it first`,
-  );
 }
