@@ -14,6 +14,8 @@ import { createSteps } from './lib/steps.ts';
 const ROOT = resolve(import.meta.dirname, '..');
 /** Tells what an image was made of. */
 const INPUTS = 'bunkhouse.inputs';
+/** Marks what only the building needed: as large as the image, and of no use once it is built. */
+const STAGE = 'bunkhouse.stage=build';
 const SHOWN_LINES = 30;
 
 const { values } = parseArgs({ options: { force: { type: 'boolean', default: false } } });
@@ -48,6 +50,7 @@ async function ensureImage(engine: Docker, image: ImageSource): Promise<void> {
   const context = packTar([...files, certificates]);
   await steps.run(`build ${image.tag}`, async () => build(await engine.buildImage(context as never, options)));
   if (existing !== null) await forget(engine, existing.Id);
+  await engine.pruneImages({ filters: { dangling: ['true'], label: [STAGE] } });
 }
 
 /** Throws with the end of the build's output. */
