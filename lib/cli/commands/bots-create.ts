@@ -34,7 +34,7 @@ export function createCommand(bots: Command): void {
     .command('create')
     .argument('<id>')
     .description('create a bot')
-    .option('--template <name>', 'what kind of bot', 'freqtrade')
+    .option('--template <name>', 'what kind of bot (default: DEFAULT_TEMPLATE of the supervisor)')
     .option('--owner <id>', 'whose it is')
     .option('--group <name>', 'trust group: shares containers only within it')
     .option('--location <name>', 'where')
@@ -65,7 +65,11 @@ export function createCommand(bots: Command): void {
 }
 
 function fits(bot: BotView, { template, owner }: CreateOptions): boolean {
-  return !bot.deleting && bot.template === template && (owner === undefined || bot.owner === owner);
+  return (
+    !bot.deleting &&
+    (template === undefined || bot.template === template) &&
+    (owner === undefined || bot.owner === owner)
+  );
 }
 
 function bodyOf(instanceId: string, options: CreateOptions): object {
@@ -74,7 +78,7 @@ function bodyOf(instanceId: string, options: CreateOptions): object {
   const env = Object.fromEntries((options.env ?? []).map((pair) => keyValue(pair, '--env')));
   return {
     instanceId,
-    template,
+    ...(template === undefined ? {} : { template }),
     ...(owner === undefined ? {} : { owner }),
     ...(group === undefined ? {} : { group }),
     ...(location === undefined ? {} : { location }),
