@@ -15,15 +15,15 @@ export interface StepArgs {
   applyBot: { readonly container: string; readonly spec: BotSpec };
   /** Copy a stopped bot's data to the orchestrator's archive and note its name. */
   archiveBot: { readonly container: string; readonly bot: string };
-  /** Remove an archived bot from its container. */
+  /** Remove an archived bot from its container, which from then on refuses older commands, and forget it. */
   removeBot: { readonly container: string; readonly bot: string; readonly generation: number };
-  /** Forget a deleted bot. */
+  /** Forget a deleted bot that never got a place. */
   forgetBot: { readonly bot: string };
   /** Ask for a restart of an unhealthy bot. */
   restartBot: { readonly bot: string; readonly why: string };
   /** Carry out pause or resume by the template's HTTP call. */
   controlBot: { readonly bot: string; readonly action: 'pause' | 'resume'; readonly generation: number };
-  /** Stop, archive what is left in it and remove an empty container. */
+  /** Stop and remove a container that was found empty, its leftovers archived, before it was marked. */
   removeContainer: { readonly container: string };
   /** Forget a container that the driver positively no longer has. */
   forgetContainer: { readonly container: string };

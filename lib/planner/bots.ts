@@ -4,16 +4,18 @@ import { messageOf } from '../domain/errors.ts';
 import { botLane, type Step } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { renderSpec } from './render.ts';
+import { findBots, isAlive, type Sighting } from './sightings.ts';
 import type { Held, Plan, World } from './world.ts';
 
 /** One step for each bot whose container can be asked: what brings it nearer to its record. */
 export function planBots(world: World): Plan {
   const steps: Step[] = [];
   const held: Held[] = [];
+  const sightings = findBots(world);
   for (const bot of Object.values(world.state.bots)) {
     const lane = botLane(bot.instanceId);
     if (world.busy.has(lane)) continue;
-    const decision = decide(world, bot);
+    const decision = decide(world, bot, sightings.get(bot.instanceId));
     if (decision === null) continue;
     const hold = world.holds.get(lane);
     if (!('kind' in decision)) held.push(decision);
@@ -27,24 +29,35 @@ export function planBots(world: World): Plan {
 
 type Decision = Step | Held | null;
 
-function decide(world: World, bot: BotRecord): Decision {
+function decide(world: World, bot: BotRecord, sighting: Sighting | undefined): Decision {
   if (bot.placement === null) return bot.deleting ? { kind: 'forgetBot', bot: bot.instanceId } : null;
   const agent = world.agents.get(bot.placement.container);
   if (agent?.kind !== 'seen') return null;
+  if (sighting?.alive && sighting.container !== bot.placement.container) {
+    const why = `still runs in ${sighting.container}, where it has no place; stop that container, so that it does not run twice`;
+    return { target: bot.instanceId, why };
+  }
   const observed = agent.value.bots.find((candidate) => candidate.bot === bot.instanceId);
   if (bot.deleting) return decideDeletion(world, bot, bot.placement, observed, agent.value);
   const template = world.templates.get(bot.template);
   if (template === undefined) {
     return {
       target: bot.instanceId,
-      why: `its template ${bot.template} does not exist; add it again or delete the bot`,
+      why: `its template ${bot.template} does not exist; add it again`,
     };
   }
   if (observed === undefined || observed.generation !== bot.generation) {
     return applyStep(world, bot, bot.placement, template);
   }
   if (observed.state !== 'running') return null;
-  return decideControl(bot, template, observed) ?? decideRestart(world, bot, template, observed);
+  return decideLiving(world, bot, template, observed);
+}
+
+/** A restart that is due comes first: it carries out the wish as well, and a hung bot would never answer the control call. */
+function decideLiving(world: World, bot: BotRecord, template: Template, observed: BotObservation): Decision {
+  const restart = decideRestart(world, bot, template, observed);
+  if (restart !== null && 'kind' in restart) return restart;
+  return decideControl(bot, template, observed) ?? restart;
 }
 
 /** A record that does not fit its template (any more) holds up this bot, never the pass. */
@@ -57,7 +70,10 @@ function applyStep(world: World, bot: BotRecord, placement: Placement, template:
   }
 }
 
-/** Stopped, then archived, then removed, then forgotten; each chosen from what is seen, so it can be broken off anywhere. */
+/**
+ * Stopped, then archived, then removed and with that forgotten; each chosen from what is seen, so it can be broken off
+ * anywhere. Also what is not seen is removed before it is forgotten: the container then refuses what was sent earlier.
+ */
 function decideDeletion(
   world: World,
   bot: BotRecord,
@@ -70,20 +86,14 @@ function decideDeletion(
   if (observed !== undefined && isAlive(observed)) {
     const template = world.templates.get(bot.template);
     if (observed.generation === generation) return null;
-    if (template === undefined) return { target: instanceId, why: 'waits to stop, but its template is gone' };
+    if (template === undefined) {
+      return { target: instanceId, why: `cannot be stopped without its template ${bot.template}; add it again` };
+    }
     return applyStep(world, bot, placement, template);
   }
   if (bot.archive === null && agent.directories.includes(instanceId))
     return { kind: 'archiveBot', container, bot: instanceId };
-  if (observed !== undefined || agent.directories.includes(instanceId)) {
-    return { kind: 'removeBot', container, bot: instanceId, generation };
-  }
-  return { kind: 'forgetBot', bot: instanceId };
-}
-
-/** A stopped or never started process; one waiting to be tried again counts as alive, because it may start any moment. */
-function isAlive(observed: BotObservation): boolean {
-  return observed.run || observed.state !== 'stopped';
+  return { kind: 'removeBot', container, bot: instanceId, generation };
 }
 
 /** A living process that was started under the other wish is told once; after that the owner may do as it likes in the bot. */

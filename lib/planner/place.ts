@@ -2,9 +2,10 @@ import { type BotRecord, type Placement, poolKey } from '../domain/bot.ts';
 import { type NewContainer, slotPort } from '../domain/container.ts';
 import { botLane, containerLane, type Step } from '../domain/steps.ts';
 import { freeRange } from './ports.ts';
+import { findBots, type Sighting } from './sightings.ts';
 import { type Held, NOTHING, type Plan, type World } from './world.ts';
 
-/** A container as placement sees it: its record and the slots already claimed. */
+/** A container as placement sees it: its record and the slots that are claimed or seen occupied. */
 interface Room {
   readonly container: NewContainer;
   readonly taken: Set<number>;
@@ -21,15 +22,14 @@ export function planPlacement(world: World): Plan {
   if (homeless.length === 0) return NOTHING;
 
   const rooms = openRooms(world);
+  const sightings = findBots(world);
   const steps: Step[] = [];
   const held: Held[] = [];
   for (const bot of homeless) {
-    const room = fullestRoom(rooms, poolKey(bot)) ?? addRoom(world, rooms, bot, steps);
-    if (room === null) {
-      held.push({ target: bot.instanceId, why: `no free range of ports at or above ${world.limits.basePort}` });
-      continue;
-    }
-    steps.push({ kind: 'assign', bot: bot.instanceId, placement: claim(room) });
+    const sighting = sightings.get(bot.instanceId);
+    const place = sighting === undefined ? findSlot(world, rooms, bot, steps) : adopt(rooms, bot, sighting);
+    if (typeof place === 'string') held.push({ target: bot.instanceId, why: place });
+    else steps.push({ kind: 'assign', bot: bot.instanceId, placement: place });
   }
   return { steps, held };
 }
@@ -46,6 +46,24 @@ function isHeld(world: World, lane: string): boolean {
   return world.busy.has(lane) || (world.holds.get(lane)?.until ?? 0) > world.now;
 }
 
+/** A bot that is in a container although no claim says so (an older store was restored) stays there: elsewhere it would run twice. */
+function adopt(rooms: readonly Room[], bot: BotRecord, { container, slot }: Sighting): Placement | string {
+  const room = rooms.find((candidate) => candidate.container.name === container);
+  if (room !== undefined && room.container.pool === poolKey(bot)) return claim(room, slot);
+  return `is in ${container} already, which is not open to it; once that container is stopped it gets another place`;
+}
+
+/** A free slot, or why there is none. A new container it needs is added to the rooms and the steps. */
+function findSlot(world: World, rooms: Room[], bot: BotRecord, steps: Step[]): Placement | string {
+  const room = fullestRoom(rooms, poolKey(bot)) ?? newRoom(world, rooms, bot);
+  if (typeof room === 'string') return room;
+  if (!rooms.includes(room)) {
+    rooms.push(room);
+    steps.push({ kind: 'recordContainer', container: room.container });
+  }
+  return claim(room, freeSlot(room.container.capacity, room.taken) as number);
+}
+
 /** Containers that may take a bot: not on their way out, and not known to be out of reach. */
 function openRooms(world: World): Room[] {
   const rooms = new Map<string, Room>();
@@ -54,6 +72,9 @@ function openRooms(world: World): Room[] {
   }
   for (const bot of Object.values(world.state.bots)) {
     if (bot.placement !== null) rooms.get(bot.placement.container)?.taken.add(bot.placement.slot);
+  }
+  for (const [name, agent] of world.agents) {
+    if (agent.kind === 'seen') for (const bot of agent.value.bots) rooms.get(name)?.taken.add(bot.slot);
   }
   return [...rooms.values()].filter((room) => !room.container.removing && isReachable(world, room.container.name));
 }
@@ -73,14 +94,16 @@ function fullestRoom(rooms: readonly Room[], pool: string): Room | null {
   return open[0] ?? null;
 }
 
-function addRoom(world: World, rooms: Room[], bot: BotRecord, steps: Step[]): Room | null {
+function newRoom(world: World, rooms: readonly Room[], bot: BotRecord): Room | string {
   const template = world.templates.get(bot.template);
   const capacity = template?.capacity ?? world.limits.maxBotsPerContainer;
   const made = rooms.map((room) => room.container);
   const basePort = freeRange(world.limits.basePort, capacity, [...knownRanges(world), ...made], world.blockedPorts);
-  if (basePort === null) return null;
+  if (basePort === null) return `no free range of ports at or above ${world.limits.basePort}`;
+  const name = freshName(world, bot.template, made);
+  if (isHeld(world, containerLane(name))) return world.holds.get(containerLane(name))?.reason ?? '';
   const container: NewContainer = {
-    name: freshName(world, bot.template, made),
+    name,
     pool: poolKey(bot),
     capacity,
     basePort,
@@ -88,10 +111,7 @@ function addRoom(world: World, rooms: Room[], bot: BotRecord, steps: Step[]): Ro
     removing: false,
     createdAt: new Date(world.now).toISOString(),
   };
-  const room: Room = { container, taken: new Set() };
-  rooms.push(room);
-  steps.push({ kind: 'recordContainer', container });
-  return room;
+  return { container, taken: new Set() };
 }
 
 /** Ranges of recorded and of observed containers: one the store forgot still holds its ports. */
@@ -113,8 +133,7 @@ function freshName(world: World, template: string, made: readonly NewContainer[]
   }
 }
 
-function claim(room: Room): Placement {
-  const slot = freeSlot(room.container.capacity, room.taken) as number;
+function claim(room: Room, slot: number): Placement {
   room.taken.add(slot);
   return { container: room.container.name, slot, port: slotPort(room.container, slot) };
 }

@@ -1,6 +1,7 @@
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
 import type { Step, StepArgs, StepKind } from '../domain/steps.ts';
 import { renderCall, valuesOf } from '../planner/render.ts';
+import type { Store } from '../store/store.ts';
 import type { Agents } from './agents.ts';
 import {
   addContainer,
@@ -32,6 +33,11 @@ export interface ApplyContext extends Dependencies {
 export function createApply(context: ApplyContext): (step: Step) => Promise<void> {
   const { store, driver, events } = context;
 
+  const forget = async (bot: string): Promise<void> => {
+    const { owner, archive } = await store.update(forgetBot(bot));
+    events.emit({ type: 'bot.deleted', bot, archive }, owner);
+  };
+
   const executors: Executors = {
     async recordContainer({ container }) {
       const inUse = await driver.portsInUse(container.basePort, container.capacity);
@@ -55,13 +61,10 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       events.emit({ type: 'container.started', container }, null);
     },
     async applyBot({ container, spec }) {
+      // Changed while this step waited its turn: the pass after it plans anew.
+      if (store.current().bots[spec.bot]?.generation !== spec.generation) return;
       const agent = await context.agents.get(container);
-      try {
-        await agent.apply(spec);
-      } catch (error) {
-        if (!hasCode(error, 'STALE_GENERATION')) throw error;
-        await store.update(overtakeGeneration(spec.bot, Number(error.details?.generation ?? spec.generation)));
-      }
+      await overtakeIfStale(store, spec.bot, spec.generation, () => agent.apply(spec));
     },
     async archiveBot({ container, bot }) {
       const archive = await saveArchive(context, container, bot);
@@ -69,12 +72,10 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       events.emit({ type: 'bot.archived', bot, archive }, findBot(store.current(), bot).owner);
     },
     async removeBot({ container, bot, generation }) {
-      await (await context.agents.get(container)).remove(bot, generation);
+      const agent = await context.agents.get(container);
+      if (await overtakeIfStale(store, bot, generation, () => agent.remove(bot, generation))) await forget(bot);
     },
-    async forgetBot({ bot }) {
-      const { owner, archive } = await store.update(forgetBot(bot));
-      events.emit({ type: 'bot.deleted', bot, archive }, owner);
-    },
+    forgetBot: ({ bot }) => forget(bot),
     async restartBot({ bot, why }) {
       const { owner } = await store.update(reviseBot(bot, () => ({}), true));
       context.noteRestart(bot);
@@ -103,6 +104,23 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
     const execute = executors[step.kind] as (args: Step) => Promise<void>;
     return execute(step);
   };
+}
+
+/** False: the container has seen a newer generation (an older store was restored), so the bot got one above that. */
+async function overtakeIfStale(
+  store: Store,
+  bot: string,
+  generation: number,
+  work: () => Promise<unknown>,
+): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (!hasCode(error, 'STALE_GENERATION')) throw error;
+    await store.update(overtakeGeneration(bot, Number(error.details?.generation ?? generation)));
+    return false;
+  }
 }
 
 /** What is gone already need not be stopped. */

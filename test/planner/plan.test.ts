@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { BotRecord } from '../../lib/domain/bot.ts';
 import type { Step } from '../../lib/domain/steps.ts';
 import { explainStep } from '../../lib/planner/explain.ts';
 import { plan } from '../../lib/planner/plan.ts';
@@ -74,6 +75,15 @@ describe('placement', () => {
   });
 });
 
+describe('a container that could not be recorded', () => {
+  it('is not tried again before its hold is over', () => {
+    const holds = new Map([['container bunkhouse-echo-1', { until: NOW + 1, reason: 'the disk is full' }]]);
+    const world = aWorld({ state: aState([aBot('a')]), holds });
+    expect(plan(world)).toEqual({ steps: [], held: [{ target: 'a', why: 'the disk is full' }] });
+    expect(kinds({ ...world, now: NOW + 1 })).toEqual(['recordContainer', 'assign']);
+  });
+});
+
 describe('containers', () => {
   it('makes a recorded container the driver does not have', () => {
     expect(sentences(aWorld({ state: aState([bot], [box]) }))).toEqual(['make container bunkhouse-echo-1']);
@@ -101,6 +111,47 @@ describe('containers', () => {
     expect(kinds(worldWith([], marked, anAgent([])))).toEqual(['removeContainer']);
     expect(kinds(worldWith([bot], marked, anAgent([observedBot(bot)])))).toEqual([]);
     expect(kinds(aWorld({ state: aState([], [marked]) }))).toEqual(['forgetContainer']);
+  });
+
+  it.each([
+    { desc: 'runs bots the store does not know', agent: anAgent([observedBot(aBot('z'))]), generation: 1 },
+    { desc: 'cannot be asked', agent: 'unknown' as const, generation: 1 },
+    { desc: 'is a newer one of the same name', agent: anAgent([]), generation: 2 },
+  ])('keeps one that is marked but $desc', ({ agent, generation }) => {
+    const world = worldWith([], { ...box, removing: true }, agent);
+    const observed = { ...observedContainer(box), generation };
+    const listing = { kind: 'seen' as const, value: new Map([[box.name, observed]]) };
+    const { steps, held } = plan({ ...world, listing });
+    expect(steps).toEqual([]);
+    expect(held).toHaveLength(1);
+  });
+});
+
+describe('a bot that is seen where no claim puts it', () => {
+  const other = aContainer('bunkhouse-echo-2', { basePort: 9010 });
+  const world = (record: BotRecord): World => {
+    const listing = new Map([box, other].map((container) => [container.name, observedContainer(container)]));
+    const seen = anAgent([observedBot(record, { slot: 1, port: 9011 })]);
+    return aWorld({
+      state: aState([record], [box, other]),
+      listing: { kind: 'seen', value: listing },
+      agents: new Map([
+        [box.name, { kind: 'seen', value: anAgent([]) }],
+        [other.name, { kind: 'seen', value: seen }],
+      ]),
+    });
+  };
+
+  it('gets that place when it has none', () => {
+    expect(sentences(world(aBot('a')))).toEqual(['give a slot 1 (port 9011) in bunkhouse-echo-2']);
+  });
+
+  it('is neither started nor deleted in its own place while it runs there', () => {
+    for (const record of [bot, { ...bot, deleting: true, generation: 6 }]) {
+      const { steps, held } = plan(world(record));
+      expect(steps).toEqual([]);
+      expect(held[0]?.why).toContain('still runs in bunkhouse-echo-2');
+    }
   });
 });
 
@@ -184,6 +235,12 @@ describe('pause and resume', () => {
     expect(kinds(worldWith([told], box, agent, { templates }))).toEqual([]);
   });
 
+  it('is left to the restart of a bot that hangs and would not hear the call', () => {
+    const agent = anAgent([observedBot(paused, { startedGeneration: 5 })]);
+    const health = new Map([['a', { startedAt: 1, passed: true, failures: 3, reason: 'no answer' }]]);
+    expect(kinds(worldWith([paused], box, agent, { templates, health }))).toEqual(['restartBot']);
+  });
+
   it('needs no call when the process was started under this wish', () => {
     const agent = anAgent([observedBot(paused, { startedGeneration: 7 })]);
     expect(kinds(worldWith([paused], box, agent, { templates }))).toEqual([]);
@@ -205,7 +262,13 @@ describe('deleting a bot', () => {
     },
     { desc: 'then archives it', record: deleting, seen: dead, dirs: ['a'], want: ['archiveBot'] },
     { desc: 'then removes it', record: { ...deleting, archive: 'x' }, seen: dead, dirs: ['a'], want: ['removeBot'] },
-    { desc: 'then forgets it', record: { ...deleting, archive: 'x' }, seen: null, dirs: [], want: ['forgetBot'] },
+    {
+      desc: 'removes it also where it is not seen, so that its container refuses what was sent earlier',
+      record: deleting,
+      seen: null,
+      dirs: [],
+      want: ['removeBot'],
+    },
     {
       desc: 'archives what a restarted container holds',
       record: deleting,

@@ -87,7 +87,7 @@ class Model {
         this.archive(step.container, step.bot);
         return;
       case 'removeBot':
-        this.containers.get(step.container)?.remove(step.bot);
+        if (this.containers.get(step.container)?.remove(step.bot)) this.change(forgetBot(step.bot));
         return;
       case 'forgetBot':
         this.change(forgetBot(step.bot));
@@ -148,11 +148,12 @@ class ModelContainer {
     this.directories.add(spec.bot);
   }
 
-  remove(bot: string): void {
-    if (!this.on) return;
+  remove(bot: string): boolean {
+    if (!this.on) return false;
     expect(this.bots.get(bot)?.run ?? false, `${bot} removed while alive`).toBe(false);
     this.bots.delete(bot);
     this.directories.delete(bot);
+    return true;
   }
 
   observe(): ReturnType<typeof anAgent> {
