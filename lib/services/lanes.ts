@@ -24,7 +24,8 @@ export class Lanes {
   readonly #busy = new Set<string>();
   readonly #waiting: Step[] = [];
   readonly #failures = new Map<string, Failure>();
-  #active = 0;
+  readonly #underway = new Set<Promise<void>>();
+  #closed = false;
 
   constructor(
     deps: Pick<Dependencies, 'clock' | 'random' | 'log' | 'events'>,
@@ -47,7 +48,7 @@ export class Lanes {
   /** Begins the step, unless its lane is busy: then the next pass will find it again if it is still needed. */
   start(step: Step): void {
     const lane = stepLane(step);
-    if (this.#busy.has(lane)) return;
+    if (this.#closed || this.#busy.has(lane)) return;
     this.#busy.add(lane);
     this.#waiting.push(step);
     this.#pump();
@@ -64,22 +65,32 @@ export class Lanes {
     }
   }
 
-  /** Drops what is known of lanes that exist no more. */
-  forget(isGone: (lane: string) => boolean): void {
-    for (const lane of this.#failures.keys()) if (isGone(lane)) this.#failures.delete(lane);
+  /** Drops failures that are over: the lane might have tried again by now, and nothing is left for it to do. */
+  settle(planned: readonly Step[], now: number): void {
+    const needed = new Set(planned.map(stepLane));
+    for (const [lane, { until }] of this.#failures) {
+      if (until <= now && !needed.has(lane) && !this.#busy.has(lane)) this.#failures.delete(lane);
+    }
+  }
+
+  /** Begins nothing more. Resolves when what is under way has ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const step of this.#waiting.splice(0)) this.#busy.delete(stepLane(step));
+    await Promise.all(this.#underway);
   }
 
   #pump(): void {
-    while (this.#active < WIDTH) {
+    while (this.#underway.size < WIDTH) {
       const step = this.#waiting.shift();
       if (step === undefined) return;
-      this.#active += 1;
-      void this.perform(step).finally(() => {
-        this.#active -= 1;
+      const work = this.perform(step).finally(() => {
+        this.#underway.delete(work);
         this.#busy.delete(stepLane(step));
         this.#onDone(step);
         this.#pump();
       });
+      this.#underway.add(work);
     }
   }
 

@@ -12,6 +12,8 @@ export interface CheckTarget {
   readonly startedAt: number;
   readonly address: Address;
   readonly checks: readonly HealthCheck[];
+  /** Why it cannot be checked at all; empty when it can. */
+  readonly fault: string;
   readonly everySeconds: number;
   readonly failureThreshold: number;
   readonly backoff: Backoff;
@@ -56,10 +58,10 @@ export class PoolHealthMonitor {
     return this.#restarts;
   }
 
-  /** Watches exactly these from now on. */
-  track(targets: readonly CheckTarget[]): void {
+  /** Watches these from now on, and of the others only those that cannot be seen just now. */
+  track(targets: readonly CheckTarget[], isUnseen: (bot: string) => boolean): void {
     const wanted = new Set(targets.map((target) => target.bot));
-    for (const bot of this.#watched.keys()) if (!wanted.has(bot)) this.#unwatch(bot);
+    for (const bot of this.#watched.keys()) if (!wanted.has(bot) && !isUnseen(bot)) this.#unwatch(bot);
     for (const target of targets) this.#watch(target);
   }
 
@@ -102,7 +104,7 @@ export class PoolHealthMonitor {
     this.#unwatch(target.bot);
     const watched: Watched = { target, cancel: () => {} };
     this.#watched.set(target.bot, watched);
-    this.#health.set(target.bot, { startedAt: target.startedAt, passed: false, failures: 0, reason: '' });
+    this.#health.set(target.bot, { startedAt: target.startedAt, passed: false, failures: 0, reason: target.fault });
     void this.#begin(watched);
   }
 
@@ -121,7 +123,7 @@ export class PoolHealthMonitor {
 
   async #check(watched: Watched): Promise<void> {
     const isCurrent = (): boolean => !this.#closed && this.#watched.get(watched.target.bot) === watched;
-    if (!isCurrent()) return;
+    if (!isCurrent() || watched.target.fault !== '') return;
     const { bot, address, checks } = watched.target;
     const { ok, reason } = await this.#deps.prober.check(address, checks);
     const before = this.#health.get(bot);

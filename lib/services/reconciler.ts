@@ -1,22 +1,26 @@
-import { BunkhouseError } from '../domain/errors.ts';
+import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import { isStoreStep, type Step } from '../domain/steps.ts';
 import { plan } from '../planner/plan.ts';
-import { renderCheck, valuesOf } from '../planner/render.ts';
 import type { Plan, World } from '../planner/world.ts';
+import { withDeadline } from '../util/deadline.ts';
 import { SingleFlight } from '../util/single-flight.ts';
 import { Agents } from './agents.ts';
 import { createApply } from './apply.ts';
+import { checkTargets } from './check-targets.ts';
 import type { Dependencies } from './dependencies.ts';
 import { Lanes } from './lanes.ts';
 import { Observer } from './observe.ts';
-import { type CheckTarget, PoolHealthMonitor } from './pool-health-monitor.ts';
+import { PoolHealthMonitor } from './pool-health-monitor.ts';
 import { StateTracker } from './state-tracker.ts';
 import { createWatchers, type Watchers } from './watchers.ts';
 
 /** How long a port found taken by somebody outside is not tried again. */
 const BLOCKED_MS = 60_000;
 
-/** How soon the driver is asked again when it could not list its containers. */
+/** How long closing waits for steps under way. What is broken off then is taken up by the next supervisor. */
+const CLOSING_MS = 15_000;
+
+/** How soon another look is taken when the containers could not be listed, or one of them could not be asked. */
 const BLIND_RETRY_MS = 2_000;
 
 /**
@@ -85,7 +89,7 @@ export class Reconciler {
     } while (this.#lanes.busy.size > 0 || this.#flight.active);
   }
 
-  /** Whether at least one pass was done with the driver answering. */
+  /** How many passes were done with the driver answering. */
   get passes(): number {
     return this.#passes;
   }
@@ -115,8 +119,10 @@ export class Reconciler {
 
   /** What the next pass would do, from a fresh look at everything. Does none of it. */
   async preview(): Promise<Plan> {
-    await this.#observer.refresh('all');
-    return plan(this.world());
+    const { driver, clock } = this.#deps;
+    const observer = new Observer(driver, this.agents, clock, () => {});
+    await observer.refresh('all');
+    return plan({ ...this.world(), listing: observer.listing, agents: observer.agents });
   }
 
   /** Calls back for every step begun, until the returned function is called. */
@@ -137,14 +143,19 @@ export class Reconciler {
     return { host: container.host, port: placement.port };
   }
 
-  /** Ends passes and watching. Containers and bots go on. */
+  /** Ends passes, steps and watching. Containers and bots go on. */
   async close(): Promise<void> {
     this.#abort.abort();
-    this.#cancelWake();
+    const { clock, log } = this.#deps;
+    const ended = withDeadline(clock, CLOSING_MS, 'the steps under way', this.#lanes.close()).catch((error: unknown) =>
+      log.warn({}, `closing goes on: ${messageOf(error)}`),
+    );
     await this.#flight.idle();
+    this.#cancelWake();
     await this.monitor.close();
     await this.#watchers.close();
     await this.agents.close();
+    await ended;
   }
 
   // Private
@@ -152,13 +163,16 @@ export class Reconciler {
   async #pass(): Promise<void> {
     const scope = this.#dirty;
     this.#dirty = new Set();
+    const busyBefore = [...this.#lanes.busy];
     await this.#observer.refresh(scope);
     if (this.#abort.signal.aborted) return;
-    this.#follow();
     const world = this.world();
+    this.#follow(world);
+    // What a step did that ended since may not be in this picture; it has asked for the next pass.
+    const { steps } = plan({ ...world, busy: new Set([...busyBefore, ...world.busy]) });
+    if (world.listing.kind === 'seen') this.#lanes.settle(steps, world.now);
     this.states.update(world);
-    this.#forgetTheGone(world);
-    await this.#dispatch(plan(world).steps);
+    await this.#dispatch(steps);
     this.#scheduleWake();
     this.#lastPassAt = this.#deps.clock.monotonic();
     if (world.listing.kind === 'seen') this.#passes += 1;
@@ -180,55 +194,25 @@ export class Reconciler {
     return step.kind !== 'assign' || step.placement.container in this.#deps.store.current().containers;
   }
 
-  #follow(): void {
-    const { listing, agents } = this.#observer;
+  #follow(world: World): void {
+    const { listing, agents, state } = world;
     if (listing.kind === 'unknown') return;
     const running = new Set(agents.keys());
     for (const name of this.#lastSeenRunning) {
-      if (running.has(name)) continue;
+      if (running.has(name) || state.containers[name]?.removing !== false) continue;
       const reason = listing.value.get(name)?.reason || 'it is not running any more';
       this.#deps.events.emit({ type: 'container.lost', container: name, reason }, null);
     }
     this.#lastSeenRunning = running;
     this.#watchers.sync(running);
-    this.monitor.track(this.#checkTargets());
-  }
-
-  #checkTargets(): CheckTarget[] {
-    const { store, templates, driver } = this.#deps;
-    const targets: CheckTarget[] = [];
-    const { bots } = store.current();
-    for (const agent of this.#observer.agents.values()) {
-      if (agent.kind === 'unknown') continue;
-      for (const observed of agent.value.bots) {
-        const bot = bots[observed.bot];
-        const template = templates.get(bot?.template ?? '');
-        if (bot === undefined || template === undefined || template.checks.length === 0) continue;
-        if (observed.state !== 'running' || observed.startedAt === null) continue;
-        const values = valuesOf(bot, observed.port, driver.bindHost);
-        targets.push({
-          bot: observed.bot,
-          startedAt: observed.startedAt,
-          address: this.addressOf(observed.bot),
-          checks: template.checks.map((check) => renderCheck(check, values)),
-          everySeconds: template.checkEverySeconds,
-          failureThreshold: template.failureThreshold,
-          backoff: template.backoff,
-        });
-      }
-    }
-    return targets;
-  }
-
-  #forgetTheGone({ state }: World): void {
     this.monitor.forget((bot) => bot in state.bots);
-    this.#lanes.forget((lane) => {
-      const [kind, name = ''] = lane.split(' ');
-      return !(name in (kind === 'bot' ? state.bots : state.containers));
-    });
+    this.monitor.track(
+      checkTargets(world),
+      (bot) => agents.get(state.bots[bot]?.placement?.container ?? '')?.kind === 'unknown',
+    );
   }
 
-  /** The next pass is due when the first hold ends; everything else is told by events. */
+  /** The next pass is due when the first hold ends or to see what could not be seen; everything else is told by events. */
   #scheduleWake(): void {
     this.#cancelWake();
     const now = this.#deps.clock.now();
@@ -237,7 +221,10 @@ export class Reconciler {
       return;
     }
     const holds = [...this.#lanes.holds.values(), ...this.monitor.restartHolds.values()];
-    const next = Math.min(...holds.map((hold) => hold.until).filter((until) => until > now));
+    const due = holds.map((hold) => hold.until).filter((until) => until > now);
+    // An engine may tell that a container died before it lists it as such: nothing but another look will show it.
+    if ([...this.#observer.agents.values()].some((agent) => agent.kind === 'unknown')) due.push(now + BLIND_RETRY_MS);
+    const next = Math.min(...due);
     if (next !== Number.POSITIVE_INFINITY)
       this.#cancelWake = this.#deps.clock.after(next - now + 1, () => this.request());
   }

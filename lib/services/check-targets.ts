@@ -1,0 +1,56 @@
+import type { BotObservation } from '../domain/agent.ts';
+import type { BotRecord } from '../domain/bot.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { Template } from '../domain/template.ts';
+import { renderCheck, valuesOf } from '../planner/render.ts';
+import type { World } from '../planner/world.ts';
+import type { CheckTarget } from './pool-health-monitor.ts';
+
+/** All bots that are ready and in their place, with what they are to be asked. */
+export function checkTargets(world: World): CheckTarget[] {
+  if (world.listing.kind === 'unknown') return [];
+  const targets: CheckTarget[] = [];
+  for (const [name, { host }] of world.listing.value) {
+    const agent = world.agents.get(name);
+    if (agent?.kind !== 'seen') continue;
+    for (const observed of agent.value.bots) {
+      const bot = world.state.bots[observed.bot];
+      if (bot?.placement?.container === name) targets.push(...targetsOf(world, bot, observed, host));
+    }
+  }
+  return targets;
+}
+
+// Private
+
+/** One, or none for a bot that cannot be asked yet or has no checks. */
+function targetsOf(world: World, bot: BotRecord, observed: BotObservation, host: string): CheckTarget[] {
+  const template = world.templates.get(bot.template);
+  if (observed.state !== 'running' || observed.startedAt === null) return [];
+  if (template === undefined || template.checks.length === 0) return [];
+  const target = {
+    bot: bot.instanceId,
+    startedAt: observed.startedAt,
+    address: { host, port: observed.port },
+    everySeconds: template.checkEverySeconds,
+    failureThreshold: template.failureThreshold,
+    backoff: template.backoff,
+    ...renderedChecks(world, bot, template, observed.port),
+  };
+  return [target];
+}
+
+/** Checks that do not fit the bot's record (any more) hold up this bot, never the pass. */
+function renderedChecks(
+  world: World,
+  bot: BotRecord,
+  template: Template,
+  port: number,
+): Pick<CheckTarget, 'checks' | 'fault'> {
+  try {
+    const values = valuesOf(bot, port, world.limits.bindHost);
+    return { checks: template.checks.map((check) => renderCheck(check, values)), fault: '' };
+  } catch (error) {
+    return { checks: [], fault: `its health checks do not fit it: ${messageOf(error)}` };
+  }
+}

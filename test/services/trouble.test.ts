@@ -1,0 +1,240 @@
+import { describe, expect, it } from 'vitest';
+import { BunkhouseError } from '../../lib/domain/errors.ts';
+import type { FaultPoint } from '../../lib/drivers/memory/faults.ts';
+import { MemoryDriver } from '../../lib/drivers/memory.ts';
+import type { Store } from '../../lib/store/store.ts';
+import { systemClock as clock } from '../../lib/util/clock.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { ADMIN, Machine, quickTemplate, System } from './system.ts';
+
+/** Stops chosen calls until they are let go. */
+class Gate {
+  readonly arrived: string[] = [];
+  readonly #isMeant: (point: FaultPoint) => boolean;
+  readonly #open = Promise.withResolvers<void>();
+
+  constructor(machine: Machine, isMeant: (point: FaultPoint) => boolean) {
+    this.#isMeant = isMeant;
+    const earlier = machine.world.faults.hook;
+    machine.world.faults.hook = async (point) => {
+      await earlier(point);
+      if (!this.#isMeant(point)) return;
+      this.arrived.push(point.target);
+      await this.#open.promise;
+    };
+  }
+
+  open(): void {
+    this.#open.resolve();
+  }
+}
+
+const livesOf = (machine: Machine, bot: string): string[] =>
+  [...machine.world.containers.values()].filter((box) => box.bot(bot)?.alive === true).map((box) => box.record.name);
+
+describe('a store that cannot be written', () => {
+  it('is tried again at growing distances, not in a busy loop', async () => {
+    await using machine = await Machine.make();
+    const real = await machine.store();
+    let full = false;
+    let tries = 0;
+    const store: Store = {
+      current: () => real.current(),
+      close: () => real.close(),
+      update: async (change) => {
+        if (!full) return real.update(change);
+        tries += 1;
+        throw new BunkhouseError('STORE_UNAVAILABLE', 'the disk is full');
+      },
+    };
+    const driver = new MemoryDriver({ clock, world: machine.world });
+    await using system = new System(machine, { driver, store, archives: machine.archives() });
+    await system.reconciler.start(1_000_000_000);
+    await system.api.createBot(ADMIN, { instanceId: 'b0', desired: 'stopped' }).then(() => {
+      full = true;
+    });
+    await clock.sleep(400);
+    expect(tries).toBeGreaterThan(0);
+    expect(tries).toBeLessThan(4);
+    expect(system.api.getBot(ADMIN, 'b0').state).toBe('pending');
+    const { held } = await system.api.plan();
+    expect(held).toEqual([{ target: 'b0', why: 'the disk is full' }]);
+    full = false;
+    await system.until({ b0: 'stopped' });
+  });
+});
+
+describe('an answer that was lost', () => {
+  it('leaves no complaint behind once the bot is seen to be well', async () => {
+    await using machine = await Machine.make();
+    await using system = await System.start(machine);
+    machine.world.faults.loseNextAnswer('agent.apply');
+    await system.api.createBot(ADMIN, { instanceId: 'b0' });
+    await system.until({ b0: 'running' });
+    await waitFor('no complaint', () => system.api.getBot(ADMIN, 'b0').reason === '', 3000);
+  });
+
+  it('does not keep a container that runs from taking bots', async () => {
+    await using machine = await Machine.make();
+    await using system = await System.start(machine);
+    machine.world.faults.loseNextAnswer('create');
+    await system.api.createBot(ADMIN, { instanceId: 'b0' });
+    await system.until({ b0: 'running' });
+    await waitFor('no complaint', () => system.api.poolStatus().pools[0]?.reason === '', 3000);
+    await system.api.createBot(ADMIN, { instanceId: 'b1' });
+    await system.until({ b0: 'running', b1: 'running' });
+    expect(system.api.poolStatus().totalPools).toBe(1);
+  });
+});
+
+describe('a look that is older than what was done since', () => {
+  it('never makes a bot forgotten that runs', async () => {
+    await using machine = await Machine.make([quickTemplate(), quickTemplate({ name: 'other' })]);
+    await using system = await System.start(machine);
+    await system.api.createBot(ADMIN, { instanceId: 'o', template: 'other' });
+    await system.until({ o: 'running' });
+    const apply = new Gate(machine, ({ method, when }) => method === 'agent.apply' && when === 'before');
+    await system.api.createBot(ADMIN, { instanceId: 'b0' });
+    await waitFor('the apply', () => apply.arrived.length === 1);
+    await system.reconciler.pass('all');
+    await system.store.update((state) => ({
+      state: { ...state, bots: { ...state.bots, b0: { ...state.bots.b0, deleting: true, generation: 99 } } } as never,
+      result: undefined,
+    }));
+    // A pass sees b0's container before b0 is applied and goes on waiting for the other container.
+    const look = new Gate(
+      machine,
+      ({ method, target, when }) => method === 'agent.observe' && target === 'test-other-1' && when === 'before',
+    );
+    const pass = system.reconciler.pass('all');
+    await waitFor('the look', () => look.arrived.length === 1);
+    await clock.sleep(20);
+    apply.open();
+    await waitFor('the process', () => livesOf(machine, 'b0').length === 1);
+    await clock.sleep(20);
+    look.open();
+    await pass;
+    await system.until({ o: 'running' });
+    expect(livesOf(machine, 'b0')).toEqual([]);
+  });
+});
+
+describe('a step that waited its turn', () => {
+  it('is not carried out when its bot was changed meanwhile', async () => {
+    await using machine = await Machine.make();
+    await using system = await System.start(machine);
+    const ids = Array.from({ length: 17 }, (_, index) => `b${index}`);
+    const gate = new Gate(machine, ({ method, when }) => method === 'agent.apply' && when === 'before');
+    await Promise.all(ids.map((instanceId) => system.api.createBot(ADMIN, { instanceId })));
+    await waitFor('all lanes to be busy', () => gate.arrived.length === 16);
+    const last = ids.find((id) => !gate.arrived.includes(id)) as string;
+    await system.api.setDesired(ADMIN, last, 'stopped');
+    gate.open();
+    await waitFor('all', () => Object.values(system.states()).filter((state) => state === 'running').length === 16);
+    await waitFor('the last', () => system.states()[last] === 'stopped');
+    expect(gate.arrived.filter((bot) => bot === last)).toEqual([last]);
+  });
+});
+
+describe('a template that changed under its bots', () => {
+  it('holds up neither passes nor the other bots when a check wants a secret they do not have', async () => {
+    await using machine = await Machine.make();
+    {
+      await using system = await System.start(machine);
+      await system.api.createBot(ADMIN, { instanceId: 'b0' });
+      await system.until({ b0: 'running' });
+    }
+    const check = { kind: 'http' as const, timeoutSeconds: 1, path: '/', status: 200, json: {} };
+    const checks = [{ ...check, headers: { authorization: '{{secret.fresh}}' } }];
+    machine.templates.set('echo', quickTemplate({ checks, secrets: { fresh: { bytes: 8 } } }));
+    await using system = await System.start(machine);
+    await system.api.createBot(ADMIN, { instanceId: 'b1' });
+    await waitFor('the other bot', () => system.states().b1 === 'running');
+    expect(system.api.getBot(ADMIN, 'b0')).toMatchObject({
+      state: 'starting',
+      reason: expect.stringContaining('the bot has no secret named fresh'),
+    });
+  });
+});
+
+describe('a store that was set back to an older copy', () => {
+  const setBack = async (machine: Machine, containers: boolean): Promise<void> => {
+    const store = await machine.store();
+    await store.update((state) => {
+      const bots = Object.values(state.bots).map((bot) => [bot.instanceId, { ...bot, placement: null }]);
+      const kept = containers ? state.containers : {};
+      return {
+        state: { ...state, generation: 0, bots: Object.fromEntries(bots), containers: kept },
+        result: undefined,
+      };
+    });
+  };
+
+  it('finds its bots where they run', async () => {
+    await using machine = await Machine.make();
+    {
+      await using system = await System.start(machine);
+      for (const instanceId of ['b0', 'b1', 'b2']) await system.api.createBot(ADMIN, { instanceId });
+      await system.until({ b0: 'running', b1: 'running', b2: 'running' });
+      await system.api.deleteBot(ADMIN, 'b0');
+      await system.until({ b1: 'running', b2: 'running' });
+    }
+    await setBack(machine, true);
+    await using system = await System.start(machine);
+    await system.until({ b1: 'running', b2: 'running' });
+    await system.reconciler.settled();
+    expect([livesOf(machine, 'b1'), livesOf(machine, 'b2')]).toEqual([['test-echo-1'], ['test-echo-1']]);
+    expect(system.api.listBots(ADMIN, {}).bots.map(({ slot, port }) => [slot, port])).toEqual([
+      [1, 9001],
+      [2, 9002],
+    ]);
+  });
+
+  it('starts no bot again that runs in a container it does not know', async () => {
+    await using machine = await Machine.make();
+    {
+      await using system = await System.start(machine);
+      await system.api.createBot(ADMIN, { instanceId: 'b0' });
+      await system.until({ b0: 'running' });
+    }
+    await setBack(machine, false);
+    await using system = await System.start(machine);
+    await system.reconciler.settled();
+    expect(livesOf(machine, 'b0')).toEqual(['test-echo-1']);
+    expect((await system.api.plan()).held).toEqual([
+      { target: 'b0', why: expect.stringContaining('is in test-echo-1 already') },
+    ]);
+  });
+
+  it('gives no slot away in which a bot runs that it does not know', async () => {
+    await using machine = await Machine.make();
+    {
+      await using system = await System.start(machine);
+      await system.api.createBot(ADMIN, { instanceId: 'b0' });
+      await system.until({ b0: 'running' });
+      await system.store.update((state) => ({ state: { ...state, bots: {} }, result: undefined }));
+    }
+    await using system = await System.start(machine);
+    await system.api.createBot(ADMIN, { instanceId: 'b1' });
+    await system.until({ b1: 'running' });
+    expect(system.api.getBot(ADMIN, 'b1')).toMatchObject({ container: 'test-echo-1', slot: 1 });
+  });
+});
+
+describe('closing', () => {
+  it('waits for the step under way and begins no other', async () => {
+    await using machine = await Machine.make();
+    const system = await System.start(machine);
+    const gate = new Gate(machine, ({ method, when }) => method === 'create' && when === 'before');
+    const ids = Array.from({ length: 60 }, (_, index) => `b${index}`);
+    await Promise.all(ids.map((instanceId) => system.api.createBot(ADMIN, { instanceId })));
+    await waitFor('all lanes to be busy', () => gate.arrived.length === 16);
+    const closing = system.reconciler.close();
+    await clock.sleep(20);
+    gate.open();
+    await closing;
+    expect(machine.world.containers.size).toBe(16);
+    await clock.sleep(50);
+    expect(machine.world.containers.size).toBe(16);
+  });
+});
