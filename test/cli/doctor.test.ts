@@ -1,0 +1,207 @@
+import { createServer } from 'node:http';
+import { describe, expect, it, vi } from 'vitest';
+import { runChecks, worst } from '../../lib/cli/doctor/checks.ts';
+import type { Finding } from '../../lib/cli/doctor/finding.ts';
+import { createMachine, type Machine } from '../../lib/cli/doctor/machine.ts';
+import { loadConfig } from '../../lib/config/config.ts';
+import { run } from './bunkhouse.ts';
+
+// Each command is a process that starts from nothing, many of them on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+const SETTINGS = { DATA_DIR: '/data', PORT: '26480', POOL_BASE_PORT: '26481', MAX_BOTS_PER_CONTAINER: '3' };
+const GIB = 1024 ** 3;
+const LIMITS = `Limit                     Soft Limit           Hard Limit           Units
+Max processes             4096                 unlimited            processes
+Max open files            1024                 65536                files
+`;
+
+/** A machine that is fit, and what is different about it in a test. */
+function machine(different: Partial<Machine> = {}, env: Record<string, string> = {}): Machine {
+  return {
+    config: loadConfig({ ...SETTINGS, ...env }, { envFile: '/none' }).config,
+    root: true,
+    nodeVersion: '24.1.0',
+    now: Date.UTC(2027, 0),
+    readText: async (path) =>
+      ({
+        '/proc/meminfo': 'MemTotal: 9 kB\nMemAvailable:    4194304 kB\n',
+        '/proc/self/limits': LIMITS,
+        '/sys/fs/cgroup/cgroup.controllers': 'cpu memory pids\n',
+        '/sys/kernel/mm/ksm/run': '0\n',
+      })[path] ?? null,
+    stat: async (path) => ({ mode: path === '/data' ? 0o40755 : 0o100755, uid: 0, folder: path === '/data' }),
+    realPath: async (path) => path,
+    canWrite: async () => true,
+    freeBytes: async () => 50 * GIB,
+    run: async (file, args) => {
+      if (file.endsWith('python3')) return args[1]?.includes('freqtrade') ? '2026.9' : '3.12.4';
+      return file.endsWith('supervisord') ? '4.3.0' : 'yes';
+    },
+    portFree: async () => true,
+    getJson: async () => ({ error: 'refused' }),
+    ...different,
+  };
+}
+
+const named = (findings: readonly Finding[], name: string): Finding | undefined =>
+  findings.find((finding) => finding.name === name);
+
+describe('doctor', () => {
+  it('finds nothing wrong with a machine that is fit', async () => {
+    const findings = await runChecks(machine());
+    expect(findings.filter(({ level }) => level !== 'ok')).toEqual([]);
+    expect(worst(findings)).toBe('ok');
+  });
+
+  it.each<{ what: string; different: Partial<Machine>; name: string; level: string; next: RegExp }>([
+    { what: 'an old Node', different: { nodeVersion: '20.1.0' }, name: 'node', level: 'fail', next: /scripts\/up/ },
+    { what: 'no venv', different: { run: async () => null }, name: 'python', level: 'fail', next: /scripts\/up/ },
+    {
+      what: 'no supervisord',
+      different: { run: async () => null },
+      name: 'supervisord',
+      level: 'fail',
+      next: /SUPERVISORD/,
+    },
+    { what: 'an old Python', different: { run: async () => '3.9.2' }, name: 'python', level: 'fail', next: /3\.11/ },
+    {
+      what: 'a Python that users of bots cannot reach',
+      different: {
+        realPath: async () => '/root/py/bin/python3',
+        stat: async (path) => ({ mode: path === '/root' ? 0o40700 : 0o40755, uid: 0, folder: true }),
+      },
+      name: 'python',
+      level: 'fail',
+      next: /chmod o\+x \/root/,
+    },
+    {
+      what: 'no FreqTrade',
+      different: { stat: async (path) => (path === '/data' ? { mode: 0o40755, uid: 0, folder: true } : null) },
+      name: 'freqtrade',
+      level: 'warn',
+      next: /--demo/,
+    },
+    {
+      what: 'a data folder that cannot be written',
+      different: { canWrite: async () => false },
+      name: 'data folder',
+      level: 'fail',
+      next: /DATA_DIR/,
+    },
+    {
+      what: 'a data folder closed to users of bots',
+      different: { stat: async () => ({ mode: 0o40700, uid: 0, folder: true }) },
+      name: 'data folder',
+      level: 'fail',
+      next: /chmod o\+x \/data/,
+    },
+    {
+      what: 'a data folder others can write',
+      different: { stat: async () => ({ mode: 0o40777, uid: 0, folder: true }) },
+      name: 'data folder',
+      level: 'fail',
+      next: /chmod go-w/,
+    },
+    { what: 'a full disk', different: { freeBytes: async () => GIB / 2 }, name: 'disk', level: 'fail', next: /1 GiB/ },
+    {
+      what: 'a disk that fills up',
+      different: { freeBytes: async () => 2 * GIB },
+      name: 'disk',
+      level: 'warn',
+      next: /5 GiB/,
+    },
+    {
+      what: 'a taken API port',
+      different: { portFree: async () => false },
+      name: 'API port',
+      level: 'fail',
+      next: /PORT/,
+    },
+    {
+      what: 'taken bot ports',
+      different: { portFree: async (_, port) => port !== 26482 },
+      name: 'bot ports',
+      level: 'warn',
+      next: /POOL_BASE_PORT/,
+    },
+    { what: 'no root', different: { root: false }, name: 'users', level: 'warn', next: /root/ },
+    {
+      what: 'cgroup version 1',
+      different: { readText: async () => null },
+      name: 'control groups',
+      level: 'warn',
+      next: /rlimits/,
+    },
+    {
+      what: 'low limits',
+      different: { readText: async (path) => (path === '/proc/self/limits' ? LIMITS.replace('65536', '1024 ') : null) },
+      name: 'limits',
+      level: 'warn',
+      next: /4096/,
+    },
+    { what: 'a clock of the past', different: { now: 0 }, name: 'clock', level: 'fail', next: /exchanges/ },
+  ])('says what to do about $what', async ({ different, name, level, next }) => {
+    const finding = named(await runChecks(machine(different)), name);
+    expect(finding).toMatchObject({ level, next: expect.stringMatching(next) });
+  });
+
+  it('takes ports that a running supervisor has for fine', async () => {
+    const findings = await runChecks(
+      machine({ portFree: async () => false, getJson: async () => ({ json: { ready: true } }) }),
+    );
+    expect(named(findings, 'API port')?.level).toBe('ok');
+    expect(named(findings, 'bot ports')?.level).toBe('ok');
+  });
+
+  it('asks for a Docker engine of 20.10 or later instead of Python where the driver is Docker', async () => {
+    const docker = { POOL_DRIVER: 'docker', DOCKER_HOST: 'unix:///some.sock' };
+    const none = await runChecks(machine({}, docker));
+    expect(named(none, 'docker')).toMatchObject({ level: 'fail', found: expect.stringContaining('unix:///some.sock') });
+    expect(named(none, 'python')).toBeUndefined();
+    const version = (api: string) => async (url: string, socket?: string) =>
+      url === 'http://docker/version' && socket === '/some.sock'
+        ? { json: { Version: 'x', ApiVersion: api } }
+        : { error: 'refused' };
+    expect(named(await runChecks(machine({ getJson: version('1.41') }, docker)), 'docker')?.level).toBe('ok');
+    expect(named(await runChecks(machine({ getJson: version('1.40') }, docker)), 'docker')?.level).toBe('fail');
+  });
+
+  it('looks at a real machine without throwing, and sees a port that is taken', async () => {
+    const stranger = createServer((_, response) => response.end('{}'));
+    await new Promise<void>((done) => stranger.listen(26_480, '127.0.0.1', done));
+    try {
+      const real = createMachine(
+        loadConfig({ ...SETTINGS, DATA_DIR: '/nonexistent/data' }, { envFile: '/none' }).config,
+        Date.now(),
+      );
+      const findings = await runChecks(real);
+      expect(findings.length).toBeGreaterThan(10);
+      expect(named(findings, 'API port')).toMatchObject({ level: 'fail' });
+      expect(named(findings, 'bot ports')).toMatchObject({ level: 'ok' });
+    } finally {
+      stranger.closeAllConnections();
+      await new Promise((done) => stranger.close(done));
+    }
+  });
+
+  it('ends with 1 when something must be done, and prints the same as JSON', async () => {
+    const env = { ...SETTINGS, DATA_DIR: '/nonexistent' };
+    const { code, out } = await run(['doctor'], env);
+    expect(code).toBe(1);
+    expect(out).toMatch(
+      /^fail {2}supervisord +no supervisord at \/nonexistent\/venv\/bin\/supervisord\n {22}Run scripts\/up/m,
+    );
+    const json = JSON.parse((await run(['doctor', '--json'], env)).out) as { level: string; checks: Finding[] };
+    expect(json.level).toBe('fail');
+    expect(named(json.checks, 'supervisord')?.level).toBe('fail');
+  });
+
+  it('says which settings are wrong before it looks at anything else', async () => {
+    const { code, out } = await run(['doctor', '--json'], { PORT: 'x' });
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({
+      checks: [{ name: 'settings', found: expect.stringContaining('PORT = "x"') }],
+    });
+  });
+});
