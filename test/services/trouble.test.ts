@@ -238,3 +238,16 @@ describe('closing', () => {
     expect(machine.world.containers.size).toBe(16);
   });
 });
+
+describe('a container that could not be asked once', () => {
+  it('is looked at again soon, although nobody tells of a change', async () => {
+    await using machine = await Machine.make();
+    await using system = await System.start(machine);
+    await system.api.createBot(ADMIN, { instanceId: 'b0' });
+    await system.until({ b0: 'running' });
+    machine.world.faults.failNext('agent.observe', 'AGENT_UNAVAILABLE', 3);
+    await system.reconciler.pass('all');
+    expect(system.states()).toEqual({ b0: 'unknown' });
+    await system.until({ b0: 'running' });
+  });
+});
