@@ -50,10 +50,10 @@ async function checkHttp(
     const response = await request(agent, address, { method: 'GET', ...check }, check.timeoutSeconds * 1000);
     const body = await response.body.text();
     if (response.statusCode !== check.status)
-      return failed(`${check.path} answered ${response.statusCode}, not ${check.status}`);
-    return checkFields(check.path, check.json, body);
+      return failed(`${nameOf(check)} answered ${response.statusCode}, not ${check.status}`);
+    return checkFields(nameOf(check), check.json, body);
   } catch (error) {
-    return failed(`${check.path}: ${messageOf(error)}`);
+    return failed(`${nameOf(check)}: ${messageOf(error)}`);
   }
 }
 
@@ -62,9 +62,15 @@ function checkFields(path: string, expected: Readonly<Record<string, string>>, b
   const answer = parseObject(body);
   if (answer === null) return failed(`${path} did not answer with a JSON object`);
   for (const [field, value] of Object.entries(expected)) {
-    if (String(answer[field]) !== value) return failed(`${path} is answered by another: ${field} is not ${value}`);
+    if (String(answer[field]) !== value)
+      return failed(`${path} is answered by another: its ${field} is not that of this bot`);
   }
   return OK;
+}
+
+/** The path alone: a query, like a header or an expected field, may have been filled in with a secret. */
+function nameOf({ path }: { readonly path: string }): string {
+  return path.replace(/\?.*/s, '');
 }
 
 function parseObject(text: string): Record<string, unknown> | null {
@@ -85,10 +91,12 @@ async function callBot(agent: Agent, address: Address, call: HttpCall): Promise<
     await response.body.dump();
     status = response.statusCode;
   } catch (error) {
-    throw new BunkhouseError('BOT_UNAVAILABLE', `${call.method} ${call.path}: ${messageOf(error)}`, { cause: error });
+    throw new BunkhouseError('BOT_UNAVAILABLE', `${call.method} ${nameOf(call)}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   if (status < 200 || status > 299)
-    throw new BunkhouseError('BOT_UNAVAILABLE', `${call.method} ${call.path} answered ${status}`);
+    throw new BunkhouseError('BOT_UNAVAILABLE', `${call.method} ${nameOf(call)} answered ${status}`);
 }
 
 function request(agent: Agent, address: Address, call: HttpCall, timeoutMs: number): Promise<Dispatcher.ResponseData> {

@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { messageOf } from '../../lib/domain/errors.ts';
 import type { HealthCheck } from '../../lib/domain/template.ts';
 import type { Address, Prober } from '../../lib/probes/probe.ts';
 import { createProber } from '../../lib/probes/prober.ts';
@@ -41,7 +42,7 @@ describe('health checks', () => {
     {
       desc: "another's answer",
       listener: (_, reply) => void reply.end('{"name":"b"}'),
-      want: '/who is answered by another: name is not a',
+      want: '/who is answered by another: its name is not that of this bot',
     },
     {
       desc: 'no JSON',
@@ -82,6 +83,21 @@ describe('health checks', () => {
     expect(result.ok).toBe(false);
     expect(result.reason).not.toBe('');
     expect(result.reason).not.toContain('c2VjcmV0');
+  });
+
+  it('tells no secret of a query or an expected field', async () => {
+    const path = '/who?token=hush';
+    const answer = await serve((request, reply) => void reply.end(request.url === path ? '{"name":"b"}' : ''));
+    const checks = [{ ...identity, path, json: { name: 'hush' } }];
+    const nobody = { host: '127.0.0.1', port: 1 };
+    const call = { method: 'POST' as const, path, headers: {} };
+    const results = await Promise.all([prober.check(answer, checks), prober.check(nobody, checks)]);
+    const reasons = [...results.map((result) => result.reason), await prober.call(nobody, call).catch(messageOf)];
+    expect(reasons).toEqual([
+      '/who is answered by another: its name is not that of this bot',
+      expect.stringMatching(/^\/who: /),
+      expect.stringMatching(/^POST \/who: /),
+    ]);
   });
 
   it('stops at the first check that fails', async () => {
