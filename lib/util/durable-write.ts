@@ -24,10 +24,8 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
   await syncFolder(dirname(path));
 }
 
-// Private
-
-/** The new name is an entry of the folder, which has a cache of its own. */
-async function syncFolder(folder: string): Promise<void> {
+/** Makes new names in it durable: they are entries of the folder, which has a cache of its own. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
     await handle.sync();

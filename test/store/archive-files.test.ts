@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -27,6 +27,13 @@ describe('archive files', () => {
     expect(name).toMatch(/^bot\.One-\d{4}-\d\d-\d\dT[\d-]+Z-[0-9a-f]{6}\.tar\.gz$/);
     expect(await readFile(join(folder, 'archives', name), 'utf8')).toBe('first second');
     expect((await stat(join(folder, 'archives', name))).mode & 0o777).toBe(0o600);
+  });
+
+  it('removes what a killed supervisor left half written', async () => {
+    await writeFile(join(folder, '.a-2026.tar.gz.part'), 'half');
+    const archives = createArchiveFiles(folder, systemClock);
+    const names = await Promise.all([archives.save('b', chunks(), digest), archives.save('c', chunks(), digest)]);
+    expect((await readdir(folder)).sort()).toEqual(names.sort());
   });
 
   it.each([
