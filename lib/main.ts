@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { join, resolve } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import pino from 'pino';
 import { ensureAdminToken } from './config/admin-token.ts';
 import { loadConfig } from './config/config.ts';
@@ -96,7 +97,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
     closers.push(() => stopReconciler(reconciler, config, driver, log));
     await reconciler.start(config.healthCheckIntervalMs);
     const app = await createApp(config, deps, reconciler, metrics, adminToken);
-    const server = await listen(config, app);
+    const server = await listen(config, app, log);
     closers.push(() => stopServer(server, app));
     const manager = serviceManager({
       socket: env.NOTIFY_SOCKET,
@@ -166,7 +167,7 @@ async function createApp(
   });
 }
 
-function listen(config: Config, app: HttpApp): Promise<Server> {
+function listen(config: Config, app: HttpApp, log: Logger): Promise<Server> {
   const server = createServer({ shouldUpgradeCallback: app.shouldUpgrade }, app.callback);
   server.on('upgrade', app.upgrade);
   return new Promise((resolve, reject) => {
@@ -174,7 +175,10 @@ function listen(config: Config, app: HttpApp): Promise<Server> {
       const taken = `port ${config.port} of ${config.host} is taken: is another supervisor running? Otherwise set PORT`;
       reject(error.code === 'EADDRINUSE' ? new BunkhouseError('PORT_IN_USE', taken, { cause: error }) : error);
     });
-    server.listen(config.port, config.host, () => resolve(server));
+    server.listen(config.port, config.host, () => {
+      server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
+      resolve(server);
+    });
   });
 }
 
@@ -189,13 +193,32 @@ function stopServer(server: Server, app: HttpApp): Promise<void> {
 async function stopReconciler(reconciler: Reconciler, config: Config, driver: Driver, log: Logger): Promise<void> {
   await reconciler.close();
   if (!config.stopOnExit) return;
-  const containers = await driver.list();
-  log.info({ containers: containers.length }, 'stopping all containers (STOP_ON_EXIT)');
-  await Promise.all(containers.map((container) => driver.stop(container.name, STOP_GRACE_SECONDS)));
+  const running = (await driver.list()).filter((container) => container.status === 'running');
+  log.info({ containers: running.length }, 'stopping all containers (STOP_ON_EXIT)');
+  await Promise.all(running.map(({ name }) => stopContainer(driver, name, log)));
+}
+
+/** One that cannot be stopped keeps the others from nothing. */
+async function stopContainer(driver: Driver, name: string, log: Logger): Promise<void> {
+  try {
+    await driver.stop(name, STOP_GRACE_SECONDS);
+  } catch (error) {
+    log.error({ container: name, reason: messageOf(error) }, 'a container could not be stopped; its bots may still run');
+  }
+}
+
+/**
+ * The supervisor waits most of the time, so it trades some speed for memory: without this V8 lets the heap of a
+ * supervisor with 1,000 bots grow by 80 MiB of garbage after a burst of requests.
+ */
+function keepHeapSmall(): void {
+  setFlagsFromString('--optimize-for-size');
+  setFlagsFromString('--max-semi-space-size=1');
 }
 
 /** The first signal ends in order; the second at once, which is safe too, only less polite to callers. */
 async function main(): Promise<void> {
+  keepHeapSmall();
   const { config, warnings } = loadConfig(process.env);
   const log = pino({ level: config.logLevel, redact: LOG_REDACTION, base: null });
   for (const warning of warnings) log.warn({}, warning);

@@ -59,6 +59,8 @@ export class Observer {
     let late = false;
     const answer = this.#ask(name).then((seen) => {
       this.#asking.delete(name);
+      // It stopped running while it was asked: what it was is no picture of what it is.
+      if (late && !this.#seen.has(name)) return;
       this.#seen.set(name, seen);
       patience.abort();
       if (late) this.#onLateAnswer(name);
