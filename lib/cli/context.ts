@@ -48,9 +48,9 @@ export function createContext(options: SharedOptions): Context {
     }),
     json: options.json ?? false,
     settings,
-    progress: createProgress({ write: note, terminal: stderr.isTTY ? (stderr.columns ?? 80) : 0, now }),
-    columns: stdout.isTTY ? (stdout.columns ?? 80) : 0,
-    rows: stdout.rows ?? 24,
+    progress: createProgress({ write: note, terminal: stderr.isTTY ? (stderr.columns || 80) : 0, now }),
+    columns: stdout.isTTY ? (stdout.columns || 80) : 0,
+    rows: stdout.rows || 24,
     print: (text) => {
       stdout.write(text);
     },

@@ -110,9 +110,12 @@ function readEnvFile(path: string): Environment {
   }
 }
 
+/** Variables of ours that the supervisor itself does not read: those of the command line and of the tests. */
+const NOT_SETTINGS = ['BUNKHOUSE_URL', 'BUNKHOUSE_TOKEN', 'BUNKHOUSE_TEST_VENV'];
+
 /** A misspelt setting would silently do nothing. */
 function unknownKeys(sources: readonly Source[]): string[] {
-  const known = ROWS.flatMap(([, { key, aliases = [] }]) => [key, ...aliases]);
+  const known = [...ROWS.flatMap(([, { key, aliases = [] }]) => [key, ...aliases]), ...NOT_SETTINGS];
   return sources.flatMap(({ name, values }) =>
     Object.keys(values)
       .filter((key) => /^(POOL|BUNKHOUSE)_/.test(key) && ![...known, ...CLI_VARIABLES].includes(key))

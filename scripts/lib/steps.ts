@@ -15,7 +15,7 @@ const ERASE_LINE = '\r\u001b[K';
 export function createSteps(): Steps {
   const { stdout } = process;
   const status = (text: string): void => {
-    if (stdout.isTTY) stdout.write(ERASE_LINE + clip(text, stdout.columns ?? 80));
+    if (stdout.isTTY) stdout.write(ERASE_LINE + clip(text, stdout.columns || 80));
   };
   const line = (text: string): void => {
     stdout.write(`${stdout.isTTY ? ERASE_LINE : ''}${text}\n`);
