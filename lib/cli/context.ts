@@ -48,8 +48,8 @@ export function createContext(options: SharedOptions): Context {
     }),
     json: options.json ?? false,
     settings,
-    progress: createProgress({ write: note, terminal: stderr.isTTY ? (stderr.columns || 80) : 0, now }),
-    columns: stdout.isTTY ? (stdout.columns || 80) : 0,
+    progress: createProgress({ write: note, terminal: stderr.isTTY ? stderr.columns || 80 : 0, now }),
+    columns: stdout.isTTY ? stdout.columns || 80 : 0,
     rows: stdout.rows || 24,
     print: (text) => {
       stdout.write(text);
