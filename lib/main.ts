@@ -203,7 +203,10 @@ async function stopContainer(driver: Driver, name: string, log: Logger): Promise
   try {
     await driver.stop(name, STOP_GRACE_SECONDS);
   } catch (error) {
-    log.error({ container: name, reason: messageOf(error) }, 'a container could not be stopped; its bots may still run');
+    log.error(
+      { container: name, reason: messageOf(error) },
+      'a container could not be stopped; its bots may still run',
+    );
   }
 }
 
