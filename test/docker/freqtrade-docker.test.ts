@@ -40,11 +40,12 @@ async function openMachine(): Promise<Machine> {
   };
 }
 
-/** Where `host.docker.internal` leads: the host's address on the default bridge. */
+/** Where `host.docker.internal` leads: the host on the default bridge. Engines that name no gateway take the first address. */
 async function gateway(): Promise<string> {
   const network = (await engine.getNetwork('bridge').inspect()) as Docker.NetworkInspectInfo;
-  const address = network.IPAM?.Config?.[0]?.Gateway;
-  if (address === undefined) throw new Error('the network "bridge" has no gateway');
+  const { Gateway, Subnet } = network.IPAM?.Config?.[0] ?? {};
+  const address = Gateway ?? Subnet?.replace(/\.0\/\d+$/, '.1');
+  if (address === undefined) throw new Error('the network "bridge" has no addresses');
   return address;
 }
 

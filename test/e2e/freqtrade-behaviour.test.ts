@@ -1,14 +1,17 @@
 import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import type { LogChunk } from '../../lib/domain/agent.ts';
 import type { BotView } from '../../lib/services/pool-api.ts';
 import { type DemoBot, demoBot } from '../fixtures/exchange/demo-bot.ts';
 import { type PaperExchange, startPaperExchange } from '../fixtures/exchange/server.ts';
 import { createSandbox, REPOSITORY, type Sandbox, sleep } from './support.ts';
 
-/** What FreqTrade does when things go wrong, each with a real bot: the pool must see it and do the right thing. */
+/**
+ * What FreqTrade does when things go wrong, each with a real bot: the pool must see it and do the right thing. The tests
+ * run side by side, as most of their time is waiting.
+ */
 
 let exchange: PaperExchange;
 let sandbox: Sandbox;
@@ -34,6 +37,14 @@ async function impatientTemplate(): Promise<string> {
 
 async function create(id: string, change: (bot: DemoBot) => DemoBot = (bot) => bot): Promise<void> {
   await sandbox.client.create(change(await demoBot(id, exchange.url)));
+}
+
+/** An exchange for one test alone, which is away. */
+async function awayExchange(onTestFinished: TestContext['onTestFinished']): Promise<PaperExchange> {
+  const away = await startPaperExchange({ host: '127.0.0.1', port: 0 });
+  onTestFinished(() => away.close());
+  away.setFault({ kind: 'outage' });
+  return away;
 }
 
 const withStrategy =
@@ -82,7 +93,7 @@ async function remove(id: string): Promise<void> {
   });
 }
 
-describe('stopped', () => {
+describe.concurrent('stopped', () => {
   it('ends by SIGINT within seconds and leaves its database', async () => {
     await create('stopped');
     await running('stopped');
@@ -95,7 +106,7 @@ describe('stopped', () => {
   });
 });
 
-describe('a failure that FreqTrade reports as exit code 0 is one all the same:', () => {
+describe.concurrent('a failure that FreqTrade reports as exit code 0 is one all the same:', () => {
   it.each([
     ['misconfigured', 'a configuration error', withConfig('"dry_run": true', '"dry_run": "maybe"')],
     ['mistyped', 'an unknown flag', (bot: DemoBot): DemoBot => ({ ...bot, args: [...bot.args, '--nonsense'] })],
@@ -106,7 +117,7 @@ describe('a failure that FreqTrade reports as exit code 0 is one all the same:',
   });
 });
 
-describe('a bot that ends with an error is tried again and never replaced by something else:', () => {
+describe.concurrent('a bot that ends with an error is tried again and never replaced by something else:', () => {
   it('its strategy is missing', async () => {
     await create('lost', (bot) => ({ ...bot, args: ['--strategy', 'NoSuchStrategy'] }));
     expect((await keepsFailing('lost')).reason).toBe('exited with code 2');
@@ -129,48 +140,54 @@ describe('a bot that ends with an error is tried again and never replaced by som
   });
 });
 
-describe('an exchange that is away', () => {
-  it('at the start ends the bot, and it runs by itself once the exchange is back', async () => {
-    exchange.setFault({ kind: 'outage' });
-    await create('early');
+describe.concurrent('an exchange that is away', () => {
+  it('at the start ends the bot, and it runs by itself once the exchange is back', async ({ onTestFinished }) => {
+    const away = await awayExchange(onTestFinished);
+    await sandbox.client.create(await demoBot('early', away.url));
     expect((await keepsFailing('early')).reason).toBe('exited with code 2');
-    exchange.setFault(null);
+    away.setFault(null);
     await running('early');
     await remove('early');
   });
 
-  it('at the start with enable_ws leaves the bot hanging: it is ended at its startup deadline', async () => {
-    exchange.setFault({ kind: 'outage' });
-    await create('hanging', withConfig('"enable_ws": false', '"enable_ws": true'));
+  it('at the start with enable_ws leaves the bot hanging: it is ended at its startup deadline', async ({
+    onTestFinished,
+  }) => {
+    const away = await awayExchange(onTestFinished);
+    const change = withConfig('"enable_ws": false', '"enable_ws": true');
+    await sandbox.client.create(change(await demoBot('hanging', away.url)));
     await sandbox.until('it was restarted', async () => (await sandbox.client.bot('hanging')).restarts >= 1, 90);
     expect((await sandbox.client.bot('hanging')).state).not.toBe('running');
-    exchange.setFault(null);
+    away.setFault(null);
     await running('hanging');
     await remove('hanging');
   });
 
-  it('later is waited for: the bot goes on as the same process', async () => {
-    await create('patient');
+  it('later is waited for: the bot goes on as the same process', async ({ onTestFinished }) => {
+    const away = await awayExchange(onTestFinished);
+    away.setFault(null);
+    await sandbox.client.create(await demoBot('patient', away.url));
     const { pid } = await running('patient');
-    exchange.setFault({ kind: 'outage' });
+    away.setFault({ kind: 'outage' });
     await sleep(15_000);
-    exchange.setFault(null);
     expect(await sandbox.client.bot('patient')).toMatchObject({ pid, state: 'running', restarts: 0 });
     await remove('patient');
   });
 });
 
-describe('the API port taken by another', () => {
-  let taker: Server;
-  afterAll(() => taker?.close());
-
-  it('is noticed although the bot neither ends nor complains, and nobody is sent to the other', async () => {
-    await create('first');
+describe.concurrent('the API port taken by another', () => {
+  it('is noticed although the bot neither ends nor complains; nobody is sent to the other; it heals by itself', async ({
+    onTestFinished,
+  }) => {
+    // A pool of their own, so that nobody else takes the next slot.
+    const alone = (bot: DemoBot): DemoBot => ({ ...bot, group: 'ports' });
+    await create('first', alone);
     const { port } = await running('first');
     const taken = (port ?? 0) + 1;
-    taker = createServer((_, response) => response.end(JSON.stringify({ bot_name: 'somebody else', status: 'pong' })));
-    await new Promise<void>((resolve) => taker.listen(taken, '127.0.0.1', resolve));
-    await create('second');
+    const stranger = createServer((_, reply) => reply.end(JSON.stringify({ bot_name: 'a stranger', status: 'pong' })));
+    onTestFinished(() => void stranger.close());
+    await new Promise<void>((resolve) => stranger.listen(taken, '127.0.0.1', resolve));
+    await create('second', alone);
     const second = await sandbox.until(
       'its trouble is seen',
       async () => {
@@ -180,15 +197,11 @@ describe('the API port taken by another', () => {
       90,
     );
     expect(second.port).toBe(taken);
-    expect(await sandbox.client.request('/bots/second/api/v1/ping')).toMatchObject({
-      status: 503,
-      body: { code: 'BOT_UNAVAILABLE' },
-    });
-  });
+    const answer = await sandbox.client.request('/bots/second/api/v1/ping');
+    expect(answer).toMatchObject({ status: 503, body: { code: 'BOT_UNAVAILABLE' } });
 
-  it('heals by itself once the port is free', async () => {
-    taker.closeAllConnections();
-    await new Promise((resolve) => taker.close(resolve));
+    stranger.closeAllConnections();
+    stranger.close();
     await sandbox.until(
       'it answers with its own name',
       async () => {
@@ -198,26 +211,22 @@ describe('the API port taken by another', () => {
       120,
     );
     expect(await sandbox.client.bot('first')).toMatchObject({ state: 'running', restarts: 0 });
-    await remove('first');
-    await remove('second');
   });
 });
 
-describe('the notifications', () => {
+describe.concurrent('the notifications', () => {
   const says = (id: string, status: string) =>
     sandbox.until(`${id} says ${status}`, async () => (await sandbox.client.bot(id)).status === status);
 
-  it('go on while its owner has stopped trading by FreqTrade itself: the bot is left alone', async () => {
+  it('go on while its owner has stopped trading by FreqTrade itself, and over a reload: the process stays', async () => {
     await create('quiet');
     const { pid } = await running('quiet');
     await sandbox.client.post('/bots/quiet/api/v1/stop');
     await says('quiet', 'State: STOPPED.');
     await sleep(5_000);
     expect(await sandbox.client.bot('quiet')).toMatchObject({ pid, state: 'running', restarts: 0 });
-  });
 
-  it('follow a reload of the configuration, in which the port blinks: the process stays', async () => {
-    const { pid } = await sandbox.client.bot('quiet');
+    // The port blinks in this.
     await sandbox.client.post('/bots/quiet/api/v1/reload_config');
     await says('quiet', 'State: RUNNING.');
     await running('quiet');

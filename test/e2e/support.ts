@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import type { BotView } from '../../lib/services/pool-api.ts';
+import { makeTempDir, removeDir } from '../support/temp-dir.ts';
 import { type Client, createClient } from './client.ts';
 import { killAll, type ProcessInfo, processesBelow } from './processes.ts';
 
@@ -12,8 +13,6 @@ export const REPOSITORY = resolve(import.meta.dirname, '../..');
 export const VENV = process.env.BUNKHOUSE_TEST_VENV ?? join(REPOSITORY, '.bunkhouse/venv');
 export const FIXTURE_TEMPLATES = join(REPOSITORY, 'test/fixtures/templates');
 const FIXTURE_BOTS = join(REPOSITORY, 'test/fixtures/bots');
-/** Users of their own must get in, so not below a home. Short: names of Unix sockets end at 107 bytes. */
-const SANDBOXES = '/var/tmp';
 
 /** A supervisor process with a data folder of its own, which it may outlive and find again. */
 export interface Sandbox {
@@ -21,6 +20,8 @@ export interface Sandbox {
   readonly url: string;
   /** Of the orchestrator that runs now. Throws when none does. */
   readonly client: Client;
+  /** Of the orchestrator that runs now. Throws when none does. */
+  readonly pid: number;
   /** Starts the orchestrator and waits until it is ready. */
   start(): Promise<Client>;
   /** Starts it without waiting; resolves with exit code and output when it ends. */
@@ -44,13 +45,19 @@ export interface SandboxOptions {
   readonly basePort: number;
   /** Settings beside the usual ones. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What Node is to run; lib/main.ts when left out. */
+  readonly main?: string;
   /** Files of its own folder of templates, instead of test/fixtures/templates. */
   readonly templates?: Readonly<Record<string, string>>;
 }
 
-export async function createSandbox({ basePort, env = {}, templates }: SandboxOptions): Promise<Sandbox> {
-  const directory = await mkdtemp(join(SANDBOXES, 'bh-'));
-  await chmod(directory, 0o755);
+export async function createSandbox({
+  basePort,
+  env = {},
+  main = join(REPOSITORY, 'lib/main.ts'),
+  templates,
+}: SandboxOptions): Promise<Sandbox> {
+  const directory = await makeTempDir();
   const ownTemplates = join(directory, 'templates');
   await mkdir(ownTemplates);
   for (const [name, text] of Object.entries(templates ?? {})) await writeFile(join(ownTemplates, name), text);
@@ -72,7 +79,7 @@ export async function createSandbox({ basePort, env = {}, templates }: SandboxOp
   let client: Client | null = null;
 
   function launch(): ChildProcess {
-    const launched = spawn(process.execPath, [join(REPOSITORY, 'lib/main.ts')], {
+    const launched = spawn(process.execPath, [main], {
       cwd: directory,
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -89,6 +96,11 @@ export async function createSandbox({ basePort, env = {}, templates }: SandboxOp
     get client() {
       if (client === null) throw new Error('the orchestrator does not run');
       return client;
+    },
+
+    get pid() {
+      if (child?.pid === undefined) throw new Error('the orchestrator does not run');
+      return child.pid;
     },
 
     async start() {
@@ -149,7 +161,7 @@ export async function createSandbox({ basePort, env = {}, templates }: SandboxOp
     async dispose() {
       await sandbox.stop('SIGKILL');
       await killAll(() => sandbox.processes());
-      await rm(directory, { recursive: true, force: true });
+      await removeDir(directory);
     },
   };
   return sandbox;
