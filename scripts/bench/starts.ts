@@ -1,13 +1,16 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import Docker from 'dockerode';
+import { engineAddress } from '../../lib/drivers/docker/address.ts';
 import { FREQTRADE_IMAGE } from '../../lib/drivers/docker/images.ts';
-import { createSandbox, type Sandbox } from '../../test/e2e/support.ts';
+import { createSandbox } from '../../test/e2e/support.ts';
 import { type DemoBot, demoBot } from '../../test/fixtures/exchange/demo-bot.ts';
 import { startPaperExchange } from '../../test/fixtures/exchange/server.ts';
+import { bridgeGateway, DOCKER_HOST, installationOf, removeAllOf } from '../../test/support/docker-harness.ts';
 import type { BenchOptions, Row } from '../bench.ts';
 import { median } from './figures.ts';
 
@@ -26,16 +29,19 @@ interface Contender {
 
 /** Seconds from asking for a FreqTrade bot until its API answers: in a pool that is there, and by `docker run`, in turn. */
 export async function timeStarts({ rounds, progress }: BenchOptions): Promise<readonly Row[]> {
-  const bridge = await bridgeAddress();
-  const exchange = await startPaperExchange({ host: bridge ?? '127.0.0.1', port: 0 });
+  const engine = await openEngine();
+  const exchange = await startPaperExchange({
+    host: engine === null ? '127.0.0.1' : await bridgeGateway(engine),
+    port: 0,
+  });
   const contenders: Contender[] = [];
   try {
-    contenders.push(await poolContender('process', exchange.url, 28_100));
-    if (bridge === null)
+    contenders.push(await poolContender('process', null, exchange.url));
+    if (engine === null)
       progress(
         `left out: docker run and the docker driver (no engine, or no image ${FREQTRADE_IMAGE}: scripts/build-images)`,
       );
-    else contenders.push(await poolContender('docker', exchange.url, 28_200), await dockerContender(exchange.url));
+    else contenders.push(await poolContender('docker', engine, exchange.url), await dockerContender(exchange.url));
     const seconds = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
     for (let round = 0; round < rounds; round++) {
       for (const contender of contenders) {
@@ -79,19 +85,30 @@ function rowsOf(contenders: readonly Contender[], seconds: ReadonlyMap<string, n
   return [...rows, ...ratios];
 }
 
-/** Address of the host on Docker's bridge; null when there is no engine or no image to compare with. */
-async function bridgeAddress(): Promise<string | null> {
+/** An engine with the image to compare with; null when there is none. */
+async function openEngine(): Promise<Docker | null> {
+  const engine = new Docker(engineAddress(DOCKER_HOST));
   try {
-    await run('docker', ['image', 'inspect', FREQTRADE_IMAGE]);
-    return networkInterfaces().docker0?.find(({ family }) => family === 'IPv4')?.address ?? null;
+    await engine.getImage(FREQTRADE_IMAGE).inspect();
+    return engine;
   } catch {
     return null;
   }
 }
 
 /** Bunkhouse, with a pool container that is there already. Answering means through its proxy, after the identity check. */
-async function poolContender(driver: 'process' | 'docker', exchangeUrl: string, basePort: number): Promise<Contender> {
-  const sandbox: Sandbox = await createSandbox({ basePort, env: { POOL_DRIVER: driver, INSTANCE_NAME: 'bench' } });
+async function poolContender(
+  driver: 'process' | 'docker',
+  engine: Docker | null,
+  exchangeUrl: string,
+): Promise<Contender> {
+  const basePort = driver === 'docker' ? 28_200 : 28_100;
+  const sandbox = await createSandbox({ basePort, env: { POOL_DRIVER: driver, INSTANCE_NAME: 'bench', DOCKER_HOST } });
+  const close = async (): Promise<void> => {
+    const installation = await installationOf(sandbox.directory);
+    await sandbox.dispose();
+    if (engine !== null && installation !== null) await removeAllOf(engine, installation);
+  };
   const client = await sandbox.start();
   const answers = async (id: string): Promise<boolean> =>
     (await client.request(`/bots/${id}/api/v1/ping`)).status === 200;
@@ -110,17 +127,14 @@ async function poolContender(driver: 'process' | 'docker', exchangeUrl: string, 
     await up('first');
     await down('first');
   } catch (error) {
-    await sandbox.dispose();
+    await close();
     throw error;
   }
   return {
     name: `Bunkhouse, ${driver} driver`,
     up: (round) => up(`bot-${round}`),
     down: (round) => down(`bot-${round}`),
-    close: async () => {
-      if (driver === 'docker') await client.post('/api/pool/cleanup');
-      await sandbox.dispose();
-    },
+    close,
   };
 }
 

@@ -1,13 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import Docker from 'dockerode';
-import type { State } from '../../lib/domain/state.ts';
 import { engineAddress } from '../../lib/drivers/docker/address.ts';
-import { createSandbox, type Sandbox } from '../e2e/support.ts';
+import { createSandbox } from '../e2e/support.ts';
 import { type Machine, proveTenBots } from '../e2e/ten-bots.ts';
 import { startPaperExchange } from '../fixtures/exchange/server.ts';
-import { DOCKER_HOST, execPython, removeAllOf } from '../support/docker-harness.ts';
+import { bridgeGateway, DOCKER_HOST, execPython, installationOf, removeAllOf } from '../support/docker-harness.ts';
 import { withDocker } from './with-docker.ts';
 
 const engine = new Docker(engineAddress(DOCKER_HOST));
@@ -15,7 +12,7 @@ const engine = new Docker(engineAddress(DOCKER_HOST));
 withDocker('ten FreqTrade bots in one Docker container', () => proveTenBots(openMachine));
 
 async function openMachine(): Promise<Machine> {
-  const exchange = await startPaperExchange({ host: await gateway(), port: 0 });
+  const exchange = await startPaperExchange({ host: await bridgeGateway(engine), port: 0 });
   const instance = `e2e-${randomBytes(4).toString('hex')}`;
   const sandbox = await createSandbox({
     basePort: 25_700,
@@ -32,21 +29,12 @@ async function openMachine(): Promise<Machine> {
       void (await execPython(engine, container as string, `import os; os.kill(${pid}, 9)`)),
     killSupervisord: (container) => engine.getContainer(container).kill({ signal: 'SIGKILL' }),
     async dispose() {
-      const installation = await installationOf(sandbox);
+      const installation = await installationOf(sandbox.directory);
       await sandbox.dispose();
       if (installation !== null) await removeAllOf(engine, installation);
       await exchange.close();
     },
   };
-}
-
-/** Where `host.docker.internal` leads: the host on the default bridge. Engines that name no gateway take the first address. */
-async function gateway(): Promise<string> {
-  const network = (await engine.getNetwork('bridge').inspect()) as Docker.NetworkInspectInfo;
-  const { Gateway, Subnet } = network.IPAM?.Config?.[0] ?? {};
-  const address = Gateway ?? Subnet?.replace(/\.0\/\d+$/, '.1');
-  if (address === undefined) throw new Error('the network "bridge" has no addresses');
-  return address;
 }
 
 /** A bot's uid ends in its port, as ports are unique. */
@@ -61,10 +49,4 @@ def uid(pid):
         return 0
 print(sum(uid(pid) == ${1_000_000 + port} for pid in pids))`;
   return Number(await execPython(engine, container, program));
-}
-
-/** Null when the orchestrator never came so far. */
-async function installationOf(sandbox: Sandbox): Promise<string | null> {
-  const state = await readFile(join(sandbox.directory, 'state/state.json'), 'utf8').catch(() => null);
-  return state === null ? null : (JSON.parse(state) as State).installation;
 }

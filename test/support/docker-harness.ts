@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import Docker from 'dockerode';
 import { LABEL } from '../../lib/domain/container.ts';
 import { messageOf } from '../../lib/domain/errors.ts';
+import type { State } from '../../lib/domain/state.ts';
 import { engineAddress } from '../../lib/drivers/docker/address.ts';
 import { DockerDriver } from '../../lib/drivers/docker/docker-driver.ts';
 import { POOL_IMAGE } from '../../lib/drivers/docker/images.ts';
@@ -108,4 +110,19 @@ export async function removeAllOf(engine: Docker, installation: string): Promise
   const { Volumes } = await engine.listVolumes({ filters: JSON.stringify(filters) as never });
   for (const { Name } of Volumes) await engine.getVolume(Name).remove();
   for (const { Id } of await engine.listNetworks({ filters })) await engine.getNetwork(Id).remove();
+}
+
+/** Where `host.docker.internal` leads: the host on the default bridge. Engines that name no gateway take the first address. */
+export async function bridgeGateway(engine: Docker): Promise<string> {
+  const network = (await engine.getNetwork('bridge').inspect()) as Docker.NetworkInspectInfo;
+  const { Gateway, Subnet } = network.IPAM?.Config?.[0] ?? {};
+  const address = Gateway ?? Subnet?.replace(/\.0\/\d+$/, '.1');
+  if (address === undefined) throw new Error('the network "bridge" has no addresses');
+  return address;
+}
+
+/** Which installation keeps its data there; null when the orchestrator never came so far. */
+export async function installationOf(dataDir: string): Promise<string | null> {
+  const state = await readFile(join(dataDir, 'state/state.json'), 'utf8').catch(() => null);
+  return state === null ? null : (JSON.parse(state) as State).installation;
 }
