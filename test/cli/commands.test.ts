@@ -44,7 +44,7 @@ describe('bots', () => {
     const ran = await create(
       'made',
       ...['--owner', 'ann@example.com', '--config-file', config, '--file', `user_data/Mine.py=${strategy}`],
-      ...['--env', 'GREETING=a=b', '--arg=--strategy', '--arg', 'Mine'],
+      ...['--env', 'GREETING=a=b', '--arg', '--strategy', '--arg=Mine'],
     );
     expect(ran).toMatchObject({ code: 0, out: 'made: running\n' });
     expect(await show('made')).toMatchObject({
