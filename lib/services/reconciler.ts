@@ -20,6 +20,8 @@ const BLOCKED_MS = 60_000;
 /** How long closing waits for steps under way. What is broken off then is taken up by the next supervisor. */
 const CLOSING_MS = 15_000;
 
+const LONGEST_REST_MS = 100;
+
 /** How soon another look is taken when the containers could not be listed, or one of them could not be asked. */
 const BLIND_RETRY_MS = 2_000;
 
@@ -35,7 +37,10 @@ export class Reconciler {
   readonly #observer: Observer;
   readonly #watchers: Watchers;
   readonly #lanes: Lanes;
-  readonly #flight = new SingleFlight(() => this.#pass());
+  readonly #flight = new SingleFlight(
+    () => this.#pass(),
+    () => this.#rest(),
+  );
   readonly #abort = new AbortController();
   readonly #blockedPorts = new Map<number, number>();
   readonly #listeners = new Set<(step: Step) => void>();
@@ -43,6 +48,7 @@ export class Reconciler {
   #cancelWake: () => void = () => {};
   #lastSeenRunning: ReadonlySet<string> = new Set();
   #passes = 0;
+  #lastPassMs = 0;
   #lastPassAt = 0;
 
   constructor(deps: Dependencies) {
@@ -163,6 +169,7 @@ export class Reconciler {
   async #pass(): Promise<void> {
     const scope = this.#dirty;
     this.#dirty = new Set();
+    const began = this.#deps.clock.monotonic();
     const busyBefore = [...this.#lanes.busy];
     await this.#observer.refresh(scope);
     if (this.#abort.signal.aborted) return;
@@ -175,7 +182,13 @@ export class Reconciler {
     await this.#dispatch(steps);
     this.#scheduleWake();
     this.#lastPassAt = this.#deps.clock.monotonic();
+    this.#lastPassMs = this.#lastPassAt - began;
     if (world.listing.kind === 'seen') this.#passes += 1;
+  }
+
+  /** When many bots change, passes take half of the time at most; a single request never waits. */
+  #rest(): Promise<void> {
+    return this.#deps.clock.sleep(Math.min(this.#lastPassMs, LONGEST_REST_MS), this.#abort.signal);
   }
 
   /** Store steps first, in order, because the others build on them; then everything else, side by side. */

@@ -37,8 +37,9 @@ export function containerViews(world: World, states: StateTracker, driver: strin
   const recorded = Object.values(world.state.containers);
   const known = new Set(recorded.map((container) => container.name));
   const observed = world.listing.kind === 'seen' ? [...world.listing.value.values()] : [];
+  const bots = Map.groupBy(Object.values(world.state.bots), (bot) => bot.placement?.container);
   return [...recorded, ...observed.filter((container) => !known.has(container.name))].map((container) =>
-    containerView(world, states, driver, container),
+    containerView(world, states, driver, container, bots.get(container.name) ?? []),
   );
 }
 
@@ -70,9 +71,9 @@ function containerView(
   states: StateTracker,
   driver: string,
   container: Pick<ContainerRecord, 'name' | 'pool' | 'capacity'>,
+  bots: readonly BotRecord[],
 ): ContainerView {
   const [template = '', group = '', location = ''] = container.pool.split('/');
-  const bots = Object.values(world.state.bots).filter((bot) => bot.placement?.container === container.name);
   const agent = world.agents.get(container.name);
   return {
     id: container.name,

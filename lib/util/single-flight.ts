@@ -1,14 +1,17 @@
 /**
  * Runs one job at a time and folds requests that come meanwhile into one more run. A caller's promise resolves after a
- * run that *began* after its request, so it is sure to have seen what the caller changed before.
+ * run that *began* after its request, so it is sure to have seen what the caller changed before. Between two runs in a
+ * row it rests, so that many requests end up in one run and others get their turn.
  */
 export class SingleFlight {
   readonly #job: () => Promise<void>;
+  readonly #rest: () => Promise<void>;
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
 
-  constructor(job: () => Promise<void>) {
+  constructor(job: () => Promise<void>, rest: () => Promise<void> = async () => {}) {
     this.#job = job;
+    this.#rest = rest;
   }
 
   run(): Promise<void> {
@@ -16,6 +19,7 @@ export class SingleFlight {
     if (this.#running === null) return this.#begin();
     this.#next = this.#running
       .catch(() => {})
+      .then(() => this.#rest())
       .then(() => {
         this.#next = null;
         return this.#begin();

@@ -111,10 +111,11 @@ describe('what cannot be seen', () => {
     await system.api.createBot(ADMIN, { instanceId: 'b0' });
     await system.until({ b0: 'running' });
     const { pid } = system.api.getBot(ADMIN, 'b0');
-    machine.world.faults.failNext('agent.observe', 'AGENT_UNAVAILABLE', 3);
-    machine.world.faults.failNext('agent.wait', 'AGENT_UNAVAILABLE', 3);
+    machine.world.faults.failNext('agent.observe', 'AGENT_UNAVAILABLE', 1000);
+    await system.reconciler.pass('all');
     await system.api.deleteBot(ADMIN, 'b0');
     await system.reconciler.pass('all');
+    await system.reconciler.settled();
     expect(system.api.getBot(ADMIN, 'b0')).toMatchObject({ state: 'unknown', deleting: true });
     expect(machine.world.containers.get('test-echo-1')?.bot('b0')?.alive).toBe(true);
     expect(pid).not.toBeNull();

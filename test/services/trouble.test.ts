@@ -221,6 +221,21 @@ describe('a store that was set back to an older copy', () => {
   });
 });
 
+describe('many changes at a time', () => {
+  it('are seen in few passes', async () => {
+    await using machine = await Machine.make();
+    await using system = await System.start(machine);
+    const ids = Array.from({ length: 90 }, (_, index) => `b${index}`);
+    const lists: string[] = [];
+    machine.world.faults.hook = ({ method, when }) => {
+      if (method === 'list' && when === 'before') lists.push(method);
+    };
+    await Promise.all(ids.map((instanceId) => system.api.createBot(ADMIN, { instanceId })));
+    await system.until(Object.fromEntries(ids.map((id) => [id, 'running'])));
+    expect(lists.length).toBeLessThan(ids.length / 2);
+  });
+});
+
 describe('closing', () => {
   it('waits for the step under way and begins no other', async () => {
     await using machine = await Machine.make();

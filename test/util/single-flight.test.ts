@@ -49,6 +49,24 @@ describe('SingleFlight', () => {
     expect(most).toBe(1);
   });
 
+  it('rests between two runs in a row and folds what comes meanwhile, but never before the first', async () => {
+    const rest = gate();
+    let runs = 0;
+    const flight = new SingleFlight(
+      async () => {
+        runs += 1;
+      },
+      () => rest.passed,
+    );
+    const asked = [flight.run(), flight.run()];
+    expect(runs).toBe(1);
+    await asked[0];
+    asked.push(flight.run(), flight.run());
+    rest.open();
+    await Promise.all(asked);
+    expect(runs).toBe(2);
+  });
+
   it('goes on after a run that failed', async () => {
     let runs = 0;
     const flight = new SingleFlight(async () => {
