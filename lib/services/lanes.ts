@@ -1,12 +1,13 @@
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
-import { type Step, stepLane } from '../domain/steps.ts';
+import { type Step, type StepKind, stepLane } from '../domain/steps.ts';
 import { explainStep, stepTarget } from '../planner/explain.ts';
 import type { Hold } from '../planner/world.ts';
 import { backoffMs } from '../util/backoff.ts';
+import { Semaphore } from '../util/semaphore.ts';
 import type { Dependencies } from './dependencies.ts';
 
 const RETRY = { minMs: 1_000, maxMs: 60_000 };
-/** Steps under way at the same time, over all lanes. */
+/** Steps of one kind under way at the same time: long ones, like archives, do not hold up starts and stops. */
 const WIDTH = 16;
 
 interface Failure extends Hold {
@@ -15,14 +16,14 @@ interface Failure extends Hold {
 
 /**
  * Runs steps beside each other, one per lane. A step that fails puts its lane on hold with capped exponential backoff, for
- * ever; a step that hangs keeps only its own lane busy.
+ * ever; one that hangs keeps its own lane busy, and one of the places of its kind.
  */
 export class Lanes {
   readonly #deps: Pick<Dependencies, 'clock' | 'random' | 'log' | 'events'>;
   readonly #run: (step: Step) => Promise<void>;
   readonly #onDone: (step: Step) => void;
   readonly #busy = new Set<string>();
-  readonly #waiting: Step[] = [];
+  readonly #semaphores = new Map<StepKind, Semaphore>();
   readonly #failures = new Map<string, Failure>();
   readonly #underway = new Set<Promise<void>>();
   #closed = false;
@@ -50,8 +51,17 @@ export class Lanes {
     const lane = stepLane(step);
     if (this.#closed || this.#busy.has(lane)) return;
     this.#busy.add(lane);
-    this.#waiting.push(step);
-    this.#pump();
+    const turn = async (): Promise<void> => {
+      if (!this.#closed) await this.perform(step);
+    };
+    const work = this.#semaphoreOf(step)
+      .run(turn)
+      .finally(() => {
+        this.#underway.delete(work);
+        this.#busy.delete(lane);
+        this.#onDone(step);
+      });
+    this.#underway.add(work);
   }
 
   /** Runs the step now and waits for it. A failure is noted on its lane, not thrown. */
@@ -76,22 +86,13 @@ export class Lanes {
   /** Begins nothing more. Resolves when what is under way has ended. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const step of this.#waiting.splice(0)) this.#busy.delete(stepLane(step));
     await Promise.all(this.#underway);
   }
 
-  #pump(): void {
-    while (this.#underway.size < WIDTH) {
-      const step = this.#waiting.shift();
-      if (step === undefined) return;
-      const work = this.perform(step).finally(() => {
-        this.#underway.delete(work);
-        this.#busy.delete(stepLane(step));
-        this.#onDone(step);
-        this.#pump();
-      });
-      this.#underway.add(work);
-    }
+  #semaphoreOf({ kind }: Step): Semaphore {
+    const semaphore = this.#semaphores.get(kind) ?? new Semaphore(WIDTH);
+    this.#semaphores.set(kind, semaphore);
+    return semaphore;
   }
 
   #fail(step: Step, lane: string, error: unknown): void {

@@ -136,6 +136,23 @@ describe('a step that waited its turn', () => {
   });
 });
 
+describe('steps that take long', () => {
+  it('do not hold up those of another kind', async () => {
+    await using machine = await Machine.make();
+    await using system = await System.start(machine);
+    const ids = Array.from({ length: 17 }, (_, index) => `b${index}`);
+    await Promise.all(ids.map((instanceId) => system.api.createBot(ADMIN, { instanceId })));
+    await waitFor('all', () => Object.values(system.states()).every((state) => state === 'running'));
+    const gate = new Gate(machine, ({ method, when }) => method === 'agent.archive' && when === 'before');
+    await Promise.all(ids.map((id) => system.api.deleteBot(ADMIN, id)));
+    await waitFor('the archives', () => gate.arrived.length === 16);
+    await system.api.createBot(ADMIN, { instanceId: 'new' });
+    await waitFor('the new one', () => system.states().new === 'running', 2000);
+    gate.open();
+    await system.until({ new: 'running' });
+  });
+});
+
 describe('a template that changed under its bots', () => {
   it('holds up neither passes nor the other bots when a check wants a secret they do not have', async () => {
     await using machine = await Machine.make();
