@@ -103,7 +103,7 @@ class FullDisk(PluginTest):
         self.assertIn("No space left", text)
         with open(os.path.join(bots, "ann", "a")) as found:
             self.assertEqual(found.read(), "1")
-        self.apply(self.spec("ann", "true", files=[file("a", "1")]), run=False)
+        self.assertFault(1005, "apply", self.spec("ann", "true", files=big, run=False))
         self.until_state("ann", "stopped")
 
 

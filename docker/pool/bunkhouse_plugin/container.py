@@ -4,6 +4,7 @@ import glob
 import os
 import secrets
 import sys
+from dataclasses import replace
 
 from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.states import ProcessStates
@@ -77,6 +78,8 @@ class Container:
         async with self.turns(spec.bot):
             await self._earlier
             self.fences.check_alive(spec.bot, spec.generation)
+            if not spec.run:
+                self._stop_at_once(spec.bot)
             with self._seats.reserved(spec, alive=self._is_alive(spec.bot)):
                 await self.quick.run(f"prepare {spec.bot}", self._preparation(spec), PREPARING_SECONDS)
                 await self.fences.raise_to(spec.bot, spec.generation, removed=False, slot=spec.slot, port=spec.port)
@@ -122,6 +125,13 @@ class Container:
             await self._earlier
             self._require_stopped(name)
             return await self._archives.pack(name)
+
+    def _stop_at_once(self, name):
+        """A stop needs no disk: on a full one the rest of the change fails and is tried again, but the process ends."""
+        bot = self.bots.get(name)
+        if bot is not None:
+            bot.accept(replace(bot.spec, run=False))
+            bot.step()
 
     def _end_earlier_lives(self):
         """Promise that no process of an earlier supervisord is left, as far as can be helped. No bot comes before."""
