@@ -104,6 +104,7 @@ export const templateSchema = z.strictObject({
   checks: z.array(check).readonly().default([]),
   checkEverySeconds: seconds(1).default(30),
   failureThreshold: z.int().min(1).max(1000).default(3),
+  notices: z.record(z.string().min(1), z.string().min(1)).default({}),
   stop: stop.prefault({}),
   backoff: backoff.prefault({}),
   limits: limits.prefault({}),

@@ -22,6 +22,11 @@ export interface Template {
   /** Seconds between two rounds of `checks` for one bot, and failures in a row before the bot counts as unhealthy. */
   readonly checkEverySeconds: number;
   readonly failureThreshold: number;
+  /**
+   * What a ready bot may say of itself (STATUS= on its notify socket, whole line) that its owner should know, and the
+   * sentence that tells. Shown, never acted on: the owner may have wanted it.
+   */
+  readonly notices: Readonly<Record<string, string>>;
   readonly stop: StopRule;
   readonly backoff: Backoff;
   readonly limits: BotLimits;

@@ -1,6 +1,7 @@
 import type { BotObservation } from '../domain/agent.ts';
 import { type BotRecord, type BotState, wantsProcess } from '../domain/bot.ts';
 import { botLane } from '../domain/steps.ts';
+import type { Template } from '../domain/template.ts';
 import { unhealthyReason } from './bots.ts';
 import type { World } from './world.ts';
 
@@ -50,6 +51,11 @@ function fromProcess(world: World, bot: BotRecord, observed: BotObservation): Pi
   const health = world.health.get(bot.instanceId);
   const proven = template.checks.length === 0 || (health?.startedAt === observed.startedAt && health.passed);
   return proven
-    ? { state: 'running', reason: '' }
+    ? { state: 'running', reason: noticeOf(template, observed) }
     : { state: 'starting', reason: health?.reason || 'waits for its first health check' };
+}
+
+/** What its owner should know although it runs; empty for nothing. */
+function noticeOf({ notices }: Template, { status }: BotObservation): string {
+  return Object.hasOwn(notices, status) ? (notices[status] ?? '') : '';
 }

@@ -255,7 +255,7 @@ export class PoolIntegration implements PoolApi {
       .map((container) => ({ target: container.id, problem: container.reason || container.status }));
     const bots = Object.values(world.state.bots)
       .map((bot) => this.#view(bot))
-      .filter((bot) => bot.state !== 'running' && !(bot.state === 'stopped' && bot.desired === 'stopped'))
+      .filter((bot) => bot.reason !== '' || bot.state !== (bot.desired === 'stopped' ? 'stopped' : 'running'))
       .map((bot) => ({
         target: bot.instanceId,
         problem: bot.reason === '' ? bot.state : `${bot.state}: ${bot.reason}`,

@@ -75,6 +75,7 @@ describe('template', () => {
       checks: [],
       checkEverySeconds: 30,
       failureThreshold: 3,
+      notices: {},
       stop: { signal: 'SIGTERM', graceSeconds: 10 },
       backoff: { minSeconds: 1, maxSeconds: 60, healthySeconds: 60 },
       limits: { memoryBytes: null, openFiles: null, processes: null, nice: 0 },

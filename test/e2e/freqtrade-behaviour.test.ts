@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import type { LogChunk } from '../../lib/domain/agent.ts';
-import type { BotView } from '../../lib/services/pool-api.ts';
+import type { BotView, SweepReport } from '../../lib/services/pool-api.ts';
 import { type DemoBot, demoBot } from '../fixtures/exchange/demo-bot.ts';
 import { type PaperExchange, startPaperExchange } from '../fixtures/exchange/server.ts';
 import { createSandbox, REPOSITORY, type Sandbox, sleep } from './support.ts';
@@ -242,6 +242,8 @@ describe.concurrent('the notifications', () => {
     await create('fallen', withStrategy(analyze));
     await running('fallen');
     await says('fallen', 'State: STOPPED.');
+    const { issues } = await sandbox.client.post<SweepReport>('/api/pool/health-check');
+    expect(issues).toContainEqual({ target: 'fallen', problem: expect.stringContaining('trading is stopped') });
     expect(await logOf('fallen')).toContain('Stopping trader');
     expect(sandbox.processesOf('fallen')).toHaveLength(1);
     await remove('fallen');

@@ -23,6 +23,7 @@ export function aTemplate(overrides: Partial<Template> = {}): Template {
     checks: [],
     checkEverySeconds: 30,
     failureThreshold: 3,
+    notices: {},
     stop: { signal: 'SIGTERM', graceSeconds: 10 },
     backoff: { minSeconds: 1, maxSeconds: 300, healthySeconds: 60 },
     limits: { memoryBytes: null, openFiles: null, processes: null, nice: 0 },
