@@ -44,8 +44,6 @@ export type BunkhouseEvent =
   /** Only in a reader's stream: events before the next one were not kept for it; read the state anew. */
   | { readonly type: 'gap' };
 
-export type EventType = BunkhouseEvent['type'];
-
 /** An event with its place in the stream. `id` grows by one; `at` is ISO 8601 UTC. `bot` events carry the owner for filtering. */
 export interface StampedEvent {
   readonly id: number;

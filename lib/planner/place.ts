@@ -34,12 +34,6 @@ export function planPlacement(world: World): Plan {
   return { steps, held };
 }
 
-/** Lowest free slot of the container, or null when it is full. */
-export function freeSlot(capacity: number, taken: ReadonlySet<number>): number | null {
-  for (let slot = 0; slot < capacity; slot++) if (!taken.has(slot)) return slot;
-  return null;
-}
-
 // Private
 
 function isHeld(world: World, lane: string): boolean {
@@ -61,7 +55,7 @@ function findSlot(world: World, rooms: Room[], bot: BotRecord, steps: Step[]): P
     rooms.push(room);
     steps.push({ kind: 'recordContainer', container: room.container });
   }
-  return claim(room, freeSlot(room.container.capacity, room.taken) as number);
+  return claim(room, lowestFreeSlot(room));
 }
 
 /** Containers that may take a bot: not on their way out, and not known to be out of reach. */
@@ -131,6 +125,13 @@ function freshName(world: World, template: string, made: readonly NewContainer[]
     const name = `${world.limits.instanceName}-${template}-${number}`;
     if (!names.has(name)) return name;
   }
+}
+
+/** Of a room that is not full. */
+function lowestFreeSlot({ taken }: Room): number {
+  let slot = 0;
+  while (taken.has(slot)) slot++;
+  return slot;
 }
 
 function claim(room: Room, slot: number): Placement {
