@@ -23,7 +23,8 @@ class Speed(PluginTest):
                 cursor = self.call("wait", {"cursor": cursor, "seconds": 5})["cursor"]
             taken.append((time.monotonic() - started) * 1000)
         print(f"\nkill -9 to a new process, no backoff: median {statistics.median(taken):.1f} ms, longest {max(taken):.1f} ms", flush=True)
-        self.assertLess(statistics.median(taken), 400)
+        # Without the wake-up descriptor it would be the second that supervisord's poll sleeps, whatever the machine.
+        self.assertLess(statistics.median(taken), 900)
 
     def test_thirty_bots_do_not_hold_the_loop(self):
         self.supervisord.call("longest", namespace="probe")
@@ -61,8 +62,8 @@ class Speed(PluginTest):
             f"above 10 ms: {held['clockOver']} by the clock, {held['workedOver']} of work",
             flush=True,
         )
-        # By the clock the scheduler counts too, with thirty interpreters that start on a few cores.
-        self.assertLess(held["worked"], 30)
+        # Figures of single turns are the machine's as much as ours; that many turns hold the loop would be ours.
+        self.assertLessEqual(held["workedOver"], held["turns"] * 0.05)
 
 
 if __name__ == "__main__":
