@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { containers, type Leak, leakedContainers, leakedProcesses } from './lib/leaks.ts';
+import { endLeakedProcesses, testContainers } from './lib/leaks.ts';
 import { elapsed } from './lib/steps.ts';
 import { add, closingLine, NOTHING, type Tally, tallyOfOne, tallyOfUnittest, tallyOfVitest } from './lib/tally.ts';
 
@@ -90,14 +90,14 @@ async function runPart(name: string, part: Part): Promise<Outcome> {
   console.log(`\n── ${name} ──`);
   const begin = performance.now();
   const report = join(folder, `${name}.json`);
-  const before = await containers();
+  const before = await testContainers();
   const { exitCode, output, late } = await run(part.command(report), part.minutes);
-  const leaks = [...(await leakedProcesses(folder)), ...(await leakedContainers(before))];
-  for (const leak of leaks) await leak.end();
+  const containers = [...(await testContainers())].filter((container) => !before.has(container));
+  const leaks = [...(await endLeakedProcesses(folder)), ...containers.map((container) => `container ${container}`)];
   const tally = part.tally(exitCode, output, textOf(report));
   const notes = [
     ...(late ? [`took longer than ${part.minutes} minutes and was ended`] : []),
-    ...leaks.map(({ what }: Leak) => `left behind: ${what}`),
+    ...leaks.map((leak) => `left behind: ${leak}`),
   ];
   return {
     name,

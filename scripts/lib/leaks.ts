@@ -2,50 +2,42 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-
-/** Something a test left behind. */
-export interface Leak {
-  readonly what: string;
-  end(): Promise<void>;
-}
+import { LABEL } from '../../lib/domain/container.ts';
 
 const PATIENCE_MS = 3000;
 const LOOK_EVERY_MS = 100;
-const LABEL = 'bunkhouse.instance';
+/** Names of containers that tests make; those of an installation in use on the same engine are none of our business. */
+const TEST_CONTAINER = /^(?:test|e2e)-[0-9a-f]{8}-/;
 
-/** Living processes that belong to a folder: by their environment, command line or working directory. Waits a moment for those just ending. */
-export async function leakedProcesses(folder: string): Promise<Leak[]> {
+/**
+ * Ends the living processes that belong to a folder, by their environment, command line or working directory, and
+ * says which they were. Those that are just ending get a moment.
+ */
+export async function endLeakedProcesses(folder: string): Promise<string[]> {
   const deadline = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const pids = processesOf(folder);
-    if (pids.length === 0 || performance.now() > deadline) return pids.map(processLeak);
+  let pids = processesOf(folder);
+  while (pids.length > 0 && performance.now() < deadline) {
     await sleep(LOOK_EVERY_MS);
+    pids = processesOf(folder);
   }
+  return pids.map((pid) => {
+    const what = `process ${pid}: ${commandLine(pid)}`;
+    end(pid);
+    return what;
+  });
 }
 
-/** Containers with a label of ours, by id. Empty where no engine answers. */
-export async function containers(): Promise<Set<string>> {
-  const args = ['ps', '--all', '--quiet', '--no-trunc', '--filter', `label=${LABEL}`];
-  const output = await docker(args).catch(() => '');
-  return new Set(output.split('\n').filter((id) => id !== ''));
-}
-
-/** Containers that were not there before. */
-export async function leakedContainers(before: ReadonlySet<string>): Promise<Leak[]> {
-  return [...(await containers())]
-    .filter((id) => !before.has(id))
-    .map((id) => ({
-      what: `container ${id.slice(0, 12)}`,
-      end: async () => {
-        await docker(['rm', '--force', '--volumes', id]);
-      },
-    }));
+/** Containers of tests, by name; empty where no engine answers. They are not removed: another run may be using them. */
+export async function testContainers(): Promise<Set<string>> {
+  const args = ['ps', '--all', '--filter', `label=${LABEL.instance}`, '--format', '{{.Names}}'];
+  const output = await promisify(execFile)('docker', args, { timeout: 60_000 }).then(
+    ({ stdout }) => stdout,
+    () => '',
+  );
+  return new Set(output.split('\n').filter((name) => TEST_CONTAINER.test(name)));
 }
 
 // Private
-
-const docker = async (args: readonly string[]): Promise<string> =>
-  (await promisify(execFile)('docker', args, { timeout: 60_000 })).stdout;
 
 function processesOf(folder: string): number[] {
   return readdirSync('/proc')
@@ -66,17 +58,12 @@ function belongs(pid: number, folder: string): boolean {
   });
 }
 
-function processLeak(pid: number): Leak {
-  return {
-    what: `process ${pid}: ${commandLine(pid)}`,
-    end: async () => {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It has ended by itself.
-      }
-    },
-  };
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 const read = (pid: number, file: string): string => readFileSync(`/proc/${pid}/${file}`, 'utf8');
