@@ -22,7 +22,7 @@ afterEach(async () => {
 function sleeper(options: { cwd?: string; env?: Record<string, string>; argument?: string }): ChildProcess {
   const { cwd = '/', env = {}, argument = '' } = options;
   const program = 'process.stdout.write("up"); setInterval(() => {}, 1000)';
-  const child = spawn(process.execPath, ['-e', program, argument], { cwd, env, detached: true });
+  const child = spawn(process.execPath, ['-e', program, '--', argument], { cwd, env, detached: true });
   children.push(child);
   return child;
 }
