@@ -94,7 +94,10 @@ export const templateSchema = z.strictObject({
     .default(null),
   command: z.array(withoutNul).min(1, 'must hold at least the program').readonly(),
   env: z
-    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'must be the name of a variable'), withoutNul)
+    .record(
+      z.string().regex(/^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'must be the name of a variable'),
+      withoutNul,
+    )
     .default({}),
   directories: z.array(filePath).readonly().default([]),
   files: z.array(file).readonly().default([]),

@@ -6,5 +6,5 @@ export const OWNER_ID = /^[A-Za-z0-9][A-Za-z0-9._@:-]{0,62}$/;
 export const NAME = /^[a-z0-9][a-z0-9-]{0,30}$/;
 /** Container names: valid for Docker, Kubernetes and the file system alike. */
 export const CONTAINER_NAME = /^[a-z0-9][a-z0-9-]{0,126}$/;
-/** Paths of a bot's files: relative, forward slashes, no empty, `.` or `..` part. */
-export const FILE_PATH = /^(?!\/)(?!.*(?:^|\/)\.{0,2}(?:\/|$))[A-Za-z0-9._/@ -]{1,255}$/;
+/** Paths of a bot's files: relative, forward slashes, no empty, `.` or `..` part; not `__proto__`, which is no key for an object. */
+export const FILE_PATH = /^(?!\/)(?!__proto__$)(?!.*(?:^|\/)\.{0,2}(?:\/|$))[A-Za-z0-9._/@ -]{1,255}$/;

@@ -41,7 +41,9 @@ export const changedFiles = z
   .record(filePath, fileContent.nullable())
   .meta({ description: 'Files to write by relative path; null drops one' });
 
-const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'must be the name of an environment variable');
+const variable = z
+  .string()
+  .regex(/^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'must be the name of an environment variable');
 export const env = z.record(variable, withoutNul(32_768)).meta({ description: 'Environment variables' });
 export const args = z.array(withoutNul(4096)).max(100).meta({ description: 'Arguments after those of the template' });
 

@@ -64,8 +64,13 @@ export function proveTenBots(open: () => Promise<Machine>): void {
 
   const ask = <T>(id: string, path: string): Promise<T> => sandbox.client.get<T>(`/bots/${id}/api/v1/${path}`);
 
+  /** Trades it has made: closed ones, which is what FreqTrade lists, and open ones. */
   async function tradesOf(id: string): Promise<number> {
-    return (await ask<{ total_trades: number }>(id, 'trades?limit=1')).total_trades;
+    const [closed, open] = await Promise.all([
+      ask<{ total_trades: number }>(id, 'trades?limit=1'),
+      ask<readonly unknown[]>(id, 'status'),
+    ]);
+    return closed.total_trades + open.length;
   }
 
   /** Runs something that concerns the chosen bot alone: the nine others keep their processes. */

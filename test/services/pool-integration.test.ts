@@ -264,6 +264,11 @@ describe('requests that do not fit', () => {
       request: { instanceId: 'x', template: 'needy', files: { config: '', overlay: '' } },
       code: 'INVALID',
     },
+    {
+      desc: 'a file that would be lost as the key of an object',
+      request: { instanceId: 'x', files: { ['__proto__']: '' } },
+      code: 'INVALID',
+    },
     { desc: 'a file outside its directory', request: { instanceId: 'x', files: { '../x': '' } }, code: 'INVALID' },
     { desc: 'an unknown placeholder', request: { instanceId: 'x', args: ['{{nothing}}'] }, code: 'INVALID' },
     { desc: 'an unknown location', request: { instanceId: 'x', location: 'moon' }, code: 'INVALID' },

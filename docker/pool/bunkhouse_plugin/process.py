@@ -21,6 +21,7 @@ from .life import Life
 
 RETRY_SECONDS = 1
 LONGEST_STATUS = 500
+TELL_SECONDS = 1
 
 
 class BotProcess(Subprocess):
@@ -43,6 +44,8 @@ class BotProcess(Subprocess):
         self._failures = 0
         self._unasked = False  # the coming start is one that nobody asked for
         self._timer = None
+        self._telling = None
+        self._told = 0.0  # when its last new status was told
 
     def accept(self, spec):
         """Takes a new spec. A running process stays; what must change is changed by the next step."""
@@ -68,13 +71,26 @@ class BotProcess(Subprocess):
         if not self.pid or not self._owns(pid, uid):
             return
         if "STATUS" in fields:
-            self.life.status = fields["STATUS"][:LONGEST_STATUS]
+            self._says(fields["STATUS"][:LONGEST_STATUS])
         if fields.get("WATCHDOG") == "1" or fields.get("RELOADING") == "1":
             self.life.heard = time.monotonic()
         if fields.get("STOPPING") == "1" and self.life.ending is None:
             self.reason = "says that it is stopping"
         if fields.get("READY") == "1" and self.state == ProcessStates.STARTING and self.spec.readiness.kind == "notify":
             self._become_ready(time.monotonic())
+
+    def _says(self, status):
+        """A new status is a change; of a bot that never stops changing it, one a second is told."""
+        if status == self.life.status:
+            return
+        self.life.status = status
+        if self._telling is None:
+            self._telling = self._container.loop.at(max(time.monotonic(), self._told + TELL_SECONDS), self._tell)
+
+    def _tell(self):
+        self._telling = None
+        self._told = time.monotonic()
+        self._container.changes.touch(self.bot)
 
     def listens(self, verdict):
         """Who listens on its port was seen."""
