@@ -33,7 +33,6 @@ export class PoolIntegration implements PoolApi {
   readonly #deps: Dependencies;
   readonly #reconciler: Reconciler;
   readonly #options: PoolOptions;
-  #lastCheck: string | null = null;
 
   constructor(deps: Dependencies, reconciler: Reconciler, options: PoolOptions) {
     this.#deps = deps;
@@ -152,14 +151,14 @@ export class PoolIntegration implements PoolApi {
 
   poolStatus(): PoolStatus {
     const world = this.#reconciler.world();
-    const { states } = this.#reconciler;
+    const { states, lastSweep } = this.#reconciler;
     const pools = containerViews(world, states, this.#deps.driver.name);
     return {
       poolMode: this.#options.poolMode,
       totalPools: pools.length,
       totalBots: Object.keys(world.state.bots).length,
       pools,
-      health: healthSummary(world, states, this.#lastCheck),
+      health: healthSummary(world, states, lastSweep === null ? null : isoTime(lastSweep)),
     };
   }
 
@@ -175,10 +174,9 @@ export class PoolIntegration implements PoolApi {
     } finally {
       stop();
     }
-    this.#lastCheck = isoTime(clock.now());
     const issues = this.#issues();
     const report: SweepReport = {
-      timestamp: this.#lastCheck,
+      timestamp: isoTime(clock.now()),
       pools: Object.keys(this.#deps.store.current().containers).length,
       bots: Object.keys(this.#deps.store.current().bots).length,
       issues,

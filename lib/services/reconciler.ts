@@ -50,6 +50,7 @@ export class Reconciler {
   #passes = 0;
   #lastPassMs = 0;
   #lastPassAt = 0;
+  #lastSweep: number | null = null;
 
   constructor(deps: Dependencies) {
     this.#deps = deps;
@@ -103,6 +104,11 @@ export class Reconciler {
   /** When the last pass ended, by the monotonic clock. */
   get lastPassAt(): number {
     return this.#lastPassAt;
+  }
+
+  /** When everything was last looked at, ms since the epoch; null before the first time. */
+  get lastSweep(): number | null {
+    return this.#lastSweep;
   }
 
   world(): World {
@@ -183,7 +189,9 @@ export class Reconciler {
     this.#scheduleWake();
     this.#lastPassAt = this.#deps.clock.monotonic();
     this.#lastPassMs = this.#lastPassAt - began;
-    if (world.listing.kind === 'seen') this.#passes += 1;
+    if (world.listing.kind === 'unknown') return;
+    this.#passes += 1;
+    if (scope === 'all') this.#lastSweep = this.#deps.clock.now();
   }
 
   /** When many bots change, passes take half of the time at most; a single request never waits. */

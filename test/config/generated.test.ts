@@ -16,6 +16,10 @@ describe('generated files', () => {
     expect(readFileSync(join(root, path), 'utf8')).toBe(content);
   });
 
+  it('are all there, README.md too', () => {
+    expect([...fresh.keys()]).toContain('README.md');
+  });
+
   it('put the table between its markers and leave the rest alone', () => {
     const before = 'a\n<!-- settings:begin -->\nold\n$1 lines\n<!-- settings:end -->\nb\n';
     const after = withTable(before);
