@@ -37,16 +37,20 @@ async function openMachine(): Promise<Machine> {
   };
 }
 
-/** A bot's uid ends in its port, as ports are unique. */
+/**
+ * Bots that run on this port: each leads a session of its own, under a uid that ends in its port. By the real uid, because
+ * the plugin's helpers, which write a bot's files for a moment, take on its effective one.
+ */
 async function countOfUser(container: string, port: number): Promise<number> {
   const program = `
 import os
-pids = [pid for pid in os.listdir('/proc') if pid.isdigit()]
-def uid(pid):
+def is_bot(pid):
     try:
-        return os.stat('/proc/' + pid).st_uid
-    except FileNotFoundError:
-        return 0
-print(sum(uid(pid) == ${1_000_000 + port} for pid in pids))`;
+        with open('/proc/' + pid + '/status') as status:
+            uid = int(next(line for line in status if line.startswith('Uid:')).split()[1])
+        return uid == ${1_000_000 + port} and os.getsid(int(pid)) == int(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+print(sum(is_bot(pid) for pid in os.listdir('/proc') if pid.isdigit()))`;
   return Number(await execPython(engine, container, program));
 }
