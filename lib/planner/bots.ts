@@ -3,31 +3,23 @@ import { type BotRecord, type Placement, wantsProcess } from '../domain/bot.ts';
 import { messageOf } from '../domain/errors.ts';
 import { botLane, type Step } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
+import { type Decision, planSubjects } from './decisions.ts';
 import { renderSpec } from './render.ts';
 import { findBots, isAlive, type Sighting } from './sightings.ts';
-import type { Held, Plan, World } from './world.ts';
+import type { Plan, World } from './world.ts';
 
 /** One step for each bot whose container can be asked: what brings it nearer to its record. */
 export function planBots(world: World): Plan {
-  const steps: Step[] = [];
-  const held: Held[] = [];
   const sightings = findBots(world);
-  for (const bot of Object.values(world.state.bots)) {
-    const lane = botLane(bot.instanceId);
-    if (world.busy.has(lane)) continue;
-    const decision = decide(world, bot, sightings.get(bot.instanceId));
-    if (decision === null) continue;
-    const hold = world.holds.get(lane);
-    if (!('kind' in decision)) held.push(decision);
-    else if (hold !== undefined && hold.until > world.now) held.push({ target: bot.instanceId, why: hold.reason });
-    else steps.push(decision);
-  }
-  return { steps, held };
+  const subjects = Object.values(world.state.bots).map((bot) => ({
+    name: bot.instanceId,
+    lane: botLane(bot.instanceId),
+    decide: () => decide(world, bot, sightings.get(bot.instanceId)),
+  }));
+  return planSubjects(world, subjects);
 }
 
 // Private
-
-type Decision = Step | Held | null;
 
 function decide(world: World, bot: BotRecord, sighting: Sighting | undefined): Decision {
   if (bot.placement === null) return bot.deleting ? { kind: 'forgetBot', bot: bot.instanceId } : null;

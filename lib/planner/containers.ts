@@ -1,28 +1,22 @@
 import type { ContainerObservation, ContainerRecord } from '../domain/container.ts';
 import { containerLane, type Step } from '../domain/steps.ts';
+import { type Decision, planSubjects } from './decisions.ts';
 import type { Held, Plan, World } from './world.ts';
 
 /** Brings every recorded container into being, running, or away. */
 export function planContainers(world: World): Plan {
   const occupied = new Set(Object.values(world.state.bots).map((bot) => bot.placement?.container));
-  const steps: Step[] = [];
-  const held: Held[] = [];
-  for (const container of Object.values(world.state.containers)) {
-    const lane = containerLane(container.name);
-    if (world.busy.has(lane)) continue;
-    const decision = decide(world, container, occupied.has(container.name));
-    if (decision === null) continue;
-    const hold = world.holds.get(lane);
-    if (!('kind' in decision)) held.push(decision);
-    else if (hold !== undefined && hold.until > world.now) held.push({ target: container.name, why: hold.reason });
-    else steps.push(decision);
-  }
-  return { steps, held };
+  const subjects = Object.values(world.state.containers).map((container) => ({
+    name: container.name,
+    lane: containerLane(container.name),
+    decide: () => decide(world, container, occupied.has(container.name)),
+  }));
+  return planSubjects(world, subjects);
 }
 
 // Private
 
-function decide(world: World, container: ContainerRecord, occupied: boolean): Step | Held | null {
+function decide(world: World, container: ContainerRecord, occupied: boolean): Decision {
   const observed = world.listing.kind === 'seen' ? world.listing.value.get(container.name) : undefined;
   if (container.removing) return decideRemoval(world, container, observed, occupied);
   if (observed === undefined) return { kind: 'createContainer', container };
