@@ -76,11 +76,37 @@ const backoff = z
 const limits = z
   .strictObject({
     memory: size.nullable().default(null),
+    pss: size.nullable().default(null),
+    disk: size.nullable().default(null),
+    cpuWeight: z.int().min(1).max(10_000).default(100),
     openFiles: z.int().min(16).max(1_048_576).nullable().default(null),
     processes: z.int().min(1).max(100_000).nullable().default(null),
     nice: z.int().min(0).max(19).default(0),
   })
-  .transform(({ memory, ...rest }) => ({ memoryBytes: memory, ...rest }));
+  .transform(({ memory, pss, disk, ...rest }) => ({ memoryBytes: memory, pssBytes: pss, diskBytes: disk, ...rest }));
+
+const variableName = z.string().regex(/^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'must be the name of a variable');
+
+const onOff = (preset: 'on' | 'off') =>
+  z
+    .enum(['on', 'off'])
+    .default(preset)
+    .transform((text) => text === 'on');
+
+const dotted = z.string().regex(/^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/, 'must be the dotted name of a Python module');
+
+const prefork = z.strictObject({
+  entry: z.string().regex(/^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$/, 'must be module:function'),
+  python: z
+    .string()
+    .regex(/^[^\s\0]+$/, 'must be a program without blanks')
+    .default('python3'),
+  preload: z.array(dotted).readonly().default([]),
+  warmup: z.string().nullable().default(null),
+  env: z.record(variableName, withoutNul).default({}),
+  merge: onOff('off'),
+  immortal: onOff('on'),
+});
 
 const secretName = z.string().regex(SECRET_NAME, 'must begin with a letter and hold only letters, digits, "_" and "-"');
 
@@ -115,6 +141,7 @@ export const templateSchema = z.strictObject({
   proxy: z.strictObject({ headers, query: z.record(z.string(), z.string()).default({}) }).prefault({}),
   isolation: z.enum(['template', 'owner']).default('template'),
   capacity: z.int().min(1).max(100).nullable().default(null),
+  prefork: prefork.nullable().default(null),
 });
 
 /** A template without its version, as the schema makes it. Assigned both ways to the domain's type, so they agree. */

@@ -1,4 +1,4 @@
-import type { Backoff, BotLimits, Readiness, StopRule } from './template.ts';
+import type { Backoff, BotLimits, Prefork, Readiness, StopRule } from './template.ts';
 
 /** Everything a container must know to run one bot. Complete: applying it twice is the same as once. */
 export interface BotSpec {
@@ -18,6 +18,7 @@ export interface BotSpec {
   readonly stop: StopRule;
   readonly backoff: Backoff;
   readonly limits: BotLimits;
+  readonly prefork: Prefork | null;
 }
 
 export interface FileSpec {
@@ -54,11 +55,33 @@ export interface BotObservation {
   readonly status: string;
   /** Who listens on the bot's port; null: not looked yet. */
   readonly listener: 'self' | 'other' | 'none' | null;
-  readonly memory: { readonly pssBytes: number; readonly rssBytes: number } | null;
+  /** Of the whole process tree. */
+  readonly memory: MemorySample | null;
   readonly cpuSeconds: number | null;
   readonly openFiles: number | null;
-  /** Why it is not running, or what was noticed: for people. */
+  /** Of its directory; null: not measured yet, or no limit to hold it to. */
+  readonly diskBytes: number | null;
+  /** How the living process was started. */
+  readonly spawn: Spawn | null;
+  /** Why it is not running: for people. */
   readonly reason: string;
+  /** What will soon be a reason, such as memory near its ceiling; empty when all is well. */
+  readonly warning: string;
+}
+
+/** `reason`: why a bot that its template wants forked was executed; empty otherwise. */
+export interface Spawn {
+  readonly kind: 'prefork' | 'exec';
+  readonly reason: string;
+}
+
+/** Bytes of physical memory. PSS counts a page shared by n processes as 1/n; private pages are nobody else's. */
+export interface MemorySample {
+  readonly pssBytes: number;
+  readonly rssBytes: number;
+  readonly privateBytes: number;
+  readonly sharedBytes: number;
+  readonly swapBytes: number;
 }
 
 export interface ExitObservation {
@@ -79,11 +102,35 @@ export interface AgentObservation {
   readonly python: string;
   /** Whether each slot has a uid of its own. */
   readonly isolatesUsers: boolean;
-  /** PSS of supervisord itself. */
-  readonly overhead: { readonly pssBytes: number; readonly rssBytes: number } | null;
+  /** Of supervisord itself. */
+  readonly overhead: MemorySample | null;
+  readonly zygotes: readonly ZygoteObservation[];
+  /** Whether each bot has a cgroup of its own made from inside; `reason`: why not. */
+  readonly cgroups: { readonly made: boolean; readonly reason: string };
   readonly bots: readonly BotObservation[];
   /** Names of all bot directories there are, also of bots not applied since supervisord started. */
   readonly directories: readonly string[];
+}
+
+/** A preloaded parent of bots. Normally one; another while bots of an older template or app are still applied. */
+export interface ZygoteObservation {
+  /** Hash of what it is made from. */
+  readonly key: string;
+  /** `failed`: bots are executed instead, and it is tried again with backoff. */
+  readonly state: 'starting' | 'ready' | 'failed';
+  readonly pid: number | null;
+  /** Why it failed; empty otherwise. */
+  readonly reason: string;
+  readonly python: string;
+  readonly modules: number;
+  readonly immortal: boolean;
+  readonly merge: boolean;
+  /** What is worth knowing though it works: modules of the preload list that are not there, immortality or merging refused. */
+  readonly notes: readonly string[];
+  /** Times it was started, and bots forked from the present one. */
+  readonly starts: number;
+  readonly forks: number;
+  readonly memory: MemorySample | null;
 }
 
 export interface WaitResult {

@@ -41,6 +41,29 @@ export interface Template {
   readonly isolation: 'template' | 'owner';
   /** Bots per container; null takes MAX_BOTS_PER_CONTAINER. */
   readonly capacity: number | null;
+  /** Null: each bot is executed on its own and shares nothing. */
+  readonly prefork: Prefork | null;
+}
+
+/**
+ * How bots are forked from one preloaded parent (the zygote) in each container, so that they share its memory. Whatever
+ * stands in the way, a bot is executed in the ordinary way instead, and the reason is told.
+ */
+export interface Prefork {
+  /** `module:function` that the command's script would call; called without arguments, its result is the exit status. */
+  readonly entry: string;
+  /** Python interpreter of the zygote, looked up on the bots' PATH. Must be the one the command runs under. */
+  readonly python: string;
+  /** Modules that the zygote imports, in this order. */
+  readonly preload: readonly string[];
+  /** Python source with a function `warmup()` that the zygote calls once after the imports. */
+  readonly warmup: string | null;
+  /** Environment of the zygote: what must be set before the imports. Without placeholders, because it knows no bot. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Ask the kernel to merge equal pages (KSM). Saves more, costs CPU, and lets a bot time whether another has an equal page. */
+  readonly merge: boolean;
+  /** Immortal reference counts (Python 3.12 and later), so that looking at an object does not copy its page. */
+  readonly immortal: boolean;
 }
 
 export interface TemplateFile {
@@ -94,7 +117,14 @@ export interface Backoff {
 
 /** Null: no limit. */
 export interface BotLimits {
+  /** Of address space with data (RLIMIT_DATA). */
   readonly memoryBytes: number | null;
+  /** Of memory in use, its part of shared pages counted in proportion: warned at nine tenths, restarted gracefully above. */
+  readonly pssBytes: number | null;
+  /** Of its directory: warned at nine tenths, above it held stopped until there is room. No single file may grow beyond. */
+  readonly diskBytes: number | null;
+  /** 1 to 10,000, where 100 is an equal share; works where there are cgroups. */
+  readonly cpuWeight: number;
   readonly openFiles: number | null;
   readonly processes: number | null;
   /** 0 to 19; higher is kinder to the neighbours. */

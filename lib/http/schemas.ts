@@ -55,6 +55,13 @@ export const limits = z
       .min(16 * MIB)
       .nullable()
       .exactOptional(),
+    pssBytes: z
+      .int()
+      .min(16 * MIB)
+      .nullable()
+      .exactOptional(),
+    diskBytes: z.int().min(MIB).nullable().exactOptional(),
+    cpuWeight: z.int().min(1).max(10_000).exactOptional(),
     openFiles: z.int().min(16).max(1_048_576).nullable().exactOptional(),
     processes: z.int().min(1).max(100_000).nullable().exactOptional(),
     nice: z.int().min(0).max(19).exactOptional(),

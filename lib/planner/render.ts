@@ -33,6 +33,7 @@ export function renderSpec(bot: BotRecord, placement: Placement, template: Templ
     stop: template.stop,
     backoff: template.backoff,
     limits: { ...template.limits, ...bot.limits },
+    prefork: template.prefork,
   };
 }
 

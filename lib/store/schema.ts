@@ -8,6 +8,9 @@ const base64Files = z.record(z.string(), z.string());
 
 const limits = z.strictObject({
   memoryBytes: count.nullable().exactOptional(),
+  pssBytes: count.nullable().exactOptional(),
+  diskBytes: count.nullable().exactOptional(),
+  cpuWeight: z.int().min(1).max(10_000).exactOptional(),
   openFiles: count.nullable().exactOptional(),
   processes: count.nullable().exactOptional(),
   nice: z.int().min(0).max(19).exactOptional(),

@@ -1,13 +1,22 @@
 import { z } from 'zod';
-import type { AgentObservation, ArchiveInfo, BotObservation, LogChunk, WaitResult } from '../domain/agent.ts';
+import type {
+  AgentObservation,
+  ArchiveInfo,
+  BotObservation,
+  LogChunk,
+  WaitResult,
+  ZygoteObservation,
+} from '../domain/agent.ts';
 import { INSTANCE_ID } from '../domain/ids.ts';
 
 /** Version of the plugin's wire protocol this orchestrator speaks. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 const count = z.number().int().nonnegative();
 const time = z.number().nonnegative();
-const memory = z.object({ pssBytes: count, rssBytes: count }).nullable();
+const memory = z
+  .object({ pssBytes: count, rssBytes: count, privateBytes: count, sharedBytes: count, swapBytes: count })
+  .nullable();
 
 /** Answers are data from inside a container, where tenants run: checked before anything believes them. */
 export const botObservation = z.object({
@@ -31,8 +40,26 @@ export const botObservation = z.object({
   memory,
   cpuSeconds: time.nullable(),
   openFiles: count.nullable(),
+  diskBytes: count.nullable(),
+  spawn: z.object({ kind: z.enum(['prefork', 'exec']), reason: z.string() }).nullable(),
   reason: z.string(),
+  warning: z.string(),
 }) satisfies z.ZodType<BotObservation>;
+
+const zygote = z.object({
+  key: z.string(),
+  state: z.enum(['starting', 'ready', 'failed']),
+  pid: count.nullable(),
+  reason: z.string(),
+  python: z.string(),
+  modules: count,
+  immortal: z.boolean(),
+  merge: z.boolean(),
+  notes: z.array(z.string()),
+  starts: count,
+  forks: count,
+  memory,
+}) satisfies z.ZodType<ZygoteObservation>;
 
 export const agentObservation = z.object({
   incarnation: z.string().min(1),
@@ -43,6 +70,8 @@ export const agentObservation = z.object({
   python: z.string(),
   isolatesUsers: z.boolean(),
   overhead: memory,
+  zygotes: z.array(zygote),
+  cgroups: z.object({ made: z.boolean(), reason: z.string() }),
   bots: z.array(botObservation),
   directories: z.array(z.string()),
 }) satisfies z.ZodType<AgentObservation>;

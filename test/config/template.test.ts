@@ -78,10 +78,19 @@ describe('template', () => {
       notices: {},
       stop: { signal: 'SIGTERM', graceSeconds: 10 },
       backoff: { minSeconds: 1, maxSeconds: 60, healthySeconds: 60 },
-      limits: { memoryBytes: null, openFiles: null, processes: null, nice: 0 },
+      limits: {
+        memoryBytes: null,
+        pssBytes: null,
+        diskBytes: null,
+        cpuWeight: 100,
+        openFiles: null,
+        processes: null,
+        nice: 0,
+      },
       control: {},
       proxy: { headers: {}, query: {} },
       isolation: 'template',
+      prefork: null,
       capacity: null,
     });
   });
@@ -103,9 +112,18 @@ describe('template', () => {
         { kind: 'tcp', timeoutSeconds: 5 },
         { kind: 'http', timeoutSeconds: 5, path: '/api/v1/show_config', status: 200, json: { bot_name: '{{id}}' } },
       ],
-      limits: { memoryBytes: 1_610_612_736, openFiles: 1024, processes: 64, nice: 5 },
+      limits: {
+        memoryBytes: 1_610_612_736,
+        pssBytes: null,
+        diskBytes: null,
+        cpuWeight: 100,
+        openFiles: 1024,
+        processes: 64,
+        nice: 5,
+      },
       control: { pause: { method: 'POST', path: '/api/v1/pause', headers: {} }, resume: { method: 'PUT' } },
       isolation: 'owner',
+      prefork: null,
       capacity: 5,
     });
     expect(Object.keys(fromDomain(content)).sort()).toEqual(Object.keys(templateSchema.shape).sort());

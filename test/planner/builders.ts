@@ -26,10 +26,19 @@ export function aTemplate(overrides: Partial<Template> = {}): Template {
     notices: {},
     stop: { signal: 'SIGTERM', graceSeconds: 10 },
     backoff: { minSeconds: 1, maxSeconds: 300, healthySeconds: 60 },
-    limits: { memoryBytes: null, openFiles: null, processes: null, nice: 0 },
+    limits: {
+      memoryBytes: null,
+      pssBytes: null,
+      diskBytes: null,
+      cpuWeight: 100,
+      openFiles: null,
+      processes: null,
+      nice: 0,
+    },
     control: {},
     proxy: { headers: {}, query: {} },
     isolation: 'template',
+    prefork: null,
     capacity: null,
     ...overrides,
   };
@@ -102,7 +111,10 @@ export function observedBot(bot: BotRecord, overrides: Partial<BotObservation> =
     memory: null,
     cpuSeconds: null,
     openFiles: null,
+    diskBytes: null,
+    spawn: { kind: 'exec', reason: '' },
     reason: '',
+    warning: '',
     ...overrides,
   };
 }
@@ -111,10 +123,12 @@ export function anAgent(bots: readonly BotObservation[], directories?: readonly 
   return {
     incarnation: 'i1',
     cursor: 1,
-    protocol: 1,
+    protocol: 2,
     python: '3.11.2',
     isolatesUsers: true,
     overhead: null,
+    zygotes: [],
+    cgroups: { made: false, reason: '' },
     bots,
     directories: directories ?? bots.map((bot) => bot.bot),
   };

@@ -74,13 +74,13 @@ describe('renderSpec', () => {
   it("puts template and record together, the bot's own last", () => {
     const template = aTemplate({
       env: { A: '1', B: '{{port}}' },
-      limits: { memoryBytes: 1, openFiles: 2, processes: 3, nice: 0 },
+      limits: { memoryBytes: 1, pssBytes: null, diskBytes: null, cpuWeight: 100, openFiles: 2, processes: 3, nice: 0 },
     });
     const record = { ...bot, args: ['--name', '{{id}}'], env: { A: '2' }, limits: { openFiles: 9 } };
     expect(renderSpec(record, { container: box.name, slot: 0, port: 9000 }, template, '0.0.0.0')).toMatchObject({
       command: ['echo-bot', '--port', '9000', '--name', 'a'],
       env: { A: '2', B: '9000' },
-      limits: { memoryBytes: 1, openFiles: 9, processes: 3, nice: 0 },
+      limits: { memoryBytes: 1, pssBytes: null, diskBytes: null, cpuWeight: 100, openFiles: 9, processes: 3, nice: 0 },
       host: '0.0.0.0',
       run: true,
     });

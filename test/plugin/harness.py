@@ -173,7 +173,8 @@ class PluginTest(unittest.TestCase):
             "readiness": {"kind": "process", "startupSeconds": 20, "watchdogSeconds": None},
             "stop": {"signal": "SIGTERM", "graceSeconds": 5},
             "backoff": {"minSeconds": 0.2, "maxSeconds": 1, "healthySeconds": 60},
-            "limits": {"memoryBytes": None, "openFiles": None, "processes": None, "nice": 0},
+            "limits": {"memoryBytes": None, "pssBytes": None, "diskBytes": None, "cpuWeight": 100, "openFiles": None, "processes": None, "nice": 0},
+            "prefork": None,
             **changes,
         }
 

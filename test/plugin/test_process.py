@@ -58,7 +58,7 @@ class Process(PluginTest):
         self.assertEqual(seen["parent"], self.supervisord.process.pid)
 
     def test_limits(self):
-        seen = self.look(limits={"memoryBytes": 300 << 20, "openFiles": 200, "processes": 50, "nice": 7})
+        seen = self.look(limits={"memoryBytes": 300 << 20, "pssBytes": None, "diskBytes": None, "cpuWeight": 100, "openFiles": 200, "processes": 50, "nice": 7})
         self.assertEqual(seen["limits"]["DATA"], [300 << 20] * 2)
         self.assertEqual(seen["limits"]["NOFILE"], [200] * 2)
         self.assertEqual(seen["limits"]["CORE"], [0, 0])
@@ -68,7 +68,7 @@ class Process(PluginTest):
         self.assertEqual(seen["limits"]["NPROC"], own)
 
     def test_too_much_memory_ends_one_bot_only(self):
-        limits = {"memoryBytes": 200 << 20, "openFiles": None, "processes": None, "nice": 0}
+        limits = {"memoryBytes": 200 << 20, "pssBytes": None, "diskBytes": None, "cpuWeight": 100, "openFiles": None, "processes": None, "nice": 0}
         other = self.call("apply", self.spec("bob", *bot("hang"), slot=1))["pid"]
         self.call("apply", self.spec("ann", bot("hang")[0], "-c", "x = bytearray(400 << 20)", limits=limits))
         self.until_observed("ann", lambda seen: seen["restarts"] >= 1)

@@ -275,7 +275,7 @@ class BadInput(PluginTest):
             "readiness": [{}, {"kind": "magic", "startupSeconds": 1, "watchdogSeconds": None}, {"kind": "notify", "startupSeconds": None, "watchdogSeconds": None}],
             "stop": [{"signal": "SIGNOTHING", "graceSeconds": 1}, {"signal": "SIGTERM", "graceSeconds": -1}],
             "backoff": [{"minSeconds": 1}, None],
-            "limits": [{"memoryBytes": 5, "openFiles": None, "processes": None, "nice": 0}, {"memoryBytes": None, "openFiles": None, "processes": None, "nice": -5}],
+            "limits": [{"memoryBytes": 5, "pssBytes": None, "diskBytes": None, "cpuWeight": 100, "openFiles": None, "processes": None, "nice": 0}, {"memoryBytes": None, "pssBytes": None, "diskBytes": None, "cpuWeight": 100, "openFiles": None, "processes": None, "nice": -5}],
         }
         for field, values in bad.items():
             for value in values:

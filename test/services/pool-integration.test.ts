@@ -228,7 +228,15 @@ describe('owners', () => {
   });
 
   it('may tighten the limits of their template and not loosen them', async () => {
-    const limits = { memoryBytes: 1000, openFiles: null, processes: 10, nice: 5 };
+    const limits = {
+      memoryBytes: 1000,
+      pssBytes: null,
+      diskBytes: null,
+      cpuWeight: 100,
+      openFiles: null,
+      processes: 10,
+      nice: 5,
+    };
     await using machine = await Machine.make([quickTemplate({ limits })]);
     await using system = await System.start(machine);
     for (const wider of [{ memoryBytes: 1001 }, { processes: null }, { nice: 4 }]) {

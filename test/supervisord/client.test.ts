@@ -13,10 +13,12 @@ const PASSWORD = 'open-sesame';
 const OBSERVATION = {
   incarnation: 'i1',
   cursor: 7,
-  protocol: 1,
+  protocol: 2,
   python: '3.11.2',
   isolatesUsers: true,
   overhead: null,
+  zygotes: [],
+  cgroups: { made: false, reason: '' },
   bots: [],
   directories: [],
 };

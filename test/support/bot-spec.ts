@@ -15,7 +15,16 @@ export function botSpec(bot: string, overrides: Partial<BotSpec> & Pick<BotSpec,
     readiness: { kind: 'notify', startupSeconds: 20, watchdogSeconds: null },
     stop: { signal: 'SIGTERM', graceSeconds: 5 },
     backoff: { minSeconds: 0.1, maxSeconds: 0.5, healthySeconds: 60 },
-    limits: { memoryBytes: null, openFiles: null, processes: null, nice: 0 },
+    limits: {
+      memoryBytes: null,
+      pssBytes: null,
+      diskBytes: null,
+      cpuWeight: 100,
+      openFiles: null,
+      processes: null,
+      nice: 0,
+    },
+    prefork: null,
     ...overrides,
   };
 }

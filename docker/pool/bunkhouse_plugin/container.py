@@ -27,7 +27,7 @@ from .seats import Seats
 from .spawn import ExecSpawner
 from .users import Users
 
-PROTOCOL = 1
+PROTOCOL = 2
 PREPARING_SECONDS = 60
 REMOVING_SECONDS = 600
 
@@ -69,6 +69,8 @@ class Container:
             "python": ".".join(map(str, sys.version_info[:3])),
             "isolatesUsers": self.users.isolates,
             "overhead": self._sampler.overhead,
+            "zygotes": [],
+            "cgroups": {"made": False, "reason": "not built yet"},
             "bots": [observe_bot(bot) for bot in self.bots.values()],
             "directories": os.listdir(self.layout.bots),
         }

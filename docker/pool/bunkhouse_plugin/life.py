@@ -14,6 +14,7 @@ class Life:
     started_at: float
     pid: int | None = None
     start: int | None = None  # in clock ticks since boot, as /proc has it
+    spawn: dict | None = None  # how it was started: kind and reason
     ready: float | None = None
     ready_at: float | None = None
     heard: float = 0.0

@@ -31,5 +31,8 @@ def observe_bot(process):
         "status": life.status if life else "",
         "listener": process.listener,
         **(process.sample or NO_SAMPLE),
+        "diskBytes": process.disk_bytes,
+        "spawn": life and life.spawn,
         "reason": process.reason,
+        "warning": process.warning,
     }

@@ -36,6 +36,8 @@ class BotProcess(Subprocess):
         self.reason = ""
         self.listener = None  # self, other or none; None: not looked yet
         self.sample = None
+        self.disk_bytes = None
+        self.warning = ""
         self.next_start_at = None
         self._clean = True  # nothing of an earlier run is left: the apply that brings a bot has seen to it
         self._clearing = False

@@ -35,12 +35,19 @@ def environ(pid):
 
 
 def memory(pid):
-    """{pssBytes, rssBytes}, or None when it may not be read. Takes milliseconds for a large process."""
+    """A MemorySample of lib/domain/agent.ts, or None when it may not be read. Takes milliseconds for a large process."""
     text = _read(pid, "smaps_rollup")
     if not text:
         return None
-    sizes = dict(line.split()[:2] for line in text.splitlines()[1:])
-    return {"pssBytes": int(sizes[b"Pss:"]) * 1024, "rssBytes": int(sizes[b"Rss:"]) * 1024}
+    sizes = {name: int(value) * 1024 for name, value, *_ in map(bytes.split, text.splitlines()[1:])}
+    private = sizes[b"Private_Clean:"] + sizes[b"Private_Dirty:"]
+    return {
+        "pssBytes": sizes[b"Pss:"],
+        "rssBytes": sizes[b"Rss:"],
+        "privateBytes": private,
+        "sharedBytes": sizes[b"Rss:"] - private,
+        "swapBytes": sizes[b"SwapPss:"],
+    }
 
 
 def open_files(pid):

@@ -8,6 +8,8 @@ from .faults import INVALID, Fault
 
 INSTANCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 FILE_PATH = re.compile(r"(?!/)(?!.*(?:^|/)\.{0,2}(?:/|$))[A-Za-z0-9._/@ -]{1,255}")
+MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+ENTRY = re.compile(rf"{MODULE.pattern}:{MODULE.pattern}")
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 READINESS = ("notify", "listen", "process")
 LARGEST_FILES = 8 << 20
@@ -45,9 +47,25 @@ class Backoff:
 @dataclass(frozen=True)
 class Limits:
     memory_bytes: int | None
+    pss_bytes: int | None
+    disk_bytes: int | None
+    cpu_weight: int
     open_files: int | None
     processes: int | None
     nice: int
+
+
+@dataclass(frozen=True)
+class Prefork:
+    """What a zygote is made from. Two equal ones may share a zygote."""
+
+    entry: str
+    python: str
+    preload: tuple
+    warmup: str | None
+    env: tuple
+    merge: bool
+    immortal: bool
 
 
 @dataclass(frozen=True)
@@ -66,6 +84,7 @@ class Spec:
     stop: Stop
     backoff: Backoff
     limits: Limits
+    prefork: Prefork | None
 
 
 class Fields:
@@ -168,6 +187,7 @@ def parse_spec(value):
         stop=_stop(fields.fields("stop")),
         backoff=_backoff(fields.fields("backoff")),
         limits=_limits(fields.fields("limits")),
+        prefork=None if fields["prefork"] is None else _prefork(fields.fields("prefork")),
     )
 
 
@@ -217,7 +237,22 @@ def _backoff(fields):
 def _limits(fields):
     return Limits(
         memory_bytes=fields.integer("memoryBytes", 1 << 20, 2**53, null=True),
+        pss_bytes=fields.integer("pssBytes", 1 << 20, 2**53, null=True),
+        disk_bytes=fields.integer("diskBytes", 1 << 10, 2**53, null=True),
+        cpu_weight=fields.integer("cpuWeight", 1, 10_000),
         open_files=fields.integer("openFiles", 16, 1 << 30, null=True),
         processes=fields.integer("processes", 1, 1 << 22, null=True),
         nice=fields.integer("nice", 0, 19),
+    )
+
+
+def _prefork(fields):
+    return Prefork(
+        entry=fields.text("entry", ENTRY),
+        python=fields.text("python"),
+        preload=fields.texts("preload", MODULE),
+        warmup=None if fields["warmup"] is None else fields.text("warmup"),
+        env=tuple(sorted(fields.environment("env").items())),
+        merge=fields.boolean("merge"),
+        immortal=fields.boolean("immortal"),
     )

@@ -1,4 +1,4 @@
-import type { BotObservation, BotSpec, ExitObservation, ProcessState } from '../../domain/agent.ts';
+import type { BotObservation, BotSpec, ExitObservation, MemorySample, ProcessState } from '../../domain/agent.ts';
 import { backoffMs } from '../../util/backoff.ts';
 import type { Clock } from '../../util/clock.ts';
 
@@ -16,6 +16,15 @@ export interface Behaviour {
 }
 
 export const WELL_BEHAVED: Behaviour = { readyMs: 1, livesMs: null, exitCode: 1, stopMs: 1, listener: 'self' };
+
+const MIB = 1 << 20;
+const MEMORY: MemorySample = {
+  pssBytes: 40 * MIB,
+  rssBytes: 120 * MIB,
+  privateBytes: 30 * MIB,
+  sharedBytes: 90 * MIB,
+  swapBytes: 0,
+};
 
 /** What a bot needs of the container it is in. */
 export interface Surroundings {
@@ -107,10 +116,13 @@ export class MemoryBot {
       lastExit: this.#lastExit,
       status: life?.readyAt === undefined || life.readyAt === null ? '' : 'State: RUNNING.',
       listener: life === null ? null : life.readyAt === null ? 'none' : life.behaviour.listener,
-      memory: life === null ? null : { pssBytes: 40 << 20, rssBytes: 120 << 20 },
+      memory: life === null ? null : MEMORY,
       cpuSeconds: life === null ? null : 0,
       openFiles: life === null ? null : 12,
+      diskBytes: null,
+      spawn: life === null ? null : { kind: this.#spec.prefork === null ? 'exec' : 'prefork', reason: '' },
       reason: this.#reason,
+      warning: '',
     };
   }
 

@@ -82,10 +82,12 @@ export class MemoryContainer {
     return {
       incarnation,
       cursor,
-      protocol: 1,
+      protocol: 2,
       python: 'none',
       isolatesUsers: true,
-      overhead: { pssBytes: 20 << 20, rssBytes: 25 << 20 },
+      overhead: { pssBytes: 20 << 20, rssBytes: 25 << 20, privateBytes: 15 << 20, sharedBytes: 10 << 20, swapBytes: 0 },
+      zygotes: [],
+      cgroups: { made: false, reason: 'there are no processes' },
       bots: [...this.#bots.values()].map((bot) => bot.observe()),
       directories: [...this.#files.keys()],
     };
