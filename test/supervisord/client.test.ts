@@ -126,7 +126,7 @@ describe('supervisord client', () => {
     ['a number instead of text', (_, response) => response.end(encodeResponse({ kind: 'value', value: 3 }))],
     ['missing fields', (_, response) => answer(response, { ...OBSERVATION, bots: undefined })],
     ['wrong fields', (_, response) => answer(response, { ...OBSERVATION, cursor: 'seven' })],
-    ['another protocol', (_, response) => answer(response, { ...OBSERVATION, protocol: 2 })],
+    ['another protocol', (_, response) => answer(response, { ...OBSERVATION, protocol: 3 })],
     ['a broken connection', (_, response) => response.destroy()],
     [
       'a cut answer',
@@ -143,7 +143,7 @@ describe('supervisord client', () => {
   });
 
   it('says what to do about a plugin of another protocol', async () => {
-    const endpoint = await serve((_, response) => answer(response, { ...OBSERVATION, protocol: 2 }));
+    const endpoint = await serve((_, response) => answer(response, { ...OBSERVATION, protocol: 3 }));
     expect((await failureOf(connect(endpoint).observe())).message).toContain('rebuild the container');
   });
 
