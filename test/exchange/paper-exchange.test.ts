@@ -26,6 +26,15 @@ afterEach(async () => {
 });
 
 describe('the paper exchange', () => {
+  it('tells the requests of a client with an address of its own from those of others', async () => {
+    const exchange = await exchangeAt(NOON);
+    for (const url of [exchange.urlFor('one'), exchange.urlFor('one'), exchange.urlFor('two'), exchange.url]) {
+      expect((await fetch(`${url}/ping`)).status).toBe(200);
+    }
+    const counted = (client?: string): number | undefined => exchange.requests(client)['/api/v3/ping'];
+    expect([counted('one'), counted('two'), counted('three'), counted()]).toEqual([2, 1, undefined, 4]);
+  });
+
   it('gives the same candles for the same time, whoever asks', async () => {
     const [one, other] = [await exchangeAt(NOON), await exchangeAt(NOON)];
     expect(await candles(one, 'limit=50')).toEqual(await candles(other, 'limit=50'));
