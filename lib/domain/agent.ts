@@ -39,6 +39,8 @@ export interface BotObservation {
   readonly port: number;
   readonly generation: number;
   readonly run: boolean;
+  /** As last applied: what it is to be held to, for whoever holds it to them from outside the container. */
+  readonly limits: BotLimits;
   /** `running` only once ready (see Readiness). */
   readonly state: ProcessState;
   readonly pid: number | null;

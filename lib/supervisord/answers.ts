@@ -8,6 +8,7 @@ import type {
   ZygoteObservation,
 } from '../domain/agent.ts';
 import { INSTANCE_ID } from '../domain/ids.ts';
+import type { BotLimits } from '../domain/template.ts';
 
 /** Version of the plugin's wire protocol this orchestrator speaks. */
 export const PROTOCOL = 2;
@@ -18,6 +19,16 @@ const memory = z
   .object({ pssBytes: count, rssBytes: count, privateBytes: count, sharedBytes: count, swapBytes: count })
   .nullable();
 
+const limits = z.object({
+  memoryBytes: count.nullable(),
+  pssBytes: count.nullable(),
+  diskBytes: count.nullable(),
+  cpuWeight: count.min(1).max(10_000),
+  openFiles: count.nullable(),
+  processes: count.nullable(),
+  nice: count,
+}) satisfies z.ZodType<BotLimits>;
+
 /** Answers are data from inside a container, where tenants run: checked before anything believes them. */
 export const botObservation = z.object({
   bot: z.string().regex(INSTANCE_ID),
@@ -25,6 +36,7 @@ export const botObservation = z.object({
   port: count.max(65_535),
   generation: count,
   run: z.boolean(),
+  limits,
   state: z.enum(['starting', 'running', 'backoff', 'stopping', 'stopped']),
   pid: count.nullable(),
   startedAt: time.nullable(),

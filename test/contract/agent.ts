@@ -61,6 +61,14 @@ export function agentContract(contract: Contract): void {
       expect(await runs(agent)).toMatchObject({ pid: bot.pid, generation: 6, startedGeneration: 5 });
     });
 
+    it('tells the limits as last applied, also while another process than theirs runs', async () => {
+      const { agent, spec, bot } = await started();
+      expect(bot.limits).toEqual(spec.limits);
+      const limits = { ...spec.limits, pssBytes: 300 << 20, cpuWeight: 10, processes: 64 };
+      await agent.apply({ ...spec, generation: 6, limits });
+      expect(await runs(agent)).toMatchObject({ pid: bot.pid, limits });
+    });
+
     it('restarts a process that was started under an older generation than asked for, once', async () => {
       const { agent, spec, bot } = await started();
       const newer = { ...spec, generation: 6, restartGeneration: 6 };

@@ -98,6 +98,7 @@ export function observedBot(bot: BotRecord, overrides: Partial<BotObservation> =
     port: bot.placement?.port ?? 0,
     generation: bot.generation,
     run: true,
+    limits: aTemplate().limits,
     state: 'running',
     pid: 100,
     startedAt: 1,

@@ -20,6 +20,7 @@ def observe_bot(process):
         "port": spec.port,
         "generation": spec.generation,
         "run": spec.run,
+        "limits": _limits(spec.limits),
         "state": STATES[process.state],
         "pid": life and life.pid,
         "startedAt": life and life.started_at,
@@ -35,4 +36,16 @@ def observe_bot(process):
         "spawn": life and life.spawn,
         "reason": process.reason,
         "warning": process.warning,
+    }
+
+
+def _limits(limits):
+    return {
+        "memoryBytes": limits.memory_bytes,
+        "pssBytes": limits.pss_bytes,
+        "diskBytes": limits.disk_bytes,
+        "cpuWeight": limits.cpu_weight,
+        "openFiles": limits.open_files,
+        "processes": limits.processes,
+        "nice": limits.nice,
     }

@@ -98,7 +98,7 @@ export class MemoryBot {
   }
 
   observe(): BotObservation {
-    const { bot, slot, port, generation, run } = this.#spec;
+    const { bot, slot, port, generation, run, limits } = this.#spec;
     const life = this.#life;
     return {
       bot,
@@ -106,6 +106,7 @@ export class MemoryBot {
       port,
       generation,
       run,
+      limits,
       state: this.#state,
       pid: life?.pid ?? null,
       startedAt: life?.startedAt ?? null,
