@@ -5,6 +5,8 @@ import os
 import signal
 
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -34,14 +36,25 @@ def fork():
 
 def die_with(parent):
     """In a child: be killed when `parent` dies. Call it after the last change of uid, which would undo it."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)  # it died before the kernel was told
 
 
 def become_subreaper():
     """What a bot leaves behind becomes our child, as it would be below PID 1."""
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def be_dumpable():
+    """As after an exec: without it, a change of user gives the process's files in /proc to root, and it cannot read its own."""
+    prctl(PR_SET_DUMPABLE, 1)
+
+
+def name_process(name):
+    """The short name that `ps` and `top` show; its first 15 bytes count."""
+    text = ctypes.create_string_buffer(name.encode()[:15])
+    prctl(PR_SET_NAME, ctypes.addressof(text))
 
 
 def close_from(first):
@@ -49,7 +62,8 @@ def close_from(first):
     os.closerange(first, 1 << 20)
 
 
-def _prctl(option, value):
-    if _libc.prctl(option, value, 0, 0, 0) != 0:
+def prctl(option, value):
+    """Raises OSError."""
+    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))

@@ -24,8 +24,8 @@ from .program import add_program
 from .promise import Promise, Turns, run
 from .sampler import Sampler
 from .seats import Seats
-from .spawn import ExecSpawner
 from .users import Users
+from .zygotes import Zygotes
 
 PROTOCOL = 2
 PREPARING_SECONDS = 60
@@ -50,7 +50,7 @@ class Container:
         self._slow = Helpers(supervisord.options, self.loop, limit=2)
         self.changes = Changes(self._incarnation, self.loop)
         self.fences = Fences(self.layout.fences, self.quick)
-        self.spawner = ExecSpawner()
+        self.zygotes = Zygotes(self.layout, supervisord.options, self.loop, lambda: self.bots.values())
         self.turns = Turns()
         self.bots = {}
         self._seats = Seats()
@@ -69,7 +69,7 @@ class Container:
             "python": ".".join(map(str, sys.version_info[:3])),
             "isolatesUsers": self.users.isolates,
             "overhead": self._sampler.overhead,
-            "zygotes": [],
+            "zygotes": self.zygotes.observe(),
             "cgroups": {"made": False, "reason": "not built yet"},
             "bots": [observe_bot(bot) for bot in self.bots.values()],
             "directories": os.listdir(self.layout.bots),
@@ -88,6 +88,7 @@ class Container:
                 self._bind(spec)
             bot = self.bots.get(spec.bot) or self._admit(spec)
             bot.accept(spec)
+            self.zygotes.retire()
         bot.step()
         if bot.waits_for_port():
             self._sampler.hurry()
@@ -209,6 +210,7 @@ class Container:
         self._supervisord.remove_process_group(name)
         self._unbind(name)
         self._seats.free(name)
+        self.zygotes.retire()
         self.changes.touch(name)
 
     def _is_alive(self, name):

@@ -1,17 +1,16 @@
 """From a bot's spec to what is started."""
 
 import os
+import resource
 
-from .spawn import Launch
+from .become import Launch
 
 
-def what_to_launch(process, container):
-    """The Launch of a bot whose pipes are made."""
+def environment_of(process, container):
+    """All of it: supervisord's own stays out, for it may hold the password of its interface."""
     spec = process.spec
-    home = container.layout.bot(process.bot)
-    # supervisord's own environment stays out: it may hold the password of its interface.
-    env = {
-        "HOME": home,
+    return {
+        "HOME": container.layout.bot(process.bot),
         "USER": process.bot,
         "LOGNAME": process.bot,
         "PATH": os.environ.get("PATH", os.defpath),
@@ -21,4 +20,30 @@ def what_to_launch(process, container):
         "BUNKHOUSE_BOT": process.bot,
         "BUNKHOUSE_SLOT": str(spec.slot),
     }
-    return Launch(spec.command, env, home, container.users.uid(spec.port), spec.limits, process.pipes["child_stdout"])
+
+
+def what_to_launch(process, container):
+    """The Launch of a bot."""
+    spec = process.spec
+    uid = container.users.uid(spec.port)
+    return Launch(
+        argv=spec.command,
+        env=environment_of(process, container),
+        directory=container.layout.bot(process.bot),
+        uid=uid,
+        nice=spec.limits.nice,
+        rlimits=tuple(_rlimits(spec.limits, own_uid=uid is not None)),
+        parent=os.getpid(),
+    )
+
+
+def _rlimits(limits, own_uid):
+    yield resource.RLIMIT_CORE, 0
+    wanted = {
+        resource.RLIMIT_DATA: limits.memory_bytes,
+        resource.RLIMIT_FSIZE: limits.disk_bytes,
+        resource.RLIMIT_NOFILE: limits.open_files,
+        # Counted per uid: shared, one bot's processes would be held against another.
+        resource.RLIMIT_NPROC: limits.processes if own_uid else None,
+    }
+    yield from ((kind, value) for kind, value in wanted.items() if value is not None)

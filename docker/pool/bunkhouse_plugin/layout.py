@@ -23,6 +23,11 @@ class Layout:
     def fences(self):
         return os.path.join(self.root, "fences.json")
 
+    @property
+    def zygote_home(self):
+        """HOME of zygotes: theirs alone and empty."""
+        return os.path.join(self.root, "run", "zygote")
+
     def bot(self, bot):
         return os.path.join(self.bots, bot)
 
@@ -40,7 +45,7 @@ class Layout:
         if len(self.notify_socket(9999).encode()) > LONGEST_SOCKET_PATH:
             raise ValueError(f"{self.root} is too long for Unix sockets below it: choose a shorter directory")
         passage = 0o711 if isolated else 0o700
-        modes = {".": passage, "bots": passage, "run": passage, "run/notify": passage, "logs": 0o700, "archives": 0o700}
+        modes = {".": passage, "bots": passage, "run": passage, "run/notify": passage, "run/zygote": 0o700, "logs": 0o700, "archives": 0o700}
         for name, mode in modes.items():
             path = os.path.join(self.root, name)
             os.makedirs(path, exist_ok=True)

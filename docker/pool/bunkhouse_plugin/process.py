@@ -16,8 +16,10 @@ from supervisor.states import ProcessStates, SupervisorStates, getProcessStateDe
 from . import backoff, leftovers, procfs
 from .exits import describe_exit
 from .faults import Fault
-from .launch import what_to_launch
+from .launch import environment_of, what_to_launch
 from .life import Life
+from .promise import Promise
+from .spawn import Execute, Fork, NotForked, Wait, start
 
 RETRY_SECONDS = 1
 LONGEST_STATUS = 500
@@ -41,6 +43,9 @@ class BotProcess(Subprocess):
         self.next_start_at = None
         self._clean = True  # nothing of an earlier run is left: the apply that brings a bot has seen to it
         self._clearing = False
+        self._waiting = False  # for a zygote, which steps us when it is ready
+        self._spawning = False  # asked for, and its pid is not known yet
+        self._instead = None  # how to start after a zygote let us down
         self._clear_from = 0.0
         self._start_from = 0.0
         self._failures = 0
@@ -132,11 +137,12 @@ class BotProcess(Subprocess):
         now = time.monotonic()
         if self.pid:
             self._watch(now)
-        elif self._clearing or self._container.turns.busy(self.bot):
+        elif self._clearing or self._spawning or self._container.turns.busy(self.bot):
             return
         elif not self._clean:
             self._clear(now)
         elif not self._may_run():
+            self._waits_no_more()
             self._become(ProcessStates.STOPPED)
         elif now >= self._start_from:
             self._launch(now)
@@ -172,8 +178,8 @@ class BotProcess(Subprocess):
         if self.pid:
             return self.life.due(self.spec.readiness)
         if not self._clean:
-            return None if self._clearing else self._clear_from
-        return self._start_from if self._may_run() else None
+            return None if self._clearing or self._spawning else self._clear_from
+        return self._start_from if self._may_run() and not self._waiting else None
 
     def _alarm(self):
         self._timer = None
@@ -182,29 +188,64 @@ class BotProcess(Subprocess):
     # From one state to the next
 
     def _launch(self, now):
-        if not self._container.loop.may_fork():
+        way = self._instead or self._container.zygotes.way(self.spec, environment_of(self, self._container))
+        if isinstance(way, Wait):
+            self._wait(way.reason)
             return
-        options = self.config.options
-        self.life = Life(self.spec.generation, now, time.time())
+        if isinstance(way, Execute) and not self._container.loop.may_fork():
+            return
+        self._waits_no_more()
+        self._instead = None
+        self.life = Life(self.spec.generation, now, time.time(), spawn=_describe(way))
         self.listener = self.next_start_at = None
-        self.restarts += self._unasked
         self._clean = False
+        self._spawning = True
         try:
             self.dispatchers, self.pipes = self.config.make_dispatchers(self)
-            self.pid = self._container.spawner.spawn(what_to_launch(self, self._container))
+            started = start(way, what_to_launch(self, self._container), self.pipes["child_stdout"])
         except OSError as error:
-            options.close_parent_pipes(self.pipes)
-            self.pipes, self.dispatchers = {}, {}
-            self._fail(now, f"could not be started: {error}")
-            return
+            started = Promise()
+            started.reject(error)
         finally:
-            options.close_child_pipes(self.pipes)
-        options.pidhistory[self.pid] = self
+            self.config.options.close_child_pipes(self.pipes)
+        started.then(lambda outcome: self._container.loop.guard(self._spawned, outcome))
+
+    def _wait(self, reason):
+        self._waiting = True
+        self.reason = reason
+        self._become(ProcessStates.STARTING)
+
+    def _waits_no_more(self):
+        if self._waiting:
+            self._waiting, self.reason = False, ""
+
+    def _spawned(self, outcome):
+        self._spawning = False
+        try:
+            started = outcome.result()
+        except (NotForked, OSError) as error:
+            self._not_spawned(error)
+            return
+        self.pid = started.pid
+        self.restarts += self._unasked
+        self.config.options.pidhistory[self.pid] = self
         stat = procfs.stat(self.pid)
         self.life.pid, self.life.start = self.pid, stat and stat.start
         self._container.fences.note_process(self.bot, self.life.pid, self.life.start)
+        started.go()
         self._become(ProcessStates.STARTING)
         self._container.changes.touch(self.bot)
+        self._container.loop.wake()
+
+    def _not_spawned(self, error):
+        """Nothing runs. Without the zygote it is tried another way, at once."""
+        self.config.options.close_parent_pipes(self.pipes)
+        self.pipes, self.dispatchers = {}, {}
+        if isinstance(error, NotForked):
+            self._instead = Execute(str(error))
+            self._container.loop.wake()
+        else:
+            self._fail(time.monotonic(), f"could not be started: {error}")
 
     def _become_ready(self, now):
         self.life.become_ready(now, time.time())
@@ -297,3 +338,7 @@ class BotProcess(Subprocess):
             return pid == self.pid or os.getsid(pid) == self.pid
         except ProcessLookupError:
             return False
+
+
+def _describe(way):
+    return {"kind": "prefork", "reason": ""} if isinstance(way, Fork) else {"kind": "exec", "reason": way.reason}

@@ -40,6 +40,9 @@ class Sampler:
         """One round, a step for each process."""
         self.overhead = procfs.memory(os.getpid())
         yield True
+        for zygote in self._container.zygotes.alive():
+            zygote.memory = procfs.memory(zygote.pid)
+            yield True
         for bot in list(self._container.bots.values()):
             if bot.pid:
                 yield from self._look_at(bot, bot.pid)

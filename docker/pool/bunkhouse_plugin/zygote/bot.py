@@ -1,0 +1,115 @@
+"""In the child: becoming the bot, and running its program as if it had just been executed."""
+
+import atexit
+import gc
+import os
+import random
+import signal
+import sys
+import threading
+import time
+import types
+
+from .. import children
+from ..become import become, decode_launch, wait_at
+from . import titles
+
+# By these a bot is found in /proc.
+MARKS = ("NOTIFY_SOCKET", "BUNKHOUSE_BOT")
+CANNOT_START = 127
+FLUSH_FAILED = 120
+
+
+def run(entry, request, area):
+    """Never returns."""
+    wait_at(request.gate)
+    launch = decode_launch(_read(request.launch))
+    try:
+        become(launch, request.output)
+        children.be_dumpable()
+        _take_environment(launch.env)
+        titles.rewrite(area, launch.argv, [f"{name}={launch.env[name]}" for name in MARKS if name in launch.env])
+    except BaseException as error:
+        os.write(2, f"bunkhouse: cannot start {launch.argv[0]}: {error}\n".encode(errors="replace"))
+        os._exit(CANNOT_START)
+    sys.argv = list(launch.argv)
+    sys.modules["__main__"] = _main_module(launch.argv[0])
+    _reseed()
+    gc.enable()
+    _end(_call(entry))
+
+
+def _read(descriptor):
+    with open(descriptor, "rb") as file:
+        file.seek(0)
+        return file.read()
+
+
+def _take_environment(env):
+    os.environ.clear()
+    os.environ.update(env)
+    time.tzset()
+
+
+def _main_module(script):
+    module = types.ModuleType("__main__")
+    module.__file__ = script
+    return module
+
+
+def _reseed():
+    random.seed()
+    if "numpy" in sys.modules:  # does not do it by itself: numpy#9650
+        sys.modules["numpy"].random.seed()
+    if "ssl" in sys.modules:
+        sys.modules["ssl"].RAND_add(os.urandom(32), 32.0)
+
+
+def _call(entry):
+    """Exit code of the program; None for one that was interrupted. What Python does around a script's `sys.exit(main())`."""
+    try:
+        return _exit_code(entry())
+    except SystemExit as end:
+        return _exit_code(end.code)
+    except KeyboardInterrupt as error:
+        sys.excepthook(KeyboardInterrupt, error, _own(error))
+        return None
+    except BaseException as error:
+        sys.excepthook(type(error), error, _own(error))
+        return 1
+
+
+def _exit_code(value):
+    if value is None:
+        return 0
+    if isinstance(value, int):
+        return value & 0xFF
+    print(value, file=sys.stderr)
+    return 1
+
+
+def _own(error):
+    """The traceback without our frame."""
+    return error.__traceback__.tb_next
+
+
+def _end(code):
+    """The end of an interpreter, short of taking it apart: that would copy every page it shares.
+
+    Leaves by os._exit, so a fork of the bot's own must do so as well or run into what is above us on the stack.
+    """
+    for finish in (threading._shutdown, atexit._run_exitfuncs):
+        try:
+            finish()
+        except BaseException as error:
+            sys.excepthook(type(error), error, error.__traceback__)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except BaseException:
+            code = FLUSH_FAILED
+    if code is None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    os._exit(code)
