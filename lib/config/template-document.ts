@@ -4,6 +4,12 @@ import { messageOf } from '../domain/errors.ts';
 
 type Path = readonly PropertyKey[];
 
+/** What is wrong with what stands at a place of the document; `message` goes on after the place's name. */
+export interface Problem {
+  readonly path: Path;
+  readonly message: string;
+}
+
 /** A YAML document that knows at which line everything is. Problems begin with `:LINE: `, to be put after the file's name. */
 export interface TemplateDocument {
   readonly value: unknown;

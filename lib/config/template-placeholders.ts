@@ -1,17 +1,12 @@
 import { PLACEHOLDER_FORMS, parsePlaceholders } from '../domain/placeholders.ts';
+import type { Problem } from './template-document.ts';
 import type { TemplateContent } from './template-schema.ts';
-
-export interface PlaceholderProblem {
-  /** In the YAML document. */
-  readonly path: readonly PropertyKey[];
-  readonly message: string;
-}
 
 /** Parts of a template that are filled in for each bot; placeholders anywhere else would stay as they are. */
 const FILLED_IN = ['command', 'env', 'files', 'checks', 'control', 'proxy'];
 
 /** Placeholders of a form nobody knows, of secrets that are not declared, and in places where none are filled in. */
-export function findPlaceholderProblems({ secrets }: TemplateContent, document: unknown): PlaceholderProblem[] {
+export function findPlaceholderProblems({ secrets }: TemplateContent, document: unknown): Problem[] {
   return textsOf(document, []).flatMap(({ path, text }) =>
     parsePlaceholders(text).flatMap(({ text: shown, placeholder }) => {
       if (!FILLED_IN.includes(String(path[0])))

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { FILE_PATH, NAME } from '../domain/ids.ts';
 import { SECRET_NAME } from '../domain/placeholders.ts';
 import type { Template } from '../domain/template.ts';
+import { MODULE_NAME, MOST_MODULES } from './preload-list.ts';
 import { parseSize, SIZE_ALLOWED } from './size.ts';
 
 /** The form of a template's YAML: what may be left out, and how it becomes the domain's Template. Strict throughout. */
@@ -19,10 +20,11 @@ const mode = z
   .regex(/^0?[0-7]{3}$/, 'must be an octal mode such as "0600"')
   .transform((text) => Number.parseInt(text, 8));
 
-const size = z
-  .string(`must be ${SIZE_ALLOWED}`)
-  .transform((text) => parseSize(text) ?? Number.NaN)
-  .pipe(z.number(`must be ${SIZE_ALLOWED}`).min(2 ** 24, 'must be 16MiB or more'));
+const size = (least: number, inWords: string) =>
+  z
+    .string(`must be ${SIZE_ALLOWED}`)
+    .transform((text) => parseSize(text) ?? Number.NaN)
+    .pipe(z.number(`must be ${SIZE_ALLOWED}`).min(least, `must be ${inWords} or more`));
 
 const file = z
   .strictObject({
@@ -75,9 +77,15 @@ const backoff = z
 
 const limits = z
   .strictObject({
-    memory: size.nullable().default(null),
-    pss: size.nullable().default(null),
-    disk: size.nullable().default(null),
+    memory: size(2 ** 24, '16MiB')
+      .nullable()
+      .default(null),
+    pss: size(2 ** 24, '16MiB')
+      .nullable()
+      .default(null),
+    disk: size(2 ** 20, '1MiB')
+      .nullable()
+      .default(null),
     cpuWeight: z.int().min(1).max(10_000).default(100),
     openFiles: z.int().min(16).max(1_048_576).nullable().default(null),
     processes: z.int().min(1).max(100_000).nullable().default(null),
@@ -93,20 +101,29 @@ const onOff = (preset: 'on' | 'off') =>
     .default(preset)
     .transform((text) => text === 'on');
 
-const dotted = z.string().regex(/^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/, 'must be the dotted name of a Python module');
-
-const prefork = z.strictObject({
-  entry: z.string().regex(/^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$/, 'must be module:function'),
-  python: z
-    .string()
-    .regex(/^[^\s\0]+$/, 'must be a program without blanks')
-    .default('python3'),
-  preload: z.array(dotted).readonly().default([]),
-  warmup: z.string().nullable().default(null),
-  env: z.record(variableName, withoutNul).default({}),
-  merge: onOff('off'),
-  immortal: onOff('on'),
-});
+/** Files are named here; `resolvePrefork` puts what is in them into their place. */
+const prefork = z
+  .strictObject({
+    entry: z.string().regex(/^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$/, 'must be module:function'),
+    python: z
+      .string()
+      .regex(/^[^\s\0]+$/, 'must be a program without blanks')
+      .default('python3'),
+    preload: z
+      .array(z.string().regex(MODULE_NAME, 'must be the dotted name of a Python module'))
+      .max(MOST_MODULES, `must hold at most ${MOST_MODULES} modules`)
+      .readonly()
+      .default([]),
+    preloadFrom: filePath.nullable().default(null),
+    warmup: filePath.nullable().default(null),
+    env: z.record(variableName, withoutNul).default({}),
+    merge: onOff('off'),
+    immortal: onOff('on'),
+  })
+  .refine(({ preload, preloadFrom }) => preloadFrom === null || preload.length === 0, {
+    path: ['preloadFrom'],
+    message: 'must not stand beside preload; keep one of the two',
+  });
 
 const secretName = z.string().regex(SECRET_NAME, 'must begin with a letter and hold only letters, digits, "_" and "-"');
 
@@ -119,12 +136,7 @@ export const templateSchema = z.strictObject({
     .nullable()
     .default(null),
   command: z.array(withoutNul).min(1, 'must hold at least the program').readonly(),
-  env: z
-    .record(
-      z.string().regex(/^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'must be the name of a variable'),
-      withoutNul,
-    )
-    .default({}),
+  env: z.record(variableName, withoutNul).default({}),
   directories: z.array(filePath).readonly().default([]),
   files: z.array(file).readonly().default([]),
   requiredFiles: z.array(filePath).readonly().default([]),
@@ -144,5 +156,8 @@ export const templateSchema = z.strictObject({
   prefork: prefork.nullable().default(null),
 });
 
-/** A template without its version, as the schema makes it. Assigned both ways to the domain's type, so they agree. */
+/** A template as its YAML says it, checked and with everything that was left out. */
+export type TemplateForm = z.output<typeof templateSchema>;
+
+/** A template without its version: the form, with files it names put in. Assigned both ways to the domain's type, so they agree. */
 export type TemplateContent = Omit<Template, 'version'>;

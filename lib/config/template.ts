@@ -1,33 +1,26 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import type { Template } from '../domain/template.ts';
-import { parseDocument } from './template-document.ts';
+import { type FilesBeside, readBeside } from './files-beside.ts';
+import { parseDocument, type TemplateDocument } from './template-document.ts';
 import { findPlaceholderProblems } from './template-placeholders.ts';
-import { type TemplateContent, templateSchema } from './template-schema.ts';
+import { filesNamedBy, resolvePrefork } from './template-prefork.ts';
+import { type TemplateContent, type TemplateForm, templateSchema } from './template-schema.ts';
 
 /**
- * The template a YAML text describes. `file` is its name for messages. Throws one INVALID that lists every problem with
- * its line, its place in the document and what is allowed.
+ * The template a YAML text describes. `file` is its name for messages, `beside` holds the files it names. Throws one
+ * INVALID that lists every problem with its line, its place in the document and what is allowed.
  */
-export function parseTemplate(text: string, file: string): Template {
-  const document = parseDocument(text);
-  refuseIfAny(file, document.problems);
-  const parsed = templateSchema.safeParse(document.value);
-  if (!parsed.success) throw invalid(file, parsed.error.issues.flatMap(document.locateIssue));
-  const content: TemplateContent = parsed.data;
-  const misused = findPlaceholderProblems(content, document.value);
-  refuseIfAny(
-    file,
-    misused.map(({ path, message }) => document.locate(path, message)),
-  );
-  return { ...content, version: versionOf(content) };
+export function parseTemplate(text: string, file: string, beside: FilesBeside = new Map()): Template {
+  return complete(parseForm(text, file), file, beside);
 }
 
-/** Reads one file; throws as `parseTemplate`, or NOT_FOUND. */
+/** Reads one file and those it names; throws as `parseTemplate`, or NOT_FOUND. */
 export async function loadTemplate(file: string): Promise<Template> {
-  return parseTemplate(await read(file), file);
+  const parsed = parseForm(await read(file), file);
+  return complete(parsed, file, await readBeside(dirname(file), filesNamedBy(parsed.form)));
 }
 
 /**
@@ -53,6 +46,30 @@ export async function loadTemplates(folders: readonly string[]): Promise<Map<str
 }
 
 // Private
+
+interface Parsed {
+  readonly document: TemplateDocument;
+  readonly form: TemplateForm;
+}
+
+function parseForm(text: string, file: string): Parsed {
+  const document = parseDocument(text);
+  refuseIfAny(file, document.problems);
+  const parsed = templateSchema.safeParse(document.value);
+  if (!parsed.success) throw invalid(file, parsed.error.issues.flatMap(document.locateIssue));
+  return { document, form: parsed.data };
+}
+
+function complete({ document, form }: Parsed, file: string, beside: FilesBeside): Template {
+  const { prefork, problems } = resolvePrefork(form.prefork, beside);
+  const content: TemplateContent = { ...form, prefork };
+  const found = [...findPlaceholderProblems(content, document.value), ...problems];
+  refuseIfAny(
+    file,
+    found.map(({ path, message }) => document.locate(path, message)),
+  );
+  return { ...content, version: versionOf(content) };
+}
 
 async function templateFiles(folder: string): Promise<string[]> {
   try {
