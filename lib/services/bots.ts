@@ -124,15 +124,30 @@ function freshSecrets(
   return Object.fromEntries(made);
 }
 
+type Tighter = (wanted: number, bound: number) => boolean;
+const fewer: Tighter = (wanted, bound) => wanted <= bound;
+const more: Tighter = (wanted, bound) => wanted >= bound;
+
+/** In which direction each limit is kinder to the neighbours. */
+const TIGHTER: Readonly<Record<keyof BotLimits, Tighter>> = {
+  memoryBytes: fewer,
+  pssBytes: fewer,
+  diskBytes: fewer,
+  openFiles: fewer,
+  processes: fewer,
+  cpuWeight: fewer,
+  nice: more,
+};
+
 /** Limits wall bots off from each other, so an owner may only make its own tighter. Null, no limit, is above all. */
 function checkLimits(actor: Actor, wanted: Partial<BotLimits>, template: Template): void {
   if (actor.role === 'admin') return;
-  const bound = (value: number | null): number => value ?? Number.POSITIVE_INFINITY;
-  const wider = (['memoryBytes', 'openFiles', 'processes'] as const).find(
-    (limit) => wanted[limit] !== undefined && bound(wanted[limit]) > bound(template.limits[limit]),
-  );
-  const greedier = wanted.nice !== undefined && wanted.nice < template.limits.nice ? 'nice' : undefined;
-  const loosened = wider ?? greedier;
+  const size = (value: number | null): number => value ?? Number.POSITIVE_INFINITY;
+  const names = Object.keys(TIGHTER) as (keyof BotLimits)[];
+  const loosened = names.find((limit) => {
+    const value = wanted[limit];
+    return value !== undefined && !TIGHTER[limit](size(value), size(template.limits[limit]));
+  });
   if (loosened === undefined) return;
   const allowed = `template ${template.name} has ${template.limits[loosened]}`;
   throw new BunkhouseError('FORBIDDEN', `only an admin may loosen the limit ${loosened}; ${allowed}`);

@@ -230,8 +230,8 @@ describe('owners', () => {
   it('may tighten the limits of their template and not loosen them', async () => {
     const limits = {
       memoryBytes: 1000,
-      pssBytes: null,
-      diskBytes: null,
+      pssBytes: 500,
+      diskBytes: 2000,
       cpuWeight: 100,
       openFiles: null,
       processes: 10,
@@ -239,12 +239,23 @@ describe('owners', () => {
     };
     await using machine = await Machine.make([quickTemplate({ limits })]);
     await using system = await System.start(machine);
-    for (const wider of [{ memoryBytes: 1001 }, { processes: null }, { nice: 4 }]) {
-      await expect(system.api.createBot(ALICE, { instanceId: 'a', limits: wider })).rejects.toMatchObject({
+    const looser = [
+      { memoryBytes: 1001 },
+      { pssBytes: 501 },
+      { pssBytes: null },
+      { diskBytes: 2001 },
+      { cpuWeight: 101 },
+      { processes: null },
+      { nice: 4 },
+    ];
+    for (const wanted of looser) {
+      await expect(system.api.createBot(ALICE, { instanceId: 'a', limits: wanted })).rejects.toMatchObject({
         code: 'FORBIDDEN',
+        message: expect.stringContaining(`limit ${Object.keys(wanted)[0]};`),
       });
     }
-    await system.api.createBot(ALICE, { instanceId: 'a', limits: { memoryBytes: 999, openFiles: 5, nice: 6 } });
+    const tighter = { memoryBytes: 999, pssBytes: 500, diskBytes: 1, cpuWeight: 1, openFiles: 5, nice: 6 };
+    await system.api.createBot(ALICE, { instanceId: 'a', limits: tighter });
     await expect(system.api.changeBot(ALICE, 'a', { limits: { memoryBytes: null } })).rejects.toMatchObject({
       code: 'FORBIDDEN',
     });
