@@ -1,6 +1,7 @@
 import type { BotSpec } from './agent.ts';
 import type { Placement } from './bot.ts';
 import type { ContainerRecord, NewContainer } from './container.ts';
+import type { State } from './state.ts';
 
 /** Arguments of every step: the one table from which the union and the executor table are made. */
 export interface StepArgs {
@@ -58,6 +59,12 @@ export function stepLane(step: Step): string {
 
 export const containerLane = (name: string): string => `container ${name}`;
 export const botLane = (instanceId: string): string => `bot ${instanceId}`;
+
+/** Which container a step may have changed. */
+export function stepContainer(step: Step, bots: State['bots']): string | null {
+  if ('container' in step) return typeof step.container === 'string' ? step.container : step.container.name;
+  return bots[step.bot]?.placement?.container ?? null;
+}
 
 /** Steps that only change the store: quick, and done in the order of the plan before anything else. */
 export function isStoreStep(step: Step): boolean {

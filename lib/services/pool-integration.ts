@@ -2,7 +2,6 @@ import type { BotRecord } from '../domain/bot.ts';
 import { type Desired, poolKey } from '../domain/bot.ts';
 import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import type { Actor } from '../domain/state.ts';
-import type { Step } from '../domain/steps.ts';
 import { explainStep, stepTarget } from '../planner/explain.ts';
 import { renderRecord, valuesOf } from '../planner/render.ts';
 import { isoTime } from '../util/clock.ts';
@@ -17,7 +16,6 @@ import type {
   BotView,
   ChangeBot,
   CreateBot,
-  Issue,
   PlanView,
   PoolApi,
   PoolOptions,
@@ -26,6 +24,7 @@ import type {
   SweepReport,
 } from './pool-api.ts';
 import type { Reconciler } from './reconciler.ts';
+import { sweep } from './sweep.ts';
 import { botView, containerViews, healthSummary } from './views.ts';
 
 /** The use cases over store and reconciler: check, change the wish durably, ask for a pass. */
@@ -162,38 +161,8 @@ export class PoolIntegration implements PoolApi {
     };
   }
 
-  async healthCheck(): Promise<SweepReport> {
-    const { clock, events } = this.#deps;
-    const began = clock.monotonic();
-    const steps: Step[] = [];
-    const stop = this.#reconciler.onStep((step) => steps.push(step));
-    try {
-      await this.#reconciler.pass('all');
-      await this.#reconciler.monitor.checkAll();
-      await this.#reconciler.pass();
-    } finally {
-      stop();
-    }
-    const issues = this.#issues();
-    const report: SweepReport = {
-      timestamp: isoTime(clock.now()),
-      pools: Object.keys(this.#deps.store.current().containers).length,
-      bots: Object.keys(this.#deps.store.current().bots).length,
-      issues,
-      recoveryActions: [...new Set(steps.map(explainStep))],
-      durationMs: Math.round(clock.monotonic() - began),
-    };
-    events.emit(
-      {
-        type: 'sweep',
-        containers: report.pools,
-        bots: report.bots,
-        issues: issues.length,
-        durationMs: report.durationMs,
-      },
-      null,
-    );
-    return report;
+  healthCheck(): Promise<SweepReport> {
+    return sweep(this.#deps, this.#reconciler);
   }
 
   cleanup(dryRun: boolean): ReturnType<PoolApi['cleanup']> {
@@ -243,21 +212,5 @@ export class PoolIntegration implements PoolApi {
     const host = listing.kind === 'seen' ? listing.value.get(container)?.host : undefined;
     if (host === undefined) return null;
     return { host, port, url: `/bots/${bot.instanceId}/`, containerName: container, poolId: poolKey(bot), slot };
-  }
-
-  #issues(): Issue[] {
-    const world = this.#reconciler.world();
-    const driver = world.listing.kind === 'unknown' ? [{ target: 'driver', problem: world.listing.reason }] : [];
-    const containers = containerViews(world, this.#reconciler.states, this.#deps.driver.name)
-      .filter((container) => container.status !== 'running' || container.reason !== '')
-      .map((container) => ({ target: container.id, problem: container.reason || container.status }));
-    const bots = Object.values(world.state.bots)
-      .map((bot) => this.#view(bot))
-      .filter((bot) => bot.reason !== '' || bot.state !== (bot.desired === 'stopped' ? 'stopped' : 'running'))
-      .map((bot) => ({
-        target: bot.instanceId,
-        problem: bot.reason === '' ? bot.state : `${bot.state}: ${bot.reason}`,
-      }));
-    return [...driver, ...containers, ...bots];
   }
 }

@@ -1,29 +1,28 @@
-import { BunkhouseError, messageOf } from '../domain/errors.ts';
-import { isStoreStep, type Step } from '../domain/steps.ts';
+import { messageOf } from '../domain/errors.ts';
+import { isStoreStep, type Step, stepContainer } from '../domain/steps.ts';
 import { plan } from '../planner/plan.ts';
 import type { Plan, World } from '../planner/world.ts';
+import type { Address } from '../probes/probe.ts';
 import { withDeadline } from '../util/deadline.ts';
 import { SingleFlight } from '../util/single-flight.ts';
+import { botAddress } from './addresses.ts';
 import { Agents } from './agents.ts';
 import { createApply } from './apply.ts';
+import { BlockedPorts } from './blocked-ports.ts';
 import { checkTargets } from './check-targets.ts';
 import type { Dependencies } from './dependencies.ts';
 import { Lanes } from './lanes.ts';
+import { Losses } from './losses.ts';
+import { nextLook } from './next-look.ts';
 import { Observer } from './observe.ts';
 import { PoolHealthMonitor } from './pool-health-monitor.ts';
 import { StateTracker } from './state-tracker.ts';
 import { createWatchers, type Watchers } from './watchers.ts';
 
-/** How long a port found taken by somebody outside is not tried again. */
-const BLOCKED_MS = 60_000;
-
 /** How long closing waits for steps under way. What is broken off then is taken up by the next supervisor. */
 const CLOSING_MS = 15_000;
 
 const LONGEST_REST_MS = 100;
-
-/** How soon another look is taken when the containers could not be listed, or one of them could not be asked. */
-const BLIND_RETRY_MS = 2_000;
 
 /**
  * The one door: observe, plan, apply. Requests fold into one pass; a pass is short, because work that takes time goes on
@@ -42,11 +41,11 @@ export class Reconciler {
     () => this.#rest(),
   );
   readonly #abort = new AbortController();
-  readonly #blockedPorts = new Map<number, number>();
+  readonly #blockedPorts: BlockedPorts;
+  readonly #losses: Losses;
   readonly #listeners = new Set<(step: Step) => void>();
   #dirty: 'all' | Set<string> = 'all';
   #cancelWake: () => void = () => {};
-  #lastSeenRunning: ReadonlySet<string> = new Set();
   #passes = 0;
   #lastPassMs = 0;
   #lastPassAt = 0;
@@ -56,17 +55,19 @@ export class Reconciler {
     this.#deps = deps;
     this.agents = new Agents(deps.driver);
     this.states = new StateTracker(deps.events);
+    this.#blockedPorts = new BlockedPorts(deps.clock);
+    this.#losses = new Losses(deps.events);
     this.#observer = new Observer(deps.driver, this.agents, deps.clock, () => this.request());
     this.monitor = new PoolHealthMonitor(deps, () => this.request());
     this.#watchers = createWatchers(this.agents, deps.clock, deps.random, deps.log, (name) => this.request(name));
     const apply = createApply({
       ...deps,
       agents: this.agents,
-      blockPorts: (ports) => this.#block(ports),
+      blockPorts: (ports) => this.#blockedPorts.block(ports),
       noteRestart: (bot) => this.#noteRestart(bot),
       addressOf: (bot) => this.addressOf(bot),
     });
-    this.#lanes = new Lanes(deps, apply, (step) => this.request(containerOf(step, this.world())));
+    this.#lanes = new Lanes(deps, apply, (step) => this.request(stepContainer(step, deps.store.current().bots)));
   }
 
   /** Does the first pass, then follows events and sweeps every `intervalMs`. Resolves after the first pass. */
@@ -113,16 +114,15 @@ export class Reconciler {
 
   world(): World {
     const { clock, store, templates, limits } = this.#deps;
-    const now = clock.now();
     return {
-      now,
+      now: clock.now(),
       state: store.current(),
       templates,
       limits,
       listing: this.#observer.listing,
       agents: this.#observer.agents,
       health: this.monitor.health,
-      blockedPorts: new Set([...this.#blockedPorts].filter(([, until]) => until > now).map(([port]) => port)),
+      blockedPorts: this.#blockedPorts.now(),
       busy: this.#lanes.busy,
       holds: this.#lanes.holds,
       restartHolds: this.monitor.restartHolds,
@@ -144,15 +144,8 @@ export class Reconciler {
   }
 
   /** Where a bot's port is reached now. Throws BOT_UNAVAILABLE. */
-  addressOf(instanceId: string): { readonly host: string; readonly port: number } {
-    const placement = this.#deps.store.current().bots[instanceId]?.placement ?? null;
-    const { listing } = this.#observer;
-    const container =
-      placement !== null && listing.kind === 'seen' ? listing.value.get(placement.container) : undefined;
-    if (placement === null || container === undefined) {
-      throw new BunkhouseError('BOT_UNAVAILABLE', `${instanceId} is not in a container that can be reached now`);
-    }
-    return { host: container.host, port: placement.port };
+  addressOf(instanceId: string): Address {
+    return botAddress(this.world(), instanceId);
   }
 
   /** Ends passes, steps and watching. Containers and bots go on. */
@@ -217,15 +210,9 @@ export class Reconciler {
 
   #follow(world: World): void {
     const { listing, agents, state } = world;
+    this.#losses.update(world);
     if (listing.kind === 'unknown') return;
-    const running = new Set(agents.keys());
-    for (const name of this.#lastSeenRunning) {
-      if (running.has(name) || state.containers[name]?.removing !== false) continue;
-      const reason = listing.value.get(name)?.reason || 'it is not running any more';
-      this.#deps.events.emit({ type: 'container.lost', container: name, reason }, null);
-    }
-    this.#lastSeenRunning = running;
-    this.#watchers.sync(running);
+    this.#watchers.sync(new Set(agents.keys()));
     this.monitor.forget((bot) => bot in state.bots);
     this.monitor.track(
       checkTargets(world),
@@ -233,21 +220,10 @@ export class Reconciler {
     );
   }
 
-  /** The next pass is due when the first hold ends or to see what could not be seen; everything else is told by events. */
   #scheduleWake(): void {
     this.#cancelWake();
-    const now = this.#deps.clock.now();
-    if (this.#observer.listing.kind === 'unknown') {
-      this.#cancelWake = this.#deps.clock.after(BLIND_RETRY_MS, () => this.request('all'));
-      return;
-    }
-    const holds = [...this.#lanes.holds.values(), ...this.monitor.restartHolds.values()];
-    const due = holds.map((hold) => hold.until).filter((until) => until > now);
-    // An engine may tell that a container died before it lists it as such: nothing but another look will show it.
-    if ([...this.#observer.agents.values()].some((agent) => agent.kind === 'unknown')) due.push(now + BLIND_RETRY_MS);
-    const next = Math.min(...due);
-    if (next !== Number.POSITIVE_INFINITY)
-      this.#cancelWake = this.#deps.clock.after(next - now + 1, () => this.request());
+    const next = nextLook(this.world());
+    if (next !== null) this.#cancelWake = this.#deps.clock.after(next.inMs, () => this.request(next.scope));
   }
 
   async #sweepForEver(intervalMs: number): Promise<void> {
@@ -263,19 +239,8 @@ export class Reconciler {
     else if (container !== null && this.#dirty !== 'all') this.#dirty.add(container);
   }
 
-  #block(ports: readonly number[]): void {
-    const until = this.#deps.clock.now() + BLOCKED_MS;
-    for (const port of ports) this.#blockedPorts.set(port, until);
-  }
-
   #noteRestart(bot: string): void {
     const template = this.#deps.templates.get(this.#deps.store.current().bots[bot]?.template ?? '');
     if (template !== undefined) this.monitor.noteRestart(bot, template.backoff);
   }
-}
-
-/** Which container a step may have changed. */
-function containerOf(step: Step, world: World): string | null {
-  if ('container' in step) return typeof step.container === 'string' ? step.container : step.container.name;
-  return world.state.bots[step.bot]?.placement?.container ?? null;
 }

@@ -1,0 +1,19 @@
+import type { World } from '../planner/world.ts';
+
+/** How soon another look is taken when the containers could not be listed, or one of them could not be asked. */
+const BLIND_RETRY_MS = 2_000;
+
+/** When to look again without being asked to, and at what. */
+export interface NextLook {
+  readonly inMs: number;
+  readonly scope: 'all' | null;
+}
+
+/** When the first hold ends, or to see what could not be seen; null: everything else is told by events. */
+export function nextLook({ now, listing, agents, holds, restartHolds }: World): NextLook | null {
+  if (listing.kind === 'unknown') return { inMs: BLIND_RETRY_MS, scope: 'all' };
+  const due = [...holds.values(), ...restartHolds.values()].map((hold) => hold.until).filter((until) => until > now);
+  // An engine may tell that a container died before it lists it as such: nothing but another look will show it.
+  if ([...agents.values()].some((agent) => agent.kind === 'unknown')) due.push(now + BLIND_RETRY_MS);
+  return due.length === 0 ? null : { inMs: Math.min(...due) - now + 1, scope: null };
+}

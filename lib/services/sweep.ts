@@ -1,0 +1,60 @@
+import type { Step } from '../domain/steps.ts';
+import { explainStep } from '../planner/explain.ts';
+import { isoTime } from '../util/clock.ts';
+import type { Dependencies } from './dependencies.ts';
+import type { Issue, SweepReport } from './pool-api.ts';
+import type { Reconciler } from './reconciler.ts';
+import { botView, containerViews } from './views.ts';
+
+/** Looks at everything now, checks every bot, and tells what was found and set in motion. */
+export async function sweep(deps: Dependencies, reconciler: Reconciler): Promise<SweepReport> {
+  const { clock, store, events } = deps;
+  const began = clock.monotonic();
+  const steps = await stepsOf(reconciler, async () => {
+    await reconciler.pass('all');
+    await reconciler.monitor.checkAll();
+    await reconciler.pass();
+  });
+  const { containers, bots } = store.current();
+  const report: SweepReport = {
+    timestamp: isoTime(clock.now()),
+    pools: Object.keys(containers).length,
+    bots: Object.keys(bots).length,
+    issues: issues(reconciler, deps.driver.name),
+    recoveryActions: [...new Set(steps.map(explainStep))],
+    durationMs: Math.round(clock.monotonic() - began),
+  };
+  const { pools, issues: found, durationMs } = report;
+  events.emit({ type: 'sweep', containers: pools, bots: report.bots, issues: found.length, durationMs }, null);
+  return report;
+}
+
+// Private
+
+/** Every step begun while the work is done. */
+async function stepsOf(reconciler: Reconciler, work: () => Promise<void>): Promise<readonly Step[]> {
+  const steps: Step[] = [];
+  const stop = reconciler.onStep((step) => steps.push(step));
+  try {
+    await work();
+  } finally {
+    stop();
+  }
+  return steps;
+}
+
+function issues(reconciler: Reconciler, driverName: string): Issue[] {
+  const world = reconciler.world();
+  const driver = world.listing.kind === 'unknown' ? [{ target: 'driver', problem: world.listing.reason }] : [];
+  const containers = containerViews(world, reconciler.states, driverName)
+    .filter((container) => container.status !== 'running' || container.reason !== '')
+    .map((container) => ({ target: container.id, problem: container.reason || container.status }));
+  const bots = Object.values(world.state.bots)
+    .map((bot) => botView(bot, reconciler.states))
+    .filter((bot) => bot.reason !== '' || bot.state !== (bot.desired === 'stopped' ? 'stopped' : 'running'))
+    .map((bot) => ({
+      target: bot.instanceId,
+      problem: bot.reason === '' ? bot.state : `${bot.state}: ${bot.reason}`,
+    }));
+  return [...driver, ...containers, ...bots];
+}
