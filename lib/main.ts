@@ -120,7 +120,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
 
 async function connectDriver(config: Config, store: Store, metrics: Metrics, log: Logger): Promise<Driver> {
   const { installation } = store.current();
-  const bare = await openDriver(config, { installation, clock, pluginDir: join(ROOT, 'docker/pool') });
+  const bare = await openDriver(config, { installation, clock, log, pluginDir: join(ROOT, 'docker/pool') });
   const observed = withMetrics(bare, clock, ({ method, outcome, ms }) =>
     metrics.driverCall(method, outcome, ms / 1000),
   );

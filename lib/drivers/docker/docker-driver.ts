@@ -5,11 +5,15 @@ import { BunkhouseError } from '../../domain/errors.ts';
 import { SupervisordAgent } from '../../supervisord/client.ts';
 import type { Clock } from '../../util/clock.ts';
 import { KeyedMutex } from '../../util/keyed-mutex.ts';
+import type { Logger } from '../../util/logger.ts';
 import type { Agent, Capabilities, Driver, DriverEvent } from '../driver.ts';
 import { type Labels, readLabels } from '../labels.ts';
 import { boundPorts } from '../ports.ts';
 import { untilAnswering } from './answering.ts';
-import { capabilitiesOf } from './capabilities.ts';
+import { capabilitiesOf, writableCgroups } from './capabilities.ts';
+import type { Housing } from './cgroups/confine.ts';
+import { withCgroups } from './cgroups/confiner.ts';
+import { Outside } from './cgroups/outside.ts';
 import { Engine } from './engine.ts';
 import { EVENTS, observationOf } from './observation.ts';
 import * as spec from './spec.ts';
@@ -21,6 +25,7 @@ export interface DockerDriverOptions {
   /** `unix:///path` or `tcp://127.0.0.1:port`, as in the environment variable DOCKER_HOST. */
   readonly dockerHost: string;
   readonly clock: Clock;
+  readonly log: Logger;
   /** How long the supervisord of a new container may take to answer. */
   readonly startMs?: number;
 }
@@ -38,15 +43,18 @@ export class DockerDriver implements Driver {
   readonly #engine: Engine;
   readonly #locks = new KeyedMutex();
   readonly #closing = new AbortController();
+  readonly #outside: Outside;
 
   /** Throws DRIVER_UNAVAILABLE when `dockerHost` cannot be used. */
   constructor(options: DockerDriverOptions) {
     this.#options = options;
     this.#engine = new Engine(options.dockerHost);
+    const kernel = async (): Promise<string> => (await this.#engine.facts()).kernel;
+    this.#outside = new Outside({ kernel, uidOf: spec.slotUid, log: options.log });
   }
 
   async capabilities(): Promise<Capabilities> {
-    return capabilitiesOf(await this.#engine.facts());
+    return capabilitiesOf(await this.#engine.facts(), await this.#outside.trees());
   }
 
   async list(): Promise<readonly ContainerObservation[]> {
@@ -106,7 +114,9 @@ export class DockerDriver implements Driver {
         `${spec.CONFIG_PATH} in ${name} is missing or damaged: run docker rm --force ${name}, and it is built anew around its data`,
       );
     }
-    return new SupervisordAgent({ kind: 'http', host: spec.LOOPBACK, port, username: spec.USERNAME, password });
+    const endpoint = { kind: 'http', host: spec.LOOPBACK, port, username: spec.USERNAME, password } as const;
+    const confiner = this.#outside.confiner(name, () => this.#housing(name));
+    return withCgroups(new SupervisordAgent(endpoint), confiner);
   }
 
   /** Ports inside the ranges of our running containers are the pool's own and never reported. */
@@ -138,7 +148,8 @@ export class DockerDriver implements Driver {
   /** With the lock held and no such container alive. */
   async #build(wanted: ContainerSpec): Promise<void> {
     const { installation } = this.#options;
-    const options = spec.containerOptions(wanted, installation);
+    const facts = await this.#engine.facts();
+    const options = spec.containerOptions(wanted, { installation, writableCgroups: writableCgroups(facts) });
     await this.#engine.mustHaveImage(options.Image);
     const keepVolume = await this.#hasVolume(options.name);
     await this.#engine.remove(options.name);
@@ -167,6 +178,11 @@ export class DockerDriver implements Driver {
       if (left !== null && this.#isOwn(name, left.Config.Labels)) await this.#engine.remove(name, { force: true });
       if (!keepVolume && (await this.#hasVolume(name))) await this.#engine.removeVolume(spec.volumeName(name));
     } catch {}
+  }
+
+  async #housing(name: string): Promise<Housing | null> {
+    const { Id, State } = await this.#find(name);
+    return State.Running ? { id: Id, pid: State.Pid } : null;
   }
 
   #untilAnswering(name: string): Promise<void> {
