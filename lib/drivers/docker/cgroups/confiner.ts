@@ -43,7 +43,10 @@ export class Confiner {
   consider(seen: AgentObservation): AgentObservation {
     if (seen.cgroups.made) return seen;
     const due = seen.bots.flatMap((bot) => this.#dueOf(bot));
-    if (due.length > 0) void this.#begin(due);
+    if (due.length > 0) {
+      this.#newest = { due, toldAt: ticksSinceBoot() };
+      void this.#flight.run();
+    }
     return { ...seen, cgroups: this.#outcome ?? seen.cgroups };
   }
 
@@ -58,11 +61,6 @@ export class Confiner {
     const key = JSON.stringify([pid, startedAt, limits]);
     if (pid === null || this.#done.get(slot) === key) return [];
     return [{ slot, pid, uid: this.#sources.uidOf(port), limits, key }];
-  }
-
-  async #begin(due: readonly Due[]): Promise<void> {
-    this.#newest = { due, toldAt: await ticksSinceBoot() };
-    await this.#flight.run();
   }
 
   /** Never throws. */

@@ -1,4 +1,5 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { mapLimited } from '../../../util/limit.ts';
 import type { Living } from './members.ts';
@@ -15,10 +16,9 @@ export async function readTrees(): Promise<Trees> {
   return treesOf((await readOrNull('/proc/self/mountinfo')) ?? '');
 }
 
-/** Now, as `/proc` counts the starts of processes. NaN, which nothing is older than, where there is no `/proc`. */
-export async function ticksSinceBoot(): Promise<number> {
-  const [seconds] = (await readOrNull('/proc/uptime'))?.split(' ') ?? [];
-  return Number(seconds) * TICKS_PER_SECOND;
+/** Now, as `/proc` counts the starts of processes. */
+export function ticksSinceBoot(): number {
+  return Math.round(uptime() * TICKS_PER_SECOND);
 }
 
 /** Null when it is gone. Zombies are gone: they fork no more and hold no memory. */
