@@ -4,6 +4,7 @@ import type { Driver } from '../../../lib/drivers/driver.ts';
 import { ProcessDriver } from '../../../lib/drivers/process/process-driver.ts';
 import { systemClock as clock } from '../../../lib/util/clock.ts';
 import { mapLimited } from '../../../lib/util/limit.ts';
+import { silentLogger as log } from '../../../lib/util/logger.ts';
 import { type Sandbox, VENV } from '../../../test/e2e/support.ts';
 import { DOCKER_HOST, installationOf } from '../../../test/support/docker-harness.ts';
 
@@ -27,7 +28,7 @@ export async function observePools(sandbox: Sandbox, kind: 'process' | 'docker')
 // Private
 
 function open({ directory }: Sandbox, kind: 'process' | 'docker', installation: string): Driver {
-  if (kind === 'docker') return new DockerDriver({ installation, dockerHost: DOCKER_HOST, clock });
+  if (kind === 'docker') return new DockerDriver({ installation, dockerHost: DOCKER_HOST, clock, log });
   return new ProcessDriver({
     installation,
     dataDir: directory,
