@@ -74,7 +74,7 @@ export async function cgroupSandbox(trees: SomeTrees): Promise<CgroupSandbox> {
 /** In version 2 nobody may enter a cgroup that has passed controllers on: then into the leaf, as an engine does with `exec`. */
 async function enter(folder: string, pid: number): Promise<void> {
   await writeFile(join(folder, 'cgroup.procs'), String(pid)).catch(() =>
-    writeFile(join(folder, 'supervisor/cgroup.procs'), String(pid)),
+    writeFile(join(folder, 'bunkhouse-main/cgroup.procs'), String(pid)),
   );
 }
 

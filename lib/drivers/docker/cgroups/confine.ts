@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { BunkhouseError, messageOf } from '../../../domain/errors.ts';
 import * as host from './host.ts';
 import { type Living, mainOf, membersOf, type Tenant } from './members.ts';
-import { settingsOf } from './settings.ts';
+import { memoryLimit, memoryUsage, settingsOf } from './settings.ts';
 import { containerPath, pathIn, type Tree } from './trees.ts';
 
 /** A container as the engine names it: its id, and the pid of its first process on the host. */
@@ -18,7 +18,7 @@ export interface Ground {
 }
 
 /** Where the container's own processes go in version 2, in which a cgroup has either processes or cgroups with limits. */
-const LEAF = 'supervisor';
+const LEAF = 'bunkhouse-main';
 /** Only a fork bomb needs more than two or three. What is left is moved next time; its own process limit tames it meanwhile. */
 const ROUNDS = 20;
 
@@ -82,7 +82,9 @@ async function prepare(ground: Ground, tenant: Tenant): Promise<string[]> {
   const folder = folderOf(ground, tenant);
   await host.makeGroup(folder);
   const failures: string[] = [];
-  for (const { file, value, optional } of settingsOf(ground.tree, tenant.limits)) {
+  const full = await holdsMore(ground, tenant);
+  for (const { controller, file, value, optional } of settingsOf(ground.tree, tenant.limits)) {
+    if (controller === 'memory' && full) continue;
     try {
       await host.write(folder, file, value);
     } catch (error) {
@@ -91,6 +93,15 @@ async function prepare(ground: Ground, tenant: Tenant): Promise<string[]> {
     }
   }
   return failures;
+}
+
+/** Then a lower limit waits for its next start: the kernel would kill it at once, where the plugin restarts it gracefully. */
+async function holdsMore(ground: Ground, tenant: Tenant): Promise<boolean> {
+  const limit = memoryLimit(tenant.limits);
+  if (limit === null || !ground.tree.controllers.includes('memory')) return false;
+  const folder = folderOf(ground, tenant);
+  const [bytes] = await host.readWords(folder, memoryUsage(ground.tree));
+  return Number(bytes) > limit && (await host.pidsOf(folder)).length > 0;
 }
 
 /** Moves until a look finds everybody in place: what was forked before its parent was moved is found by the next look. */

@@ -20,11 +20,20 @@ export function settingsOf(tree: Pick<Tree, 'version' | 'controllers'>, limits: 
   return all.filter(({ controller }) => tree.controllers.includes(controller));
 }
 
+/** The hard limit of a bot's memory; null: none. */
+export function memoryLimit({ pssBytes }: BotLimits): number | null {
+  return pssBytes === null ? null : Math.floor(pssBytes * MEMORY_SLACK);
+}
+
+/** File that tells how much memory a cgroup holds. */
+export const memoryUsage = ({ version }: Pick<Tree, 'version'>): string =>
+  version === 1 ? 'memory.usage_in_bytes' : 'memory.current';
+
 // Private
 
 /** What a bot may not hold in memory it may not hold in swap either. */
 function first(limits: BotLimits): readonly Setting[] {
-  const memory = bytes(limits);
+  const memory = memoryLimit(limits);
   const both = 'memory.memsw.limit_in_bytes';
   return [
     // The limit of both may never be below the other: out of the way, then down again.
@@ -37,7 +46,7 @@ function first(limits: BotLimits): readonly Setting[] {
 }
 
 function second(limits: BotLimits): readonly Setting[] {
-  const memory = bytes(limits);
+  const memory = memoryLimit(limits);
   return [
     required('memory', 'memory.max', memory ?? 'max'),
     optional('memory', 'memory.swap.max', memory === null ? 'max' : 0),
@@ -47,9 +56,6 @@ function second(limits: BotLimits): readonly Setting[] {
     required('pids', 'pids.max', limits.processes ?? 'max'),
   ];
 }
-
-const bytes = ({ pssBytes }: BotLimits): number | null =>
-  pssBytes === null ? null : Math.floor(pssBytes * MEMORY_SLACK);
 
 const required = (controller: Controller, file: string, value: number | string): Setting => ({
   controller,

@@ -4,7 +4,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { confine } from '../../../../lib/drivers/docker/cgroups/confine.ts';
 import { ticksSinceBoot } from '../../../../lib/drivers/docker/cgroups/host.ts';
 import type { Tenant } from '../../../../lib/drivers/docker/cgroups/members.ts';
-import { settingsOf } from '../../../../lib/drivers/docker/cgroups/settings.ts';
+import { memoryUsage, settingsOf } from '../../../../lib/drivers/docker/cgroups/settings.ts';
+import type { Tree } from '../../../../lib/drivers/docker/cgroups/trees.ts';
 import { aTemplate } from '../../../planner/builders.ts';
 import { type CgroupSandbox, cgroupSandbox, usableTrees } from '../../../support/cgroup-sandbox.ts';
 import { waitFor } from '../../../support/wait-for.ts';
@@ -29,8 +30,16 @@ describe.each(machines)('confining bots with cgroups of $what', ({ trees }) => {
   const tenant = (slot: number, pid: number): Tenant => ({ slot, pid, uid: UID + slot, limits });
   const run = async (tenants: readonly Tenant[], housing = { id: sandbox.id, pid: sandbox.pid }) =>
     confine(trees, housing, { tenants, toldAt: ticksSinceBoot() });
+  const memory = trees.find(({ controllers }) => controllers.includes('memory'));
+  const ended = (pid: number): Promise<boolean> =>
+    waitFor('its end', () =>
+      readFile(`/proc/${pid}/stat`).then(
+        () => false,
+        () => true,
+      ),
+    );
   /** Where the container's own processes are once it was opened up. */
-  const own = trees[0].version === 1 ? '' : 'supervisor';
+  const own = trees[0].version === 1 ? '' : 'bunkhouse-main';
 
   it('puts each with its children into its own, with its limits, and nobody else', async () => {
     const one = await sandbox.run('sh', ['-c', 'sleep 600 & sleep 601 & wait']);
@@ -68,6 +77,26 @@ describe.each(machines)('confining bots with cgroups of $what', ({ trees }) => {
     expect((await readFile(join(sandbox.folder(pids, 'slot-0'), 'pids.max'), 'utf8')).trim()).toBe('max');
   });
 
+  it.runIf(memory !== undefined)('lowers no limit below what a living bot holds: its next start gets it', async () => {
+    const folder = sandbox.folder(memory as Tree, 'slot-0');
+    const file = memory?.version === 1 ? 'memory.limit_in_bytes' : 'memory.max';
+    const hog = "import time; time.sleep(0.3); x = b'x' * (100 << 20); time.sleep(600)";
+    const main = await sandbox.run('python3', ['-c', hog]);
+    const loose = { ...tenant(0, main), limits: { ...limits, pssBytes: 400 << 20 } };
+    const tight = { ...tenant(0, main), limits: { ...limits, pssBytes: 40 << 20 } };
+    await run([loose]);
+    const usage = memoryUsage(memory as Tree);
+    await waitFor('it holds much', async () => Number(await readFile(join(folder, usage), 'utf8')) > 100 << 20);
+    await run([tight]);
+    expect((await readFile(join(folder, file), 'utf8')).trim()).toBe(String(500 << 20));
+    expect(await sandbox.places(main)).toEqual(everywhere('slot-0'));
+    process.kill(main, 'SIGKILL');
+    await ended(main);
+    const next = await sandbox.run('sleep', ['600']);
+    await run([{ ...tight, pid: next }]);
+    expect((await readFile(join(folder, file), 'utf8')).trim()).toBe(String(50 << 20));
+  });
+
   it('corrects one that is in the place of another', async () => {
     const main = await sandbox.run('sleep', ['600']);
     await run([tenant(0, main)]);
@@ -86,12 +115,7 @@ describe.each(machines)('confining bots with cgroups of $what', ({ trees }) => {
 
   it('does not find a bot that has ended', async () => {
     const main = await sandbox.run('true', []);
-    await waitFor('its end', () =>
-      readFile(`/proc/${main}/stat`).then(
-        () => false,
-        () => true,
-      ),
-    );
+    await ended(main);
     expect(await run([tenant(0, main)])).toEqual([]);
   });
 

@@ -71,7 +71,7 @@ describe('where a process is', () => {
     ['by Docker itself', `/docker/${ID}`, `/docker/${ID}`],
     ['by systemd', `/system.slice/docker-${ID}.scope`, `/system.slice/docker-${ID}.scope`],
     ['below a parent of somebody’s choice', `/mine/${ID}`, `/mine/${ID}`],
-    ['deeper than the container', `/docker/${ID}/supervisor`, `/docker/${ID}`],
+    ['deeper than the container', `/docker/${ID}/bunkhouse-main`, `/docker/${ID}`],
     ['in another container', `/docker/${'0'.repeat(64)}`, null],
     ['in no container', '/', null],
     ['above what we see', `/../${ID}`, null],
