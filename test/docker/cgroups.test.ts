@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { BotObservation, BotSpec } from '../../lib/domain/agent.ts';
 import type { ContainerLimits, ContainerRecord } from '../../lib/domain/container.ts';
@@ -125,22 +124,22 @@ withDocker('cgroups for the bots of a container, made from outside', () => {
 
   it('CPU is shared by weight', async () => {
     const housed = await running();
-    const processes = String(cpus().length);
-    const light = await start(housed, specIn(housed, 0, ['burner.py', '--processes', processes], { cpuWeight: 10 }));
-    const heavy = await start(housed, specIn(housed, 1, ['burner.py', '--processes', processes], { cpuWeight: 100 }));
+    // On one processor, so that they meet whatever else the machine does.
+    await harness.engine.getContainer(housed.record.name).update({ CpusetCpus: '0' });
+    await start(housed, specIn(housed, 0, ['burner.py', '--processes', '2'], { cpuWeight: 10 }));
+    await start(housed, specIn(housed, 1, ['burner.py', '--processes', '2'], { cpuWeight: 100 }));
+    await waitFor('all burn', async () => (await housed.cgroup.pids('cpu', 1)).length === 2);
     const ticks = async (slot: number): Promise<number> => {
       const all = (await housed.cgroup.pids('cpu', slot)).map(cpuTicks);
       return (await Promise.all(all)).reduce((sum, one) => sum + one, 0);
     };
-    expect(await housed.cgroup.pids('cpu', 0)).toHaveLength(Number(processes));
     const before = [await ticks(0), await ticks(1)] as const;
     await systemClock.sleep(4_000);
     const used = [(await ticks(0)) - before[0], (await ticks(1)) - before[1]] as const;
     const share = used[0] / (used[0] + used[1]);
     process.stderr.write(`CPU of weight 10 beside weight 100: ${(100 * share).toFixed(1)} % (10 of 110 are 9.1 %)\n`);
     expect(share).toBeGreaterThan(0.02);
-    expect(share).toBeLessThan(0.25);
-    expect([light.pid, heavy.pid].every((pid) => existsSync(`/proc/${pid}`))).toBe(true);
+    expect(share).toBeLessThan(0.2);
   });
 
   it('a limit of processes holds a bot that runs already, without a restart', async () => {
@@ -183,15 +182,16 @@ withDocker('cgroups for the bots of a container, made from outside', () => {
     });
     expect(second.bot.restarts).toBe(1);
 
-    // What an earlier supervisor did not come to, or somebody undid.
+    // What happened while no supervisor looked.
     await housed.cgroup.write('pids', 0, 'pids.max', 'max');
+    await harness.kill(housed.record.name, second.bot);
     const reborn = await connect(housed.record.name, harness.open('same'));
     await waitFor('the limits are written', async () => {
       await reborn.observe();
       return (await housed.cgroup.read('pids', 0, 'pids.max')) === '30';
     });
     expect(await memoryLimit(housed, 0)).toBe(String(80 * MIB));
-    expect((await confined({ ...housed, agent: reborn }, 0)).pid).toBe(second.pid);
+    expect(await confined({ ...housed, agent: reborn }, 0)).toMatchObject({ bot: { restarts: 2 } });
     await waitFor('it says so', async () => (await reborn.observe()).cgroups.made);
   });
 

@@ -4,6 +4,7 @@ import { type ContainerObservation, type ContainerRecord, type ContainerSpec, LA
 import { BunkhouseError } from '../../domain/errors.ts';
 import { SupervisordAgent } from '../../supervisord/client.ts';
 import type { Clock } from '../../util/clock.ts';
+import { withDeadline } from '../../util/deadline.ts';
 import { KeyedMutex } from '../../util/keyed-mutex.ts';
 import type { Logger } from '../../util/logger.ts';
 import type { Agent, Capabilities, Driver, DriverEvent } from '../driver.ts';
@@ -31,6 +32,7 @@ export interface DockerDriverOptions {
 }
 
 const START_MS = 30_000;
+const HOUSING_MS = 10_000;
 
 /**
  * Containers of a Docker engine on this machine. A container's password is nowhere but in its own supervisord.conf
@@ -180,8 +182,9 @@ export class DockerDriver implements Driver {
     } catch {}
   }
 
+  /** With a deadline: a question that hangs would keep this container's bots out of their cgroups for good. */
   async #housing(name: string): Promise<Housing | null> {
-    const { Id, State } = await this.#find(name);
+    const { Id, State } = await withDeadline(this.#options.clock, HOUSING_MS, `inspect of ${name}`, this.#find(name));
     return State.Running ? { id: Id, pid: State.Pid } : null;
   }
 
