@@ -30,12 +30,18 @@ try {
   const progress = (line: string): void => console.error(line);
   const rows = await BENCHES[bench]({ ...options, progress, signal: stopping.signal });
   if (json) console.log(JSON.stringify({ bench, ...options, rows }, null, 2));
-  else for (const row of rows) console.log(lineOf(row));
+  else console.log(textOf(rows));
 } catch (error) {
   console.error(stopping.signal.aborted ? 'ended before it was done' : error);
   process.exitCode = stopping.signal.aborted ? 130 : 1;
 }
 
-function lineOf({ name, value, unit, note }: Row): string {
-  return `${name.padEnd(58)} ${value.toFixed(2).padStart(9)} ${unit.padEnd(4)} ${note}`;
+function textOf(rows: readonly Row[]): string {
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  return rows
+    .map(
+      ({ name, value, unit, note }) =>
+        `${name.padEnd(width)} ${value.toFixed(2).padStart(9)} ${unit.padEnd(4)} ${note}`,
+    )
+    .join('\n');
 }

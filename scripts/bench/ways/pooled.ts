@@ -61,7 +61,11 @@ export async function openPooled(
   async function portOf(id: string): Promise<number> {
     const known = ports.get(id);
     if (known !== undefined) return known;
-    const port = await sandbox.until(`${id} has a port`, async () => (await client.bot(id)).port ?? undefined);
+    const port = await sandbox.until(`${id} has a port`, async () => {
+      // It may be asked for before the request that makes it was answered.
+      const bots = await client.bots();
+      return bots.find(({ instanceId }) => instanceId === id)?.port ?? undefined;
+    });
     ports.set(id, port);
     return port;
   }
