@@ -8,6 +8,7 @@ import type { Actor } from '../domain/state.ts';
 import type { Idempotency } from '../services/idempotency.ts';
 import type { PoolApi } from '../services/pool-api.ts';
 import type { Tokens } from '../services/tokens.ts';
+import type { UsageApi } from '../services/usage-api.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/logger.ts';
 import { logServed } from './access-log.ts';
@@ -26,6 +27,7 @@ import { openapiRoutes } from './routes/openapi.ts';
 import { planRoutes } from './routes/plan.ts';
 import { poolRoutes } from './routes/pool.ts';
 import { tokenRoutes } from './routes/tokens.ts';
+import { usageRoutes } from './routes/usage.ts';
 
 /** The way to the bots themselves; the router has it. */
 export interface Gateway {
@@ -40,6 +42,7 @@ export interface Gateway {
 
 export interface HttpOptions {
   readonly api: PoolApi;
+  readonly usage: UsageApi;
   readonly tokens: Tokens;
   readonly idempotency: Idempotency;
   readonly auth: Auth;
@@ -97,13 +100,14 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   };
 }
 
-function allRoutes({ api, tokens, metrics, clock, version }: HttpOptions): Route[] {
+function allRoutes({ api, usage, tokens, metrics, clock, version }: HttpOptions): Route[] {
   const routes: Route[] = [
     ...poolRoutes(api),
     ...planRoutes(api),
     ...botRoutes(api),
     ...logRoutes(api, clock),
     ...eventRoutes(api),
+    ...usageRoutes(usage),
     ...tokenRoutes(tokens),
     ...healthRoutes(api, version),
     ...metricsRoutes(metrics),

@@ -7,6 +7,7 @@ import type { Prober } from '../probes/probe.ts';
 import type { ArchiveStore, Store } from '../store/store.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/logger.ts';
+import type { AloneSamples } from './alone-samples.ts';
 
 /** What the services are made of; put together in main. */
 export interface Dependencies {
@@ -24,4 +25,5 @@ export interface Dependencies {
   /** A new random secret with so many bytes of entropy, as text. */
   readonly secret: (bytes: number) => string;
   readonly events: EventLog;
+  readonly alone: Pick<AloneSamples, 'all'>;
 }

@@ -57,6 +57,7 @@ describe('OpenAPI document', { timeout: 20_000 }, () => {
         'any GET /api/bots/{id}/logs',
         'any GET /api/events',
         'any GET /api/pool/bot/{instanceId}',
+        'any GET /api/usage',
         'any PATCH /api/bots/{id}',
         'any POST /api/bots',
         'any POST /api/bots/{id}/pause',

@@ -6,12 +6,14 @@ import { MemoryWorld } from '../../lib/drivers/memory/world.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import { createEventLog, type EventLog } from '../../lib/events/event-log.ts';
 import type { CheckResult, Prober } from '../../lib/probes/probe.ts';
+import { type Accounts, openAccounts } from '../../lib/services/accounts.ts';
 import type { Dependencies } from '../../lib/services/dependencies.ts';
 import { PoolIntegration } from '../../lib/services/pool-integration.ts';
 import { Reconciler } from '../../lib/services/reconciler.ts';
 import { createArchiveFiles } from '../../lib/store/archive-files.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import type { ArchiveStore, Store } from '../../lib/store/store.ts';
+import { createUsageFiles } from '../../lib/store/usage-files.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { silentLogger } from '../../lib/util/logger.ts';
 import { aTemplate } from '../planner/builders.ts';
@@ -63,6 +65,11 @@ export class Machine implements AsyncDisposable {
     return createArchiveFiles(join(this.folder, 'archives'), clock);
   }
 
+  accounts(): Promise<Accounts> {
+    const store = createUsageFiles({ folder: join(this.folder, 'usage'), clock, log: silentLogger });
+    return openAccounts({ store, clock, log: silentLogger, onUsage: () => {} });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.world.close();
     await (await this.#store)?.close();
@@ -77,8 +84,13 @@ export class System implements AsyncDisposable {
   readonly api: PoolIntegration;
   readonly events: EventLog;
   readonly store: Store;
+  readonly accounts: Accounts;
 
-  constructor(machine: Machine, parts: { driver: Driver; store: Store; archives: ArchiveStore }) {
+  constructor(
+    machine: Machine,
+    { accounts, ...parts }: { driver: Driver; store: Store; archives: ArchiveStore; accounts: Accounts },
+  ) {
+    this.accounts = accounts;
     this.machine = machine;
     this.store = parts.store;
     this.events = createEventLog({ clock, capacity: 1000 });
@@ -93,8 +105,10 @@ export class System implements AsyncDisposable {
       log: silentLogger,
       secret: () => randomUUID(),
       events: this.events,
+      alone: accounts.alone,
     };
     this.reconciler = new Reconciler(deps);
+    this.reconciler.onPicture((world) => accounts.observe(world));
     this.api = new PoolIntegration(deps, this.reconciler, {
       poolMode: true,
       location: 'local',
@@ -104,7 +118,13 @@ export class System implements AsyncDisposable {
 
   static async start(machine: Machine): Promise<System> {
     const driver = new MemoryDriver({ clock, world: machine.world });
-    const system = new System(machine, { driver, store: await machine.store(), archives: machine.archives() });
+    const accounts = await machine.accounts();
+    const system = new System(machine, {
+      driver,
+      store: await machine.store(),
+      archives: machine.archives(),
+      accounts,
+    });
     await system.reconciler.start(NEVER_MS);
     return system;
   }
@@ -128,6 +148,7 @@ export class System implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.reconciler.close();
+    await this.accounts.close();
   }
 }
 
