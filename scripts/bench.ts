@@ -4,11 +4,14 @@ import type { BenchOptions, Row } from './bench/bench.ts';
 import { runCore } from './bench/core.ts';
 import { runMemory } from './bench/memory.ts';
 import { runStarts } from './bench/starts.ts';
+import { runStore } from './bench/store.ts';
+import { runInterruptibly } from './lib/interruptible.ts';
 
 const BENCHES: Readonly<Record<BenchName, (options: BenchOptions) => Promise<readonly Row[]>>> = {
   core: runCore,
   memory: runMemory,
   starts: runStarts,
+  store: runStore,
 };
 
 const command = readCommand(process.argv.slice(2));
@@ -17,24 +20,12 @@ if (command.kind === 'help') {
   process.exit(command.problem === null ? 0 : 2);
 }
 
-const stopping = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(name, () => {
-    console.error('cleaning up …');
-    stopping.abort(new Error(`ended by ${name}`));
-  });
-}
-
 const { bench, json, options } = command;
-try {
-  const progress = (line: string): void => console.error(line);
-  const rows = await BENCHES[bench]({ ...options, progress, signal: stopping.signal });
-  if (json) console.log(JSON.stringify({ bench, ...options, rows }, null, 2));
-  else console.log(textOf(rows));
-} catch (error) {
-  console.error(stopping.signal.aborted ? 'ended before it was done' : error);
-  process.exitCode = stopping.signal.aborted ? 130 : 1;
-}
+await runInterruptibly(async (signal) => {
+  const rows = await BENCHES[bench]({ ...options, progress: (line) => console.error(line), signal });
+  console.log(json ? JSON.stringify({ bench, ...options, rows }, null, 2) : textOf(rows));
+  return 0;
+});
 
 function textOf(rows: readonly Row[]): string {
   const width = Math.max(...rows.map(({ name }) => name.length));

@@ -10,7 +10,7 @@ const LAST_PORT = 22_999;
 const IN_CONTAINER = 'one pool container of the Docker driver; with supervisord, shim and docker-proxy';
 const ON_HOST = 'one pool of the process driver; with supervisord';
 
-const POOLED: Readonly<Record<Exclude<WayKind, 'container' | 'pm2'>, PooledKind>> = {
+export const POOLED: Readonly<Record<Exclude<WayKind, 'container' | 'pm2'>, PooledKind>> = {
   exec: {
     name: 'pooled exec',
     note: `${IN_CONTAINER}; bots with BUNKHOUSE_PREFORK=off`,

@@ -19,6 +19,15 @@ export interface PooledKind {
   readonly merge: boolean;
 }
 
+/** One that can be looked into. */
+export interface PooledWay extends Way {
+  readonly sandbox: Sandbox;
+  /** The uid of a bot of its own. */
+  uid(id: string): Promise<number>;
+  /** The supervisord of each container, with the host's pids. */
+  supervisords(): Promise<readonly number[]>;
+}
+
 /** A bot's uid is this number plus its port. */
 const UID_BASE = { docker: 1_000_000, process: 100_000 } as const;
 const GONE_SECONDS = 120;
@@ -28,7 +37,7 @@ export async function openPooled(
   ground: Ground,
   kind: PooledKind,
   { basePort, capacity }: { readonly basePort: number; readonly capacity: number },
-): Promise<Way> {
+): Promise<PooledWay> {
   const sandbox = await createSandbox({
     basePort,
     env: {
@@ -88,6 +97,9 @@ export async function openPooled(
   return {
     name: kind.name,
     note: kind.note,
+    sandbox,
+    uid: async (id) => UID_BASE[kind.driver] + (await portOf(id)),
+    supervisords: async () => (await rootsOf(sandbox, ground.engine)).map(({ main }) => main),
     supervisor: sandbox.pid,
     start: async (ids) => void (await mapLimited(ids, ids.length, create)),
     port: portOf,
