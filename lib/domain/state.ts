@@ -1,7 +1,7 @@
 import type { BotRecord } from './bot.ts';
 import type { ContainerRecord } from './container.ts';
 
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** Everything Bunkhouse must not forget. Immutable: a change makes a new value. */
 export interface State {

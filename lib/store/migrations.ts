@@ -1,5 +1,10 @@
-/** Turns the content of a state file of one schema into that of the next; pure. */
-export type Migration = (old: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
+import type { Document } from './patch.ts';
 
-/** By the schema a migration starts from. Schema 1 is the first there is, so nothing has to be brought forward yet. */
-export const MIGRATIONS: ReadonlyMap<number, Migration> = new Map();
+/** Turns a state of one schema into that of the next; pure. */
+export type Migration = (old: Document) => Document;
+
+/** By the schema a migration starts from. */
+export const MIGRATIONS: ReadonlyMap<number, Migration> = new Map([
+  // The same state. Its files are followed by journals, which a version that does not know them would leave out.
+  [1, (state) => state],
+]);
