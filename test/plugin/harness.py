@@ -65,9 +65,10 @@ class Connection(http.client.HTTPConnection):
 
 
 class Supervisord:
-    """supervisord below a new temporary directory. `isolated`: a uid for each slot, which takes root."""
+    """supervisord below a new temporary directory. `isolated`: a uid for each slot, which takes root. `group`: the cgroup it is put into."""
 
-    def __init__(self, isolated=False):
+    def __init__(self, isolated=False, group=None):
+        self.group = group
         self.directory = tempfile.mkdtemp(prefix="bunkhouse-")
         os.chmod(self.directory, 0o755)
         self.uid_base = UID_BASE if isolated else None
@@ -81,7 +82,8 @@ class Supervisord:
         env = {**os.environ, "PYTHONPATH": modules, "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", config]
         with open(os.path.join(self.directory, "stderr"), "ab") as stderr:
-            self.process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True)
+            options = {"preexec_fn": self._enter_group} if self.group else {}
+            self.process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True, **options)
         until(lambda: self._answers() or self._give_up(), "supervisord answers", 15)
         return self
 
@@ -122,6 +124,10 @@ class Supervisord:
     def path(self, *parts):
         return os.path.join(self.directory, *parts)
 
+    def _enter_group(self):
+        with open(os.path.join(self.group, "cgroup.procs"), "w") as procs:
+            procs.write(str(os.getpid()))
+
     def _answers(self):
         try:
             return self.call("observe", timeout=2)
@@ -139,12 +145,13 @@ class PluginTest(unittest.TestCase):
     """One supervisord for the class. Each test uses bots of its own and leaves none behind."""
 
     isolated = False
+    group = None
 
     @classmethod
     def setUpClass(cls):
         if cls.isolated and os.geteuid() != 0:
             raise unittest.SkipTest("a uid for each slot takes root")
-        cls.supervisord = Supervisord(isolated=cls.isolated)
+        cls.supervisord = Supervisord(isolated=cls.isolated, group=cls.group)
         cls.addClassCleanup(cls.supervisord.close)
         cls.addClassCleanup(cls._check_log)
         cls.supervisord.start()

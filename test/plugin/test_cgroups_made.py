@@ -1,0 +1,152 @@
+"""Cgroups of bots below a real supervisord, in this machine's own cgroups."""
+
+import os
+import unittest
+from contextlib import contextmanager
+
+import groups
+from harness import PluginTest, Supervisord, bot, is_alive, kill, until
+
+MIB = 1 << 20
+SLOW = {"minSeconds": 60, "maxSeconds": 60, "healthySeconds": 60}
+
+
+class Made(PluginTest):
+    """In this machine's own cgroups, below a real supervisord."""
+
+    def setUp(self):
+        super().setUp()
+        seen = self.call("observe")["cgroups"]
+        if not seen["made"]:
+            self.skipTest(seen["reason"])
+        if any(groups.TREES[name].version == 2 for name in ("memory", "pids", "cpu") if name in groups.TREES):
+            self.skipTest("the files looked at are those of version 1")
+
+    def test_from_the_first_start_to_removal(self):
+        pid = self.start("ann", slot=7, pssBytes=100 * MIB, processes=20, cpuWeight=300)["pid"]
+        mine = {controller: groups.of(pid, controller) for controller in ("memory", "pids", "cpu")}
+        for controller, path in mine.items():
+            self.assertEqual((os.path.basename(path), groups.pids(path)), ("slot-7", [pid]), controller)
+        self.assertEqual(self.value("memory", pid, "memory.limit_in_bytes"), 125 * MIB)
+        self.assertEqual(self.value("pids", pid, "pids.max"), 20)
+        self.assertEqual(self.value("cpu", pid, "cpu.shares"), 3072)
+        self.start("bob", slot=8, cpuWeight=100)
+        self.assertEqual(int(groups.read(f"{os.path.dirname(mine['cpu'])}/cpu.shares")), 4096)
+        kill(pid)
+        pid = self.until_observed("ann", lambda seen: seen["pid"] not in (None, pid))["pid"]
+        until(lambda: groups.pids(mine["memory"]) == [pid], "the next one is there too")
+        self._remove_all()
+        self.assertFalse(any(map(os.path.exists, mine.values())))
+
+    def test_children_are_held_as_well(self):
+        pid = self.start("ann", *bot("breeder"), "--every", "0.001", processes=10)["pid"]
+        until(lambda: "9 children, 5 refused" in self.output("ann"), "it meets its limit")
+        self.assertEqual(len(groups.pids(groups.of(pid, "pids"))), 10)
+
+    def test_more_of_everything_at_once_and_less_memory_at_the_next_start(self):
+        pid = self.start("ann", pssBytes=100 * MIB)["pid"]
+        self.limit("ann", pssBytes=200 * MIB, processes=50, cpuWeight=10)
+        self.assertEqual(self.value("memory", pid, "memory.limit_in_bytes"), 250 * MIB)
+        self.assertEqual(self.value("memory", pid, "memory.memsw.limit_in_bytes"), 250 * MIB)
+        self.assertEqual((self.value("pids", pid, "pids.max"), self.value("cpu", pid, "cpu.shares")), (50, 102))
+        self.limit("ann", pssBytes=40 * MIB, processes=60)
+        self.assertEqual((self.value("memory", pid, "memory.limit_in_bytes"), self.value("pids", pid, "pids.max")), (250 * MIB, 60))
+        self.assertEqual(self.observe("ann")["pid"], pid)
+        kill(pid)
+        pid = self.until_observed("ann", lambda seen: seen["pid"] not in (None, pid))["pid"]
+        until(lambda: self.value("memory", pid, "memory.limit_in_bytes") == 50 * MIB, "the new limit holds")
+
+    def test_a_bot_without_limits_is_in_a_group_too_and_the_kernel_is_not_blamed_for_a_kill(self):
+        pid = self.start("ann")["pid"]
+        self.assertGreater(self.value("memory", pid, "memory.limit_in_bytes"), 1 << 50)
+        kill(pid)
+        until(lambda: "backoff (killed by SIGKILL)" in self.supervisord.log(), "the log says just what is known")
+
+    def test_a_bot_that_grows_too_fast_is_killed_alone_and_its_reason_says_why(self):
+        bystander = self.start("bob", slot=1)["pid"]
+        spec = self.spec("ann", *bot("memory-hog"), "--every", "0", limits=self.limits(pssBytes=40 * MIB), backoff=SLOW)
+        self.call("apply", spec)
+        seen = self.until_state("ann", "backoff")
+        self.assertEqual(seen["reason"], "killed by the kernel: over its memory limit of 50 MiB")
+        self.assertTrue(is_alive(bystander))
+
+    def test_what_an_earlier_life_left_is_taken_away(self):
+        with another() as other:
+            pid = other.call("apply", self.spec("ann", *bot("hang"), slot=5))["pid"]
+            until(lambda: groups.of(pid, "memory").endswith("/slot-5"), "it is in its group")
+            group = groups.of(pid, "memory")
+            other.kill()
+            until(lambda: not is_alive(pid), "it died with supervisord")
+            self.assertTrue(os.path.exists(group))
+            other.start()
+            self.assertFalse(os.path.exists(group))
+            self.assertTrue(os.path.exists(os.path.dirname(group)))
+        self.assertFalse(os.path.exists(os.path.dirname(group)), "a container that stops leaves nothing")
+
+    def test_two_containers_side_by_side(self):
+        mine = self.start("ann", slot=4)["pid"]
+        with another() as other:
+            theirs = other.call("apply", self.spec("ann", *bot("hang"), slot=4))["pid"]
+            until(lambda: groups.pids(groups.of(theirs, "memory")) == [theirs], "it is in its group")
+            self.assertNotEqual(groups.of(mine, "memory"), groups.of(theirs, "memory"))
+            self.assertEqual(groups.pids(groups.of(mine, "memory")), [mine])
+
+    def start(self, name, *command, slot=0, **limits):
+        self.call("apply", self.spec(name, *(command or bot("hang")), slot=slot, limits=self.limits(**limits)))
+        return self.until_state(name, "running")
+
+    def limits(self, **changes):
+        return {**self.spec("nobody", "true")["limits"], **changes}
+
+    def limit(self, name, **limits):
+        self.apply(self.spec(name, *bot("hang")), limits=self.limits(**limits))
+
+    def value(self, controller, pid, file):
+        return int(groups.read(f"{groups.of(pid, controller)}/{file}"))
+
+
+class OutOfMemory(PluginTest):
+    """A container whose memory comes to an end: supervisord and all its bots in one cgroup."""
+
+    isolated = True
+
+    @classmethod
+    def setUpClass(cls):
+        memory = groups.TREES.get("memory")
+        if os.geteuid() != 0 or memory is None:
+            raise unittest.SkipTest("takes root and a memory cgroup of version 1")
+        cls.group = os.path.join(memory.path, f"bunkhouse-test-{os.getpid()}")
+        os.mkdir(cls.group)
+        cls.addClassCleanup(groups.clear, cls.group)
+        with open(os.path.join(cls.group, "memory.limit_in_bytes"), "w") as limit:
+            limit.write(str(300 * MIB))
+        super().setUpClass()
+
+    def test_the_fattest_bot_goes_and_supervisord_stays(self):
+        lean = {f"lean{slot}": self.hog(f"lean{slot}", slot, "--reach", "30")["pid"] for slot in range(3)}
+        self.hog("fat", 3, "--step", "5", "--every", "0.02")
+        before = self.call("observe")["incarnation"]
+        seen = self.until_observed("fat", lambda seen: seen["restarts"] >= 2, 60)
+        self.assertEqual(seen["lastExit"]["signal"], "SIGKILL")
+        for name, pid in lean.items():
+            seen = self.observe(name)
+            self.assertEqual((seen["pid"], seen["restarts"]), (pid, 0))
+        self.assertEqual(self.call("observe")["incarnation"], before)
+        self.assertIn("killed by the kernel: its container or the machine ran out of memory", self.supervisord.log())
+
+    def hog(self, name, slot, *args):
+        return self.call("apply", self.spec(name, *bot("memory-hog"), *args, slot=slot))
+
+
+@contextmanager
+def another():
+    """A second container."""
+    supervisord = Supervisord()
+    try:
+        yield supervisord.start()
+    finally:
+        supervisord.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
