@@ -49,6 +49,7 @@ describe('configuration', () => {
         stopOnExit: false,
         adminTokenFile: '/var/lib/bunkhouse/state/admin-token',
         maxBodyBytes: 4_194_304,
+        metricsPerBot: true,
         logLevel: 'info',
         containerMemoryBytes: null,
         containerCpus: null,
