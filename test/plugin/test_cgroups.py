@@ -48,6 +48,11 @@ class Trees(unittest.TestCase):
         self.assertEqual(find_trees("0::/../other\n", inside), {})
         self.assertEqual(find_trees("0::/\n", outside), {})
 
+    def test_a_mount_below_another_is_not_seen(self):
+        own = "35 31 0:32 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n"
+        self.assertEqual(find_trees("4:memory:/\n", own + "36 35 0:32 /.. /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"), {})
+        self.assertEqual(find_trees("4:memory:/\n", own + "36 35 0:40 / /sys/fs/cgroup/memory rw - tmpfs tmpfs rw\n"), {})
+
     def test_mount_points_with_blanks(self):
         mounts = "35 31 0:32 / /my\\040cgroups rw - cgroup2 cgroup rw\n"
         self.assertEqual(find_trees("0::/a\n", mounts)["unified"].path, "/my cgroups/a")

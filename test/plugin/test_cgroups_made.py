@@ -5,7 +5,8 @@ import unittest
 from contextlib import contextmanager
 
 import groups
-from harness import PluginTest, Supervisord, bot, is_alive, kill, until
+from harness import FIRST_PORT, PluginTest, Supervisord, bot, is_alive, kill, until
+from prefork import PreforkTest, warmup
 
 MIB = 1 << 20
 SLOW = {"minSeconds": 60, "maxSeconds": 60, "healthySeconds": 60}
@@ -105,10 +106,22 @@ class Made(PluginTest):
         return int(groups.read(f"{groups.of(pid, controller)}/{file}"))
 
 
-class OutOfMemory(PluginTest):
-    """A container whose memory comes to an end: supervisord and all its bots in one cgroup."""
+class Forked(PreforkTest):
+    def test_a_forked_bot_is_in_its_own_group_and_pays_for_its_own_pages_only(self):
+        way = warmup("global heap", "heap = [bytearray(b'x') * (1 << 20) for _ in range(50)]")
+        pid = self.serving("ann", prefork=way, slot=2)["pid"]
+        if not self.call("observe")["cgroups"]["made"]:
+            self.skipTest("no cgroups here")
+        zygote = self.zygote()
+        self.assertTrue(groups.of(pid, "memory").endswith("/slot-2"))
+        self.assertNotIn("slot-", groups.of(zygote["pid"], "memory"))
+        resident = int(groups.read(f"/proc/{pid}/statm").split()[1]) * 4096
+        self.assertGreater(resident, 50 * MIB)
+        self.assertLess(int(groups.read(f"{groups.of(pid, 'memory')}/memory.usage_in_bytes")), 20 * MIB)
 
-    isolated = True
+
+class OutOfMemory(PreforkTest):
+    """A container whose memory comes to an end: supervisord, a zygote and all bots in one cgroup."""
 
     @classmethod
     def setUpClass(cls):
@@ -123,19 +136,25 @@ class OutOfMemory(PluginTest):
         super().setUpClass()
 
     def test_the_fattest_bot_goes_and_supervisord_stays(self):
-        lean = {f"lean{slot}": self.hog(f"lean{slot}", slot, "--reach", "30")["pid"] for slot in range(3)}
-        self.hog("fat", 3, "--step", "5", "--every", "0.02")
-        before = self.call("observe")["incarnation"]
+        lean = {f"lean{slot}": self.serving(f"lean{slot}", slot=slot, env={"PORT": str(FIRST_PORT + slot)})["pid"] for slot in range(2)}
+        lean["lean2"] = self.hog("lean2", 2, "--reach", "30")["pid"]
+        zygote, before = self.zygote()["pid"], self.call("observe")["incarnation"]
+        scores = {int(groups.read(f"/proc/{pid}/oom_score_adj")) for pid in lean.values()}
+        kept = {int(groups.read(f"/proc/{pid}/oom_score_adj")) for pid in (zygote, self.supervisord.process.pid)}
+        self.assertEqual((len(scores), len(kept)), (1, 1))
+        self.assertGreaterEqual(min(scores) - max(kept), 100)
+        self.hog("fat", 3, "--step", "5", "--every", "0.02", "--after", "1.5")
         seen = self.until_observed("fat", lambda seen: seen["restarts"] >= 2, 60)
         self.assertEqual(seen["lastExit"]["signal"], "SIGKILL")
         for name, pid in lean.items():
             seen = self.observe(name)
             self.assertEqual((seen["pid"], seen["restarts"]), (pid, 0))
-        self.assertEqual(self.call("observe")["incarnation"], before)
+        self.assertEqual((self.zygote()["pid"], self.call("observe")["incarnation"]), (zygote, before))
         self.assertIn("killed by the kernel: its container or the machine ran out of memory", self.supervisord.log())
 
     def hog(self, name, slot, *args):
-        return self.call("apply", self.spec(name, *bot("memory-hog"), *args, slot=slot))
+        self.call("apply", self.spec(name, *bot("memory-hog"), *args, slot=slot))
+        return self.until_state(name, "running")
 
 
 @contextmanager

@@ -23,7 +23,8 @@ def find_trees(cgroup, mountinfo):
 
     A hierarchy that is not mounted here, or mounted so that our own cgroup cannot be seen in it, is left out.
     """
-    mounts = [mount for line in mountinfo.splitlines() if (mount := _mount(line))]
+    # Of mounts at one place the last is the one that is seen.
+    mounts = {mount.point: mount for mount in map(_mount, mountinfo.splitlines())}.values()
     trees = {}
     for line in cgroup.splitlines():
         number, names, path = line.split(":", 2)
@@ -38,16 +39,15 @@ def find_trees(cgroup, mountinfo):
 class _Mount:
     root: str
     point: str
-    controllers: tuple
+    controllers: tuple  # empty for anything but cgroups
 
 
 def _mount(line):
     fields, _, rest = line.partition(" - ")
     kind, _, options = rest.split(" ", 2)
     root, point = map(_unescape, fields.split(" ")[3:5])
-    if kind == "cgroup2":
-        return _Mount(root, point, ("unified",))
-    return _Mount(root, point, tuple(options.split(","))) if kind == "cgroup" else None
+    names = {"cgroup": options.split(","), "cgroup2": ["unified"]}.get(kind, [])
+    return _Mount(root, point, tuple(names))
 
 
 def _tree(controller, path, mounts):
@@ -55,9 +55,9 @@ def _tree(controller, path, mounts):
         # A path above the root of our namespace begins with "/..": it cannot be reached from here.
         if controller not in mount.controllers or "/.." in (path[:3], mount.root[:3]):
             continue
-        below = path if mount.root == "/" else path.removeprefix(mount.root) if f"{path}/".startswith(f"{mount.root}/") else None
-        if below is not None:
-            return Tree(2 if controller == "unified" else 1, mount.point, below or "/")
+        top = mount.root.rstrip("/")
+        if f"{path}/".startswith(f"{top}/"):
+            return Tree(2 if controller == "unified" else 1, mount.point, path.removeprefix(top) or "/")
     return None
 
 

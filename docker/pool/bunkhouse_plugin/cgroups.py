@@ -24,7 +24,7 @@ class Cgroups:
         self._groups, self._reason = _prepare(trees, name)  # {controller: (version, path)}
         self._own_memory = trees.get("memory") or trees.get("unified")
         self._applied = {}  # slot -> what its groups were set to
-        self._seen = {}  # slot, or None for all of the container -> Kills
+        self._seen = {}  # what _place says -> Kills
         self._weights = {}
         self._sweep()
         atexit.register(self._leave)
@@ -64,7 +64,7 @@ class Cgroups:
     def drop(self, slot):
         """The slot is free."""
         self._applied.pop(slot, None)
-        self._seen.pop(slot, None)
+        self._seen.pop(self._place(slot), None)
         for folder in self._folders(slot):
             _remove(folder)
         self._weigh(slot, None)
@@ -72,7 +72,7 @@ class Cgroups:
     def explain(self, slot, limits):
         """Why a process of the slot was killed with SIGKILL, if it was the kernel for want of memory; or ""."""
         place = self._place(slot)
-        before, now = self._seen.get(place, Kills(0, 0)), self._kills(place)
+        before, now = self._seen.get(place, Kills(0, 0)), self._kills(place)  # a group made since counts from nothing
         self._seen[place] = now
         if now.ended <= before.ended:
             return ""
@@ -92,14 +92,18 @@ class Cgroups:
         self._weigh(slot, limits.cpu_weight)
 
     def _begin_count(self, slot):
-        place = self._place(slot)
-        if place is not None and self._groups["memory"][0] == 1:
+        if "memory" in self._groups and self._groups["memory"][0] == 1:
             self._set(slot, "memory", [PEAK])
+        place = self._place(slot)
         self._seen[place] = self._kills(place)
 
     def _place(self, slot):
-        """Whose kills are counted for a slot: its own, or (None) those of all the container."""
-        return slot if "memory" in self._groups else None
+        """Whose kills are counted for a slot: of its own group, or (None) of all there is in the container."""
+        if "memory" in self._groups:
+            return self._groups["memory"][0], self._folder(slot, "memory")
+        # Somebody outside may have made one, in our own cgroup.
+        path = self._own_memory and os.path.join(self._own_memory.path, f"slot-{slot}")
+        return (self._own_memory.version, path) if path and os.path.isdir(path) else None
 
     def _set(self, slot, controller, wanted):
         for setting in wanted:
@@ -125,15 +129,14 @@ class Cgroups:
             pass  # an equal share of the machine is no wall
 
     def _kills(self, place):
-        """Of a slot's group, or (None) of all there is in the container."""
         if place is not None:
-            return _kills_of(self._groups["memory"][0], self._folder(place, "memory"))
+            return _kills_of(*place)
         tree = self._own_memory
         if tree is None:
             return Kills(0, 0)
         if tree.version == 2:
             return _kills_of(2, tree.path)
-        # Version 1 counts in each group only what died in itself, and somebody outside may have made groups below.
+        # Version 1 counts in each group only what died in itself.
         return Kills(sum(_kills_of(1, path).ended for path in [tree.path, *_below(tree.path)]), 0)
 
     def _folder(self, slot, controller):
