@@ -39,6 +39,10 @@ readiness: { kind: process }
 backoff: { minSeconds: 0.1, maxSeconds: 1 }
 `;
 
+/** Its bots are to be forked. */
+const FORKED = `${TEMPLATE.replace('name: demo', 'name: forked')}prefork: { entry: app:main, merge: on }
+`;
+
 export interface Call {
   /** The administrator's when left out; null: none. */
   readonly token?: string | null;
@@ -104,7 +108,10 @@ export async function startApp({
     driver,
     prober: createProber(),
     archives: createArchiveFiles(join(folder, 'archives'), clock),
-    templates: new Map([['demo', parseTemplate(TEMPLATE, 'demo.yaml')]]),
+    templates: new Map([
+      ['demo', parseTemplate(TEMPLATE, 'demo.yaml')],
+      ['forked', parseTemplate(FORKED, 'forked.yaml')],
+    ]),
     limits: { instanceName: 'test', maxBotsPerContainer: 10, basePort, bindHost: driver.bindHost },
     containerLimits: { memoryBytes: null, cpus: null, processes: null },
     clock,
