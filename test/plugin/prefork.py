@@ -50,14 +50,16 @@ class PreforkTest(PluginTest):
         os.chmod(path, 0o755)
         return path
 
-    def bot(self, name, *arguments, prefork=PREFORK, **changes):
-        spec = self.spec(name, *changes.pop("command", [self.script]), *arguments, **{"prefork": prefork, **changes})
+    def bot(self, name, *arguments, command=None, env={}, **changes):
+        """Applied; `env` beside its port."""
+        spec = self.spec(name, *(command or [self.script]), *arguments, **{"prefork": PREFORK, **changes})
+        spec["env"] |= env
         self.call("apply", spec)
         return spec
 
-    def serving(self, name, prefork=PREFORK, **changes):
+    def serving(self, name, **changes):
         """What is observed of a bot that answers its port."""
-        self.bot(name, "serve", prefork=prefork, readiness=LISTEN, **changes)
+        self.bot(name, "serve", **{"readiness": LISTEN, **changes})
         return self.until_state(name, "running", 30)
 
     def facts(self, slot=0):

@@ -23,7 +23,7 @@ def main(descriptor):
         ready, entry, libraries = _prepare(recipe, sock)
     except Failure as failure:
         traceback.print_exc()
-        sys.stderr.flush()
+        sys.stdout.flush()
         sock.send(json.dumps({"failed": str(failure)}).encode())
         os._exit(1)
     sock.send(json.dumps({"ready": ready}).encode())
