@@ -73,6 +73,8 @@ def read_kills(version, read):
         events = read("memory.events")
         return Kills(_counter(events, "oom_kill"), _counter(events, "oom"))
     ended = _counter(read("memory.oom_control"), "oom_kill")
+    if ended == 0:
+        return Kills(0, 0)
     # Version 1 does not tell whose limit it was, and its memory.failcnt stays 0 on new kernels: but it knows the peak.
     limit, peak = (int(read(file) or 0) for file in ("memory.limit_in_bytes", PEAK.file))
     return Kills(ended, ended if peak > limit - CHARGED_AT_ONCE else 0)
