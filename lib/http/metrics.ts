@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client
 import { type BotRecord, poolKey } from '../domain/bot.ts';
 import type { Usage } from '../domain/usage.ts';
 import type { PoolStatus } from '../services/pool-api.ts';
+import { botSeries } from './bot-series.ts';
 import { poolMetrics } from './pool-metrics.ts';
 
 export interface MetricsOptions {
@@ -56,20 +57,22 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
     labelNames: ['pool'] as const,
     registers,
   });
-  const pools = poolMetrics(registry, perBot);
-  let refresh = (): void => {};
+  const pools = poolMetrics(registry);
+  let status: (() => PoolStatus) | null = null;
   return {
     registry,
     events,
     driverCall: (method, outcome, seconds) => driver.observe({ method, outcome }, seconds),
     httpRequest: ({ method, route, status, seconds }) => http.observe({ method, route, status }, seconds),
     usage: (bot, { cpuSeconds }) => cpu.inc({ pool: poolKey(bot) }, cpuSeconds),
-    observePools: (status) => {
-      refresh = () => pools(status());
+    observePools: (source) => {
+      status = source;
     },
-    text: () => {
-      refresh();
-      return registry.metrics();
+    async text() {
+      const now = status?.();
+      if (now !== undefined) pools(now);
+      const text = await registry.metrics();
+      return perBot && now !== undefined ? text + botSeries(now) : text;
     },
   };
 }
