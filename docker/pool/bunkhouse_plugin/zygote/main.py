@@ -36,6 +36,7 @@ def main(descriptor):
 def _prepare(recipe, sock):
     """What there is to tell about this zygote; the entry function; descriptors that its libraries need."""
     checks.check_python()
+    heap.keep_pages_small()
     gc.disable()  # before the imports, or the collector's marks would be spread over all pages
     sys.path.insert(0, os.path.dirname(os.path.realpath(recipe["script"])))
     missing = preload.import_all(recipe["preload"])
