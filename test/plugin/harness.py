@@ -65,24 +65,33 @@ class Connection(http.client.HTTPConnection):
 
 
 class Supervisord:
-    """supervisord below a new temporary directory. `isolated`: a uid for each slot, which takes root. `group`: the cgroup it is put into."""
+    """supervisord below a new temporary directory. `isolated`: a uid for each slot, which takes root. `group`: the cgroup it is put into.
 
-    def __init__(self, isolated=False, group=None):
-        self.group = group
+    `user`: the uid it runs as, which takes root. `more`: sections that its configuration has besides.
+    """
+
+    def __init__(self, isolated=False, group=None, user=None, more=""):
+        self.group, self.user, self.more = group, user, more
         self.directory = tempfile.mkdtemp(prefix="bunkhouse-")
         os.chmod(self.directory, 0o755)
+        if user is not None:
+            os.chown(self.directory, user, user)
         self.uid_base = UID_BASE if isolated else None
         self.process = None
 
     def start(self):
         config = os.path.join(self.directory, "supervisord.conf")
         with open(config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            file.write(CONFIGURATION.format(directory=self.directory, uid_base=self.uid_base or ""))
+            file.write(CONFIGURATION.format(directory=self.directory, uid_base=self.uid_base or "") + self.more)
+            if self.user is not None:
+                os.chown(config, self.user, self.user)
         modules = os.pathsep.join([PLUGIN, os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])
         env = {**os.environ, "PYTHONPATH": modules, "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", config]
         with open(os.path.join(self.directory, "stderr"), "ab") as stderr:
             options = {"preexec_fn": self._enter_group} if self.group else {}
+            if self.user is not None:
+                options |= {"user": self.user, "group": self.user, "extra_groups": []}
             self.process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True, **options)
         until(lambda: self._answers() or self._give_up(), "supervisord answers", 15)
         return self
@@ -146,12 +155,14 @@ class PluginTest(unittest.TestCase):
 
     isolated = False
     group = None
+    user = None
+    more = ""
 
     @classmethod
     def setUpClass(cls):
         if cls.isolated and os.geteuid() != 0:
             raise unittest.SkipTest("a uid for each slot takes root")
-        cls.supervisord = Supervisord(isolated=cls.isolated, group=cls.group)
+        cls.supervisord = Supervisord(isolated=cls.isolated, group=cls.group, user=cls.user, more=cls.more)
         cls.addClassCleanup(cls.supervisord.close)
         cls.addClassCleanup(cls._check_log)
         cls.supervisord.start()
