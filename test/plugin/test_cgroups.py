@@ -111,7 +111,7 @@ class VersionTwo(unittest.TestCase):
     """In the real tree. Where version 1 has the controllers that matter, another one shows the same rules."""
 
     def setUp(self):
-        path = os.path.join(TREES["unified"].path, f"bunkhouse-test-{os.getpid()}")
+        path = os.path.join(TREES["unified"].path, f"test-bunkhouse-{os.getpid()}")
         os.mkdir(path)
         self.addCleanup(clear, path)
         self.tree = Tree(2, path, "/")

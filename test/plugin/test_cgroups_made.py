@@ -84,6 +84,22 @@ class Made(PluginTest):
             self.assertTrue(os.path.exists(os.path.dirname(group)))
         self.assertFalse(os.path.exists(os.path.dirname(group)), "a container that stops leaves nothing")
 
+    def test_what_a_container_left_that_never_comes_back_is_taken_away_by_the_next_and_nobody_elses(self):
+        mine = os.path.dirname(groups.of(self.start("ann", slot=1)["pid"], "memory"))
+        with another() as lost:
+            pid = lost.call("apply", self.spec("bob", *bot("hang"), slot=1))["pid"]
+            until(lambda: groups.of(pid, "memory").endswith("/slot-1"), "it is in its group")
+            group = os.path.dirname(groups.of(pid, "memory"))
+            lost.kill()
+        self.assertTrue(os.path.exists(group))
+        self.apply(self.spec("ann", *bot("hang"), slot=1, run=False))
+        self.until_state("ann", "stopped")
+        with another():
+            self.assertFalse(os.path.exists(group))
+            self.assertTrue(os.path.exists(mine), "that of a container with nobody in it")
+            self.start("ann", slot=1, pssBytes=100 * MIB)
+            self.assertEqual(self.value("memory", self.observe("ann")["pid"], "memory.limit_in_bytes"), 125 * MIB)
+
     def test_two_containers_side_by_side(self):
         mine = self.start("ann", slot=4)["pid"]
         with another() as other:
@@ -128,7 +144,7 @@ class OutOfMemory(PreforkTest):
         memory = groups.TREES.get("memory")
         if os.geteuid() != 0 or memory is None:
             raise unittest.SkipTest("takes root and a memory cgroup of version 1")
-        cls.group = os.path.join(memory.path, f"bunkhouse-test-{os.getpid()}")
+        cls.group = os.path.join(memory.path, f"test-bunkhouse-{os.getpid()}")
         os.mkdir(cls.group)
         cls.addClassCleanup(groups.clear, cls.group)
         with open(os.path.join(cls.group, "memory.limit_in_bytes"), "w") as limit:

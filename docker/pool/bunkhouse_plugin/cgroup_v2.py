@@ -8,7 +8,8 @@ import errno
 import os
 from dataclasses import dataclass
 
-LEAF = "bunkhouse-main"
+from .cgroup_owners import LEAF, claim
+
 # While processes are moved, they go on forking.
 ATTEMPTS = 10
 DELEGATE = ("user.delegate", "trusted.delegate")
@@ -67,7 +68,7 @@ def prepare(tree, name, wanted):
     if not there:
         raise Unfit(f"no controller of memory, pids and cpu is delegated to {path}")
     folder = os.path.join(path, name)
-    os.makedirs(folder, exist_ok=True)
+    claim(folder)
     _enable(path, there, base.leaves)
     _enable(folder, there, "nobody")
     if base.leaves == "all":

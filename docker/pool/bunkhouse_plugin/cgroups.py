@@ -4,29 +4,30 @@ Nothing here raises and nothing waits: where cgroups cannot be made, bots run wi
 """
 
 import atexit
-import errno
 import hashlib
 import itertools
 import os
 
-from . import cgroup_v2
-from .cgroup_settings import CONTROLLERS, PEAK, Kills, cpu, memory_wall, read_kills, settings
-from .cgroup_trees import find_trees
-from .cgroup_v2 import Unfit, write
+from . import cgroup_owners
+from .cgroup_ground import own_trees, prepare
+from .cgroup_settings import PEAK, Kills, cpu, memory_wall, read_kills, settings
+from .cgroup_v2 import write
 from .units import amount
 
 
 class Cgroups:
     def __init__(self, directory):
         """`directory` of the container, which several may share our own cgroup with."""
-        name = f"bunkhouse-{os.path.basename(directory)[:64]}-{hashlib.sha256(directory.encode()).hexdigest()[:8]}"
-        trees = _own_trees()
-        self._groups, self._reason = _prepare(trees, name)  # {controller: (version, path)}
+        name = f"{cgroup_owners.PREFIX}{os.path.basename(directory)[:64]}-{hashlib.sha256(directory.encode()).hexdigest()[:8]}"
+        trees = own_trees()
+        self._groups, self._reason = prepare(trees, name)  # {controller: (version, path)}
         self._own_memory = trees.get("memory") or trees.get("unified")
         self._applied = {}  # slot -> what its groups were set to
         self._seen = {}  # what _place says -> Kills
         self._weights = {}
-        self._sweep()
+        claimed = {path for _, path in self._groups.values()}
+        for base in {os.path.dirname(path) for path in claimed}:
+            cgroup_owners.sweep(base, claimed)
         atexit.register(self._leave)
 
     def observe(self):
@@ -66,7 +67,7 @@ class Cgroups:
         self._applied.pop(slot, None)
         self._seen.pop(self._place(slot), None)
         for folder in self._folders(slot):
-            _remove(folder)
+            cgroup_owners.remove(folder)
         self._weigh(slot, None)
 
     def explain(self, slot, limits):
@@ -84,7 +85,7 @@ class Cgroups:
     def _renew(self, slot, limits):
         """A fresh group, because lowering the limit of a used one may take the kernel long."""
         for folder in self._folders(slot):
-            _remove(folder)
+            cgroup_owners.remove(folder)
             os.makedirs(folder, exist_ok=True)
         for controller, (version, _) in self._groups.items():
             self._set(slot, controller, settings(controller, version, limits))
@@ -102,7 +103,7 @@ class Cgroups:
         if "memory" in self._groups:
             return self._groups["memory"][0], self._folder(slot, "memory")
         # Somebody outside may have made one, in our own cgroup.
-        path = self._own_memory and os.path.join(self._own_memory.path, f"slot-{slot}")
+        path = self._own_memory and os.path.join(self._own_memory.path, f"{cgroup_owners.SLOT}{slot}")
         return (self._own_memory.version, path) if path and os.path.isdir(path) else None
 
     def _set(self, slot, controller, wanted):
@@ -140,74 +141,15 @@ class Cgroups:
         return Kills(sum(_kills_of(1, path).ended for path in [tree.path, *_below(tree.path)]), 0)
 
     def _folder(self, slot, controller):
-        return os.path.join(self._groups[controller][1], f"slot-{slot}")
+        return os.path.join(self._groups[controller][1], f"{cgroup_owners.SLOT}{slot}")
 
     def _folders(self, slot):
         return list(dict.fromkeys(self._folder(slot, controller) for controller in self._groups))
 
-    def _sweep(self):
-        """Takes away what earlier lives left; what has processes is taken over when its slot is used again."""
-        for _, path in self._groups.values():
-            for name in os.listdir(path) if os.path.isdir(path) else ():
-                if name.startswith("slot-"):
-                    _remove(os.path.join(path, name))
-
     def _leave(self):
-        self._sweep()
         for _, path in self._groups.values():
-            _remove(path)
-
-
-def _own_trees():
-    try:
-        with open("/proc/self/cgroup") as cgroup, open("/proc/self/mountinfo") as mountinfo:
-            return find_trees(cgroup.read(), mountinfo.read())
-    except OSError:
-        return {}
-
-
-def _prepare(trees, name):
-    """({controller: (version, path)}, why some or all are missing)."""
-    groups, reasons = {}, {}
-    for controller in CONTROLLERS:
-        if tree := trees.get(controller):
-            path = os.path.join(tree.path, name)
-            try:
-                os.makedirs(path, exist_ok=True)
-                groups[controller] = (1, path)
-            except OSError as error:
-                reasons[controller] = _describe(error)
-    missing = set(CONTROLLERS) - set(trees)
-    if missing and "unified" in trees:
-        try:
-            path, there = cgroup_v2.prepare(trees["unified"], name, missing)
-            groups |= dict.fromkeys(sorted(there), (2, path))
-            missing -= there
-            reasons |= dict.fromkeys(missing, "not delegated to this cgroup")
-        except Unfit as unfit:
-            reasons |= dict.fromkeys(missing, str(unfit))
-        except OSError as error:
-            reasons |= dict.fromkeys(missing, _describe(error))
-    else:
-        reasons |= dict.fromkeys(missing, "no cgroups are mounted here")
-    return groups, _summary(reasons)
-
-
-def _summary(reasons):
-    """One sentence for each different reason."""
-    together = {}
-    for controller in CONTROLLERS:
-        if controller in reasons:
-            together.setdefault(reasons[controller], []).append(controller)
-    return "; ".join(f"no {', '.join(names)}: {reason}" for reason, names in together.items())
-
-
-def _describe(error):
-    if error.errno == errno.EROFS:
-        return "cgroups are read-only here: give the container writable cgroups (Docker 28 and later), or limit its bots from outside"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{error.filename} may not be written: run as root, or have it delegated to this user"
-    return f"{error.strerror} ({error.filename})"
+            cgroup_owners.remove_slots(path)
+            cgroup_owners.remove(path)
 
 
 def _kills_of(version, folder):
@@ -228,11 +170,3 @@ def _below(path):
             return [entry.path for entry in itertools.islice(entries, 200) if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
-
-
-def _remove(folder):
-    """Unless somebody is in it."""
-    try:
-        os.rmdir(folder)
-    except OSError:
-        pass
