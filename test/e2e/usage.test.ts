@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PoolStatus } from '../../lib/services/pool-api.ts';
 import type { UsageReport, UsageRow } from '../../lib/services/usage-api.ts';
 import { createClient } from './client.ts';
 import { signal } from './processes.ts';
@@ -24,7 +25,8 @@ beforeAll(async () => {
   ] as const) {
     await sandbox.client.create({ ...(await fixtureBot(id, 'server.py')), owner } as { instanceId: string });
   }
-  for (const id of ['steady', 'victim', 'other']) await sandbox.untilState(id, 'running');
+  await sandbox.client.create(await fixtureBot('alone', 'server.py', { template: 'plain' }));
+  for (const id of ['steady', 'victim', 'other', 'alone']) await sandbox.untilState(id, 'running');
 });
 afterAll(() => sandbox?.dispose());
 
@@ -142,6 +144,7 @@ describe('a report of usage', () => {
   it('adds up, and shows owners their own', async () => {
     const { usage, total } = await report();
     expect(usage.map(({ owner, instanceId }) => `${owner}/${instanceId}`)).toEqual([
+      'admin/alone',
       'ann/steady',
       'ann/victim',
       'bob/other',
@@ -155,5 +158,37 @@ describe('a report of usage', () => {
     expect((await bob.request('/api/usage?by=owner&format=csv')).body).toMatch(
       /^owner,runningSeconds,pssByteSeconds,cpuSeconds\nbob,[\d.]+,\d+,[\d.]+\n$/,
     );
+  });
+});
+
+describe('what bots would cost one per container', () => {
+  const known = () =>
+    sandbox.until(
+      'a sample was taken',
+      async () => {
+        const { onePerContainer, pools } = await sandbox.client.get<PoolStatus>('/api/pool/status');
+        return onePerContainer !== null && { onePerContainer, pools };
+      },
+      120,
+    );
+
+  it('is said once each kind of bot that runs was seen alone, and still after a restart', async () => {
+    expect((await sandbox.client.get<PoolStatus>('/api/pool/status')).onePerContainer).toBeNull();
+    for (const id of ['steady', 'other']) {
+      await sandbox.client.post(`/api/bots/${id}/stop`);
+      await sandbox.untilState(id, 'stopped');
+    }
+    const { onePerContainer, pools } = await known();
+    const own = pools.find(({ template }) => template === 'plain');
+    expect(onePerContainer.samples).toMatchObject([{ template: 'plain', container: own?.id }]);
+    expect(onePerContainer.pssBytes).toBe(onePerContainer.samples[0]?.pssBytes);
+    const bot = own?.bots[0]?.memory?.pssBytes ?? 0;
+    expect(bot).toBeGreaterThan(0);
+    expect(onePerContainer.pssBytes).toBeGreaterThan(bot);
+    await sandbox.stop('SIGTERM');
+    const kept = JSON.parse(await readFile(join(sandbox.directory, 'usage/alone.json'), 'utf8'));
+    expect(kept.samples).toMatchObject([{ template: 'plain', pssBytes: expect.any(Number) }]);
+    await sandbox.start();
+    expect((await known()).onePerContainer.samples).toHaveLength(1);
   });
 });
