@@ -104,8 +104,11 @@ export class Lease {
     while (!signal.aborted) {
       await clock.sleep(rest, signal);
       if (signal.aborted) return;
-      rest = (await this.#renew()) ? ms / 3 : RETRY_MS;
-      if (!signal.aborted && !this.isHeld) this.lose('the server did not answer for as long as the lease is');
+      // A process that was stopped finds its lease over, but perhaps nobody took it: it asks first.
+      const { isHeld } = this;
+      const answered = await this.#renew();
+      if (!answered && !isHeld) this.lose('the server did not answer for as long as the lease is');
+      rest = answered ? ms / 3 : RETRY_MS;
     }
   }
 

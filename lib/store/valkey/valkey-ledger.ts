@@ -56,16 +56,17 @@ export class ValkeyLedger implements Ledger {
 
   // Private
 
-  /** Asks until there is an answer, or until somebody else may lead. */
+  /** Asks until there is an answer; for the last time after the lease has run out, which the fence makes harmless. */
   async #resolve(keys: readonly string[], args: readonly string[]): Promise<unknown> {
     const { connection, lease, clock } = this.#options;
     for (;;) {
       lease.check();
+      const { isHeld } = lease;
       try {
         return await connection.run(COMMIT, keys, args);
       } catch (error) {
         if (error instanceof Refusal) throw refused(error);
-        if (!lease.isHeld) throw lease.lose(`whether a change was kept is not known (${messageOf(error)})`);
+        if (!isHeld) throw lease.lose(`whether a change was kept is not known (${messageOf(error)})`);
         await clock.sleep(RETRY_MS);
       }
     }
