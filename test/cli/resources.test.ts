@@ -84,7 +84,7 @@ describe('doctor, of what runs', () => {
     expect(runningFindings(aStatus([]), null)).toEqual([]);
   });
 
-  it('tells which bots were not forked, why, and what to do, once for each reason in a container', () => {
+  it('tells which bots were not forked, why, and what to do unless it was wished, once for each reason in a container', () => {
     const ids = ['a', 'b', 'c', 'd', 'e'];
     const bots = [...ids.map((id) => aBotView(id, { spawn: GONE })), aBotView('off', { spawn: OFF })];
     const findings = runningFindings(aStatus([aContainerView('c-1', bots)]), null);
@@ -95,12 +95,7 @@ describe('doctor, of what runs', () => {
         found: `c-1: a, b, c and 2 more: ${GONE.reason}`,
         next: expect.stringContaining('restart'),
       },
-      {
-        name: 'not forked',
-        level: 'warn',
-        found: `c-1: off: ${OFF.reason}`,
-        next: expect.stringContaining('BUNKHOUSE_PREFORK=off'),
-      },
+      { name: 'not forked', level: 'ok', found: `c-1: off: ${OFF.reason}`, next: '' },
     ]);
   });
 

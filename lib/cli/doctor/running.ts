@@ -8,8 +8,7 @@ import { type Finding, ok, warn } from './finding.ts';
 const SWITCH_ON = 'echo 1 | sudo tee /sys/kernel/mm/ksm/run';
 const PRICE = 'It costs CPU time (ksmd), and lets a bot time whether another has a page equal to its own.';
 
-const WHAT_TO_DO: Readonly<Record<Fallback, string>> = {
-  'switched-off': 'Take BUNKHOUSE_PREFORK=off out of its env and restart it, unless it is meant so.',
+const WHAT_TO_DO: Readonly<Record<Exclude<Fallback, 'switched-off'>, string>> = {
   variable:
     'Take the variable out of its env, or put it into prefork.env of the template for all its bots; then restart it.',
   python: 'Put program and Python into one venv that is first in BOT_PATH, or set prefork.python in the template.',
@@ -35,7 +34,9 @@ function fallbacks({ id, bots }: ContainerView): Finding[] {
   return [...Map.groupBy(fallen, ({ spawn }) => spawn?.reason ?? '')].map(([reason, some]) => {
     const names = some.slice(0, 3).map(({ instanceId }) => instanceId);
     const who = some.length > 3 ? `${names.join(', ')} and ${some.length - 3} more` : names.join(', ');
-    return warn('not forked', `${id}: ${who}: ${reason}`, WHAT_TO_DO[fallbackOf(some[0]?.spawn ?? null) ?? 'other']);
+    const kind = fallbackOf(some[0]?.spawn ?? null) ?? 'other';
+    const found = `${id}: ${who}: ${reason}`;
+    return kind === 'switched-off' ? ok('not forked', found) : warn('not forked', found, WHAT_TO_DO[kind]);
   });
 }
 
