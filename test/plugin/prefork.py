@@ -65,7 +65,9 @@ class PreforkTest(PluginTest):
     def facts(self, slot=0):
         """What a serving bot says of itself."""
         with socket.create_connection(("127.0.0.1", FIRST_PORT + slot), timeout=10) as connection:
-            return json.loads(b"".join(iter(lambda: connection.recv(65536), b"")))
+            text = b"".join(iter(lambda: connection.recv(65536), b""))
+        self.assertTrue(text, [self.output(seen["bot"])[-2000:] for seen in self.call("observe")["bots"] if seen["slot"] == slot])
+        return json.loads(text)
 
     def zygotes(self):
         return self.call("observe")["zygotes"]
