@@ -48,6 +48,7 @@ class Container:
         self._supervisord = supervisord
         self._incarnation = secrets.token_hex(8)
         self.loop = Loop(supervisord.options.logger)
+        self.loop.held = self._excuse
         self.quick = Helpers(supervisord.options, self.loop, limit=4)
         self._slow = Helpers(supervisord.options, self.loop, limit=2)
         self.changes = Changes(self._incarnation, self.loop)
@@ -218,6 +219,10 @@ class Container:
         self._seats.free(name)
         self.zygotes.retire()
         self.changes.touch(name)
+
+    def _excuse(self, seconds):
+        for bot in self.bots.values():
+            bot.excuse(seconds)
 
     def _is_alive(self, name):
         return name in self.bots and self.bots[name].alive

@@ -114,6 +114,11 @@ class BotProcess(Subprocess):
             self._container.changes.touch(self.bot)
             self.step()
 
+    def excuse(self, seconds):
+        """Our loop was held: deadlines of a living process are put off by that."""
+        if self.pid:
+            self.life.excuse(seconds)
+
     def measured(self, used):
         """What it uses was measured anew."""
         self.used = used
@@ -148,7 +153,7 @@ class BotProcess(Subprocess):
     # The present situation decides
 
     def _step(self):
-        now = time.monotonic()
+        now = self._container.loop.now()
         if self.pid:
             self._watch(now)
         elif self._clearing or self._spawning or self._container.turns.busy(self.bot):
