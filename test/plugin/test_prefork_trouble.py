@@ -158,6 +158,16 @@ class TroubleTest(PreforkTest):
         seen = self.until_state("bot1", "running")
         self.assertEqual((seen["pid"], seen["spawn"]), (child, FORKED))
 
+    def test_a_child_that_dies_before_the_answer(self):
+        """It was reaped as a stranger, so nobody will tell of its end any more."""
+        path, zygote, child = self.held()
+        kill(child)
+        until(lambda: not os.path.exists(f"/proc/{child}"), "it is reaped")
+        os.unlink(path)
+        seen = self.until_state("bot1", "running")
+        self.assertEqual(seen["spawn"], {"kind": "exec", "reason": "the process from the zygote ended at once"})
+        self.assertEqual((seen["restarts"], self.observe("bot0")["spawn"], self.zygote()["pid"]), (0, FORKED, zygote))
+
     def test_supervisord_dies_before_the_answer(self):
         path, zygote, child = self.held()
         bot = self.observe("bot0")["pid"]
