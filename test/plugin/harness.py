@@ -18,8 +18,25 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PLUGIN = os.path.join(ROOT, "docker", "pool")
 BOTS = os.path.join(ROOT, "test", "fixtures", "bots")
 UID_BASE = 200_000
-# Two runs at once must not meet, neither on ports nor on the uids that go by them.
-FIRST_PORT = 21_000 + os.getpid() % 24 * 40
+RANGES, RANGE = 24, 40
+
+
+def _reserve():
+    """(First port of a range that is ours as long as the socket lives, the socket).
+
+    Two runs at once must not meet on ports, nor on the uids that go by them: each would end all processes of its bots' uids.
+    """
+    for number in (n % RANGES for n in range(os.getpid(), os.getpid() + RANGES)):
+        lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            lock.bind(f"\0bunkhouse-test-ports-{number}")
+            return 21_000 + number * RANGE, lock
+        except OSError:
+            lock.close()
+    raise RuntimeError(f"{RANGES} runs of these tests go on already")
+
+
+FIRST_PORT, _LOCK = _reserve()
 
 CONFIGURATION = """
 [supervisord]
