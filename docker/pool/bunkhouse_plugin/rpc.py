@@ -8,9 +8,10 @@ import json
 import traceback
 
 from .faults import INTERNAL, INVALID, Fault
+from .fields import Fields
 from .promise import Promise, run
 from .replies import deferred
-from .spec import GENERATION, INSTANCE_ID, Fields, parse_spec
+from .spec import GENERATION, INSTANCE_ID, parse_spec
 
 OFFSET = (-(2**53), 2**53)
 ANY_NUMBER = (-(2**53), 2**53)

@@ -71,6 +71,11 @@ class ZygoteProcess(Dispatcher):
             self._verdict = why
             os.kill(self.pid, signal.SIGKILL)
 
+    def forget(self):
+        """supervisord starts anew, and whoever is still importing would not see for long that nobody waits for it."""
+        super().forget()
+        self.end("supervisord starts anew")
+
     # Called by supervisord
 
     def handle_read_event(self):
@@ -147,7 +152,7 @@ def _run(recipe, home, text, output, sock, parent):
         os.set_inheritable(keep, True)
         children.close_from(SOCKET + 1)
         children.die_with(parent)
-        env = {"PATH": recipe.path, "LANG": "C.UTF-8", "HOME": home, "PADDING": PADDING, **dict(recipe.env)}
+        env = {"PATH": recipe.path, "LANG": "C.UTF-8", "HOME": home, "PADDING": PADDING, **dict(recipe.prefork.env)}
         os.execve(recipe.python, [recipe.python, PROGRAM, str(SOCKET), PADDING], env)
     except BaseException as error:
         os.write(2, f"cannot start {recipe.python}: {error}\n".encode(errors="replace"))
