@@ -20,8 +20,9 @@ from .users import acting_as
 LOOK_SECONDS = 1.0
 LOOK_NEAR_SECONDS = 0.2
 SHORTEST_TICK_SECONDS = 0.02
-# Looked at in one go; more are the sampler's.
+# Looked at in one go, and the processor time for it; what is more is the sampler's.
 MOST_PROCESSES = 20
+MOST_SECONDS = 0.003
 
 DISK_SECONDS = 60.0
 DISK_NEAR_SECONDS = 5.0
@@ -76,10 +77,13 @@ class Watch:
     def _counters(self, bot):
         """Bytes in memory and bytes written, of all its processes."""
         resident = written = 0
+        until = time.thread_time() + MOST_SECONDS
         with acting_as(self._container.users.uid(bot.spec.port)):
             for pid in itertools.islice(procfs.tree(bot.pid), MOST_PROCESSES):
                 resident += procfs.resident(pid) or 0
                 written += procfs.written(pid) or 0
+                if time.thread_time() > until:
+                    break
         return resident, written
 
     def _sample(self, bot, mark, began):
