@@ -94,8 +94,10 @@ class RenewalTest(PreforkTest):
         self.assertEqual(self.zygote()["pid"], first["pid"])
         self.stop("bot0")
         self.assertEqual(self.zygote()["pid"], first["pid"])
+        log = self.supervisord.path("logs", f".zygote-{first['key']}.log")
+        self.assertTrue(os.path.exists(log))
         self.stop("bot2")
-        self.assertEqual(self.zygotes(), [])
+        self.assertEqual((self.zygotes(), os.path.exists(log)), ([], False))
         self.until_gone(first["pid"])
 
     def test_a_template_with_another_path_leaves_none_behind(self):

@@ -3,6 +3,7 @@
 import os
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from . import backoff
@@ -51,6 +52,8 @@ class Zygotes:
             if (key, zygote.prefork.key) not in wanted:
                 del self._zygotes[key]
                 zygote.close()
+                with suppress(FileNotFoundError):
+                    os.unlink(self._log(key))
 
     def _note(self, bot, key):
         if self._asked.get(bot) != key:
@@ -65,8 +68,10 @@ class Zygotes:
         return [zygote for zygote in self._zygotes.values() if zygote.pid]
 
     def _start(self, recipe, changed):
-        log = self._layout.log(f".zygote-{recipe.key}")
-        return ZygoteProcess(recipe, self._layout.zygote_home, log, self._options, self._loop, changed)
+        return ZygoteProcess(recipe, self._layout.zygote_home, self._log(recipe.key), self._options, self._loop, changed)
+
+    def _log(self, key):
+        return self._layout.log(f".zygote-{key}")
 
     def _changed(self):
         for bot in list(self._bots()):
