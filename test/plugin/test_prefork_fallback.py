@@ -41,6 +41,13 @@ class FallbackTest(PreforkTest):
     def test_what_the_preload_leaves(self):
         self.assertExecuted(*((reason, {"prefork": warmup(*lines)}) for *lines, reason in LEFT.values()))
 
+    def test_a_child_that_the_preload_leaves_ends_with_the_zygote(self):
+        path = os.path.join(self.folder, "child")
+        child = f"open({path!r}, 'w').write(str(subprocess.Popen(['sleep', '600']).pid))"
+        self.assertExecuted(("the preload left child processes: ", {"prefork": warmup("import subprocess", child)}))
+        with open(path) as file:
+            self.until_gone(int(file.read()))
+
     def test_an_entry_that_is_not_there(self):
         self.assertExecuted(
             ("nothing.there:main cannot be imported: ModuleNotFoundError", {"prefork": prefork(entry="nothing.there:main")}),

@@ -111,6 +111,8 @@ class ZygoteProcess(Dispatcher):
     def finish(self, pid, status):
         """Was reaped. What it still said is read first."""
         self._reaped = True
+        if self.ready is None:
+            _end_group(self.pid)
         self._loop.soon(lambda: self._finish(status))
 
     def _finish(self, status):
@@ -158,6 +160,14 @@ def _run(recipe, home, text, output, sock, parent):
         os.write(2, f"cannot start {recipe.python}: {error}\n".encode(errors="replace"))
     finally:
         os._exit(127)
+
+
+def _end_group(pid):
+    """What a preload started and left behind. Of one that was ready there is nothing but bots that are still on their way."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 def _write_all(descriptor, data):
