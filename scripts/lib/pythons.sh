@@ -1,5 +1,5 @@
 # Sourced by scripts/test: Pythons of other versions than the tests' own, for the tests of prefork.
-# Needs steps.sh, python.sh and `root`, the checkout.
+# Needs steps.sh, python.sh (install_debian) and `root`, the checkout.
 
 # Debian's suites that have them; of 3.12 none does.
 declare -A python_suites=([3.13]=trixie [3.14]=forky)
@@ -10,6 +10,10 @@ ensure_pythons() {
   local folder=$1 requirements=$2 version own
   own=$("$BUNKHOUSE_TEST_VENV/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
   mkdir -p -- "$folder"
+  # Debian's newer Pythons come by it; without it their tests are left out.
+  if [[ ${CI:-} == true ]] && ((EUID == 0)) && ! command -v mmdebstrap >/dev/null; then
+    step 'Debian package mmdebstrap' install_debian mmdebstrap || true
+  fi
   for version in 3.11 3.12 3.13 3.14; do
     if [[ $version == "$own" ]] || works "$folder/venv-$version/bin/python"; then continue; fi
     rm -rf -- "$folder/venv-$version"

@@ -61,9 +61,15 @@ class ZygoteProcess(Dispatcher):
             order.reject(NotForked(f"the zygote cannot be reached: {error.strerror}"))
             return order
         self._orders.append(order)
-        timer = self._loop.at(time.monotonic() + FORK_SECONDS, lambda: self.end(f"no answer within {FORK_SECONDS} s"))
-        order.then(lambda _: timer.cancel())
+        if len(self._orders) == 1:
+            self._await_answer()
         return order
+
+    def _await_answer(self):
+        """To the oldest order: on a busy machine many at once take their time, and a zygote that goes on is not to be ended."""
+        self._deadline.cancel()
+        if self._orders:
+            self._deadline = self._loop.at(time.monotonic() + FORK_SECONDS, lambda: self.end(f"no answer within {FORK_SECONDS} s"))
 
     def end(self, why):
         """It ends at once; forked bots go on."""
@@ -95,11 +101,17 @@ class ZygoteProcess(Dispatcher):
             self._changed()
         elif "failed" in answer:
             self._verdict = answer["failed"]
-        elif "pid" in answer:
-            self.forks += 1
-            self._forked(self._orders.popleft(), answer["pid"])
         else:
-            self._orders.popleft().reject(NotForked(f"the zygote cannot fork: {answer['error']}"))
+            order = self._orders.popleft()
+            self._await_answer()
+            self._answered(order, answer)
+
+    def _answered(self, order, answer):
+        if "pid" in answer:
+            self.forks += 1
+            self._forked(order, answer["pid"])
+        else:
+            order.reject(NotForked(f"the zygote cannot fork: {answer['error']}"))
 
     def _forked(self, order, pid):
         """One that died before we heard of it may have been reaped as a stranger, and nobody would tell of its end again."""
