@@ -84,6 +84,15 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
         cpus: config.containerCpus,
         processes: config.containerPids,
       },
+      reserve: {
+        target: config.poolTargetSize,
+        min: config.poolMinSize,
+        max: config.poolMaxSize,
+        batchSize: config.poolBatchSize,
+        batchSpacingSeconds: config.poolBatchSpacingSeconds,
+      },
+      location: config.location,
+      newId: () => randomBytes(10).toString('hex'),
       random: Math.random,
       secret: (bytes) => randomBytes(bytes).toString('base64url'),
       events: createEventLog({

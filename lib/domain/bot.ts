@@ -1,3 +1,4 @@
+import type { ReserveLife } from './lease.ts';
 import type { BotLimits } from './template.ts';
 
 /** What the owner wants. Kept apart from what is observed: a bot its owner stopped stays stopped. */
@@ -52,6 +53,8 @@ export interface BotRecord {
   readonly desiredGeneration: number;
   /** Newest `desiredGeneration` that was carried out in a living process by a control call. */
   readonly controlledGeneration: number;
+  /** Null: an ordinary bot, which is nobody's to hand out. */
+  readonly reserve: ReserveLife | null;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
 }

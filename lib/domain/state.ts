@@ -1,7 +1,8 @@
 import type { BotRecord } from './bot.ts';
 import type { ContainerRecord } from './container.ts';
+import type { LeaseRecord, Quota } from './lease.ts';
 
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** Everything Bunkhouse must not forget. Immutable: a change makes a new value. */
 export interface State {
@@ -15,6 +16,9 @@ export interface State {
   readonly tokens: Readonly<Record<string, TokenRecord>>;
   /** Answers to mutations by Idempotency-Key, kept for a day. */
   readonly replies: Readonly<Record<string, ReplyRecord>>;
+  readonly leases: Readonly<Record<string, LeaseRecord>>;
+  /** By owner. */
+  readonly quotas: Readonly<Record<string, Quota>>;
 }
 
 export type Actor = { readonly role: 'admin' } | { readonly role: 'owner'; readonly owner: string };
@@ -36,5 +40,15 @@ export interface ReplyRecord {
 }
 
 export function emptyState(installation: string): State {
-  return { schema: SCHEMA_VERSION, installation, generation: 0, bots: {}, containers: {}, tokens: {}, replies: {} };
+  return {
+    schema: SCHEMA_VERSION,
+    installation,
+    generation: 0,
+    bots: {},
+    containers: {},
+    tokens: {},
+    replies: {},
+    leases: {},
+    quotas: {},
+  };
 }

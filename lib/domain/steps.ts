@@ -26,6 +26,15 @@ export interface StepArgs {
   controlBot: { readonly bot: string; readonly action: 'pause' | 'resume'; readonly generation: number };
   /** Stop and remove a container that was found empty, its leftovers archived, before it was marked. */
   removeContainer: { readonly container: string };
+  /** Make warm bots. */
+  addReserve: { readonly template: string; readonly count: number };
+  /** A warm bot was proven well: it may be handed out. */
+  admitReady: { readonly bot: string };
+  expireLease: { readonly lease: string; readonly bot: string };
+  /** Clean a stopped bot after a lease; one that cannot be proven clean is discarded. */
+  resetBot: { readonly container: string; readonly bot: string; readonly generation: number };
+  /** Delete a bot of the reserve, with its data. */
+  discardBot: { readonly bot: string; readonly why: string };
   /** Forget a container that the driver positively no longer has. */
   forgetContainer: { readonly container: string };
 }
@@ -39,6 +48,8 @@ export type Step = { [K in StepKind]: { readonly kind: K } & StepArgs[K] }[StepK
  */
 export function stepLane(step: Step): string {
   switch (step.kind) {
+    case 'addReserve':
+      return reserveLane(step.template);
     case 'recordContainer':
     case 'createContainer':
       return containerLane(step.container.name);
@@ -53,20 +64,38 @@ export function stepLane(step: Step): string {
     case 'forgetBot':
     case 'restartBot':
     case 'controlBot':
+    case 'admitReady':
+    case 'expireLease':
+    case 'resetBot':
+    case 'discardBot':
       return botLane('spec' in step ? step.spec.bot : step.bot);
   }
 }
 
 export const containerLane = (name: string): string => `container ${name}`;
+export const reserveLane = (template: string): string => `reserve ${template}`;
 export const botLane = (instanceId: string): string => `bot ${instanceId}`;
 
 /** Which container a step may have changed. */
 export function stepContainer(step: Step, bots: State['bots']): string | null {
   if ('container' in step) return typeof step.container === 'string' ? step.container : step.container.name;
+  if (!('bot' in step)) return null;
   return bots[step.bot]?.placement?.container ?? null;
 }
 
+const STORE_STEPS: ReadonlySet<StepKind> = new Set([
+  'recordContainer',
+  'assign',
+  'forgetBot',
+  'forgetContainer',
+  'restartBot',
+  'addReserve',
+  'admitReady',
+  'expireLease',
+  'discardBot',
+]);
+
 /** Steps that only change the store: quick, and done in the order of the plan before anything else. */
 export function isStoreStep(step: Step): boolean {
-  return ['recordContainer', 'assign', 'forgetBot', 'forgetContainer', 'restartBot'].includes(step.kind);
+  return STORE_STEPS.has(step.kind);
 }

@@ -83,7 +83,8 @@ function decideDeletion(
     }
     return applyStep(world, bot, placement, template);
   }
-  if (bot.archive === null && agent.directories.includes(instanceId))
+  // What somebody did in a lease is nobody's to keep.
+  if (bot.reserve === null && bot.archive === null && agent.directories.includes(instanceId))
     return { kind: 'archiveBot', container, bot: instanceId };
   return { kind: 'removeBot', container, bot: instanceId, generation };
 }

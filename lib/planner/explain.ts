@@ -25,6 +25,16 @@ export function explainStep(step: Step): string {
       return `${step.action} ${step.bot} by its control call`;
     case 'removeContainer':
       return `remove empty container ${step.container}`;
+    case 'addReserve':
+      return `make ${step.count} warm bots of template ${step.template}`;
+    case 'admitReady':
+      return `take ${step.bot} for ready`;
+    case 'expireLease':
+      return `end the lease of ${step.bot}, which is over`;
+    case 'resetBot':
+      return `clean ${step.bot} after its lease`;
+    case 'discardBot':
+      return `delete ${step.bot} with its data: ${step.why}`;
     case 'forgetContainer':
       return `forget container ${step.container}`;
   }
@@ -34,5 +44,6 @@ export function explainStep(step: Step): string {
 export function stepTarget(step: Step): string {
   if ('bot' in step) return step.bot;
   if (step.kind === 'applyBot') return step.spec.bot;
+  if (step.kind === 'addReserve') return step.template;
   return typeof step.container === 'string' ? step.container : step.container.name;
 }

@@ -2,7 +2,7 @@ import type { BotSpec, FileSpec } from '../domain/agent.ts';
 import { type BotRecord, type Placement, wantsProcess } from '../domain/bot.ts';
 import { BunkhouseError } from '../domain/errors.ts';
 import { PLACEHOLDER_FORMS, placeholderOf } from '../domain/placeholders.ts';
-import type { HealthCheck, HttpCall, Template, TemplateFile } from '../domain/template.ts';
+import type { ExecStep, HealthCheck, HttpCall, ResetRule, Template, TemplateFile } from '../domain/template.ts';
 
 /** What placeholders stand for. */
 export interface Values {
@@ -64,7 +64,20 @@ export function renderCall(call: HttpCall, values: Values): HttpCall {
   return { ...call, path: renderText(call.path, values), headers: renderRecord(call.headers, values) };
 }
 
+export function renderReset({ steps, verify }: ResetRule, bot: BotRecord, host: string): ResetRule {
+  const values = valuesOf(bot, bot.placement?.port ?? 0, host);
+  return {
+    steps: steps.map((step) => (step.kind === 'exec' ? renderExec(step, values) : step)),
+    verify: verify.map((step) => renderExec(step, values)),
+  };
+}
+
 // Private
+
+function renderExec(step: ExecStep, values: Values): ExecStep {
+  const command = step.command.map((argument) => renderText(argument, values));
+  return { ...step, command, stdin: renderText(step.stdin, values) };
+}
 
 function lookUp(expression: string, values: Values): string | number {
   const placeholder = placeholderOf(expression.trim());

@@ -14,16 +14,19 @@ import {
   reviseBot,
 } from './bot-container-mapper.ts';
 import type { Dependencies } from './dependencies.ts';
+import { reserveExecutors } from './reserve-steps.ts';
 
 const FETCH_BYTES = 256 * 1024;
 const STOP_GRACE_SECONDS = 60;
 
-type Executors = { readonly [K in StepKind]: (args: StepArgs[K]) => Promise<void> };
+export type Executors = { readonly [K in StepKind]: (args: StepArgs[K]) => Promise<void> };
 
 export interface ApplyContext extends Dependencies {
   readonly agents: Agents;
   /** Ports somebody outside holds: not to be tried again for a while. */
   readonly blockPorts: (ports: readonly number[]) => void;
+  readonly leaseClock: () => number;
+  readonly noteBatch: (template: string) => void;
   readonly noteRestart: (bot: string) => void;
   /** Address at which the bot is reached. Throws BOT_UNAVAILABLE. */
   readonly addressOf: (bot: string) => { readonly host: string; readonly port: number };
@@ -95,6 +98,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       await driver.remove(container);
       events.emit({ type: 'container.removed', container }, null);
     },
+    ...reserveExecutors(context),
     async forgetContainer({ container }) {
       await store.update(forgetContainer(container));
     },

@@ -43,6 +43,7 @@ export function newBot(
     args: request.args ?? [],
     limits: request.limits ?? {},
     secrets: freshSecrets(template, {}, deps.secret),
+    reserve: null,
     createdAt: isoTime(deps.clock.now()),
   };
   checkDesired(template, bot.desired);
@@ -115,7 +116,7 @@ function groupOf(actor: Actor, request: CreateBot, template: Template, owner: st
 }
 
 /** Keeps the secrets there are, makes those that are missing (a template may have got new ones). */
-function freshSecrets(
+export function freshSecrets(
   template: Template,
   existing: Readonly<Record<string, string>>,
   secret: (bytes: number) => string,

@@ -1,3 +1,4 @@
+import { nextExpiry } from '../planner/reserve.ts';
 import type { World } from '../planner/world.ts';
 
 /** How soon another look is taken when the containers could not be listed, or one of them could not be asked. */
@@ -10,10 +11,20 @@ export interface NextLook {
 }
 
 /** When the first hold ends, or to see what could not be seen; null: everything else is told by events. */
-export function nextLook({ now, listing, agents, holds, restartHolds }: World): NextLook | null {
+export function nextLook(world: World): NextLook | null {
+  const { now, listing, agents, holds, restartHolds } = world;
   if (listing.kind === 'unknown') return { inMs: BLIND_RETRY_MS, scope: 'all' };
   const due = [...holds.values(), ...restartHolds.values()].map((hold) => hold.until).filter((until) => until > now);
   // An engine may tell that a container died before it lists it as such: nothing but another look will show it.
   if ([...agents.values()].some((agent) => agent.kind === 'unknown')) due.push(now + BLIND_RETRY_MS);
+  due.push(...dueInReserve(world));
   return due.length === 0 ? null : { inMs: Math.min(...due) - now + 1, scope: null };
+}
+
+/** By `now`: the end of the next lease, and batches of warm bots that are waited for. */
+function dueInReserve(world: World): number[] {
+  const { now, leaseClock, reserves } = world;
+  const expiry = nextExpiry(world);
+  const batches = [...reserves.values()].filter((reserve) => reserve.refilling).map((reserve) => reserve.nextBatchAt);
+  return [...batches.filter((at) => at > now), ...(expiry === null ? [] : [Math.max(now, now + expiry - leaseClock)])];
 }

@@ -5,6 +5,7 @@ import type { Plan, World } from '../planner/world.ts';
 import type { Address } from '../probes/probe.ts';
 import { withDeadline } from '../util/deadline.ts';
 import { SingleFlight } from '../util/single-flight.ts';
+import { steadyClock } from '../util/steady-clock.ts';
 import { botAddress } from './addresses.ts';
 import { Agents } from './agents.ts';
 import { createApply } from './apply.ts';
@@ -16,6 +17,7 @@ import { Losses } from './losses.ts';
 import { nextLook } from './next-look.ts';
 import { Observer } from './observe.ts';
 import { PoolHealthMonitor } from './pool-health-monitor.ts';
+import { ReserveTargets } from './reserve-targets.ts';
 import { StateTracker } from './state-tracker.ts';
 import { createWatchers, type Watchers } from './watchers.ts';
 
@@ -44,6 +46,10 @@ export class Reconciler {
   readonly #blockedPorts: BlockedPorts;
   readonly #losses: Losses;
   readonly #listeners = new Set<(step: Step) => void>();
+  readonly #followers = new Set<(world: World) => void>();
+  readonly #reserves: ReserveTargets;
+  /** Milliseconds since the epoch; leases end by it. */
+  readonly leaseClock: () => number;
   #dirty: 'all' | Set<string> = 'all';
   #cancelWake: () => void = () => {};
   #passes = 0;
@@ -55,6 +61,8 @@ export class Reconciler {
     this.#deps = deps;
     this.agents = new Agents(deps.driver);
     this.states = new StateTracker(deps.events);
+    this.#reserves = new ReserveTargets(deps.templates, deps.reserve, deps.clock);
+    this.leaseClock = steadyClock(deps.clock);
     this.#blockedPorts = new BlockedPorts(deps.clock);
     this.#losses = new Losses(deps.events);
     this.#observer = new Observer(deps.driver, this.agents, deps.clock, () => this.request());
@@ -66,6 +74,8 @@ export class Reconciler {
       blockPorts: (ports) => this.#blockedPorts.block(ports),
       noteRestart: (bot) => this.#noteRestart(bot),
       addressOf: (bot) => this.addressOf(bot),
+      leaseClock: this.leaseClock,
+      noteBatch: (template) => this.#reserves.noteBatch(template),
     });
     this.#lanes = new Lanes(deps, apply, (step) => this.request(stepContainer(step, deps.store.current().bots)));
   }
@@ -126,6 +136,8 @@ export class Reconciler {
       busy: this.#lanes.busy,
       holds: this.#lanes.holds,
       restartHolds: this.monitor.restartHolds,
+      reserves: this.#reserves.now(store.current()),
+      leaseClock: this.leaseClock(),
     };
   }
 
@@ -135,6 +147,11 @@ export class Reconciler {
     const observer = new Observer(driver, this.agents, clock, () => {});
     await observer.refresh('all');
     return plan({ ...this.world(), listing: observer.listing, agents: observer.agents });
+  }
+
+  /** Calls back with what each pass saw, before its steps are begun. */
+  onPass(follow: (world: World) => void): void {
+    this.#followers.add(follow);
   }
 
   /** Calls back for every step begun, until the returned function is called. */
@@ -178,6 +195,7 @@ export class Reconciler {
     const { steps } = plan({ ...world, busy: new Set([...busyBefore, ...world.busy]) });
     if (world.listing.kind === 'seen') this.#lanes.settle(steps, world.now);
     this.states.update(world);
+    for (const follow of this.#followers) follow(this.world());
     await this.#dispatch(steps);
     this.#scheduleWake();
     this.#lastPassAt = this.#deps.clock.monotonic();

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { CONTAINER_NAME, INSTANCE_ID, NAME, OWNER_ID } from '../domain/ids.ts';
+import { RESERVE_PHASES } from '../domain/lease.ts';
 import { SCHEMA_VERSION } from '../domain/state.ts';
 
 const count = z.int().min(0);
@@ -35,8 +36,32 @@ const bot = z.strictObject({
   restartGeneration: count,
   desiredGeneration: count,
   controlledGeneration: count,
+  reserve: z
+    .strictObject({
+      phase: z.enum(RESERVE_PHASES),
+      lease: z.string().nullable(),
+      since: z.iso.datetime(),
+      served: count,
+    })
+    .nullable(),
   createdAt: z.iso.datetime(),
 });
+
+const lease = z.strictObject({
+  id: z.string(),
+  bot: z.string().regex(INSTANCE_ID),
+  template: z.string().regex(NAME),
+  location: z.string().regex(NAME),
+  owner: z.string().regex(OWNER_ID),
+  createdAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime(),
+  ttlSeconds: z.number().positive(),
+  fromPool: z.boolean(),
+  fence: count,
+  end: z.strictObject({ at: z.iso.datetime(), how: z.enum(['released', 'expired', 'lost']) }).nullable(),
+});
+
+const window = z.strictObject({ since: z.iso.datetime(), count });
 
 const container = z.strictObject({
   name: z.string().regex(CONTAINER_NAME),
@@ -67,6 +92,8 @@ export const stateSchema = z
     containers: z.record(z.string(), container),
     tokens: z.record(z.string(), token),
     replies: z.record(z.string(), reply),
+    leases: z.record(z.string(), lease),
+    quotas: z.record(z.string(), z.strictObject({ hour: window, day: window })),
   })
   .superRefine(({ bots, containers }, context) => {
     for (const [key, { instanceId }] of Object.entries(bots)) {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -99,6 +99,9 @@ export async function startApp({
     templates: new Map([['demo', parseTemplate(TEMPLATE, 'demo.yaml')]]),
     limits: { instanceName: 'test', maxBotsPerContainer: 10, basePort, bindHost: driver.bindHost },
     containerLimits: { memoryBytes: null, cpus: null, processes: null },
+    reserve: { target: 0, min: 0, max: 100, batchSize: 10, batchSpacingSeconds: 0 },
+    newId: () => randomUUID().replaceAll('-', ''),
+    location: 'local',
     clock,
     log,
     random: Math.random,

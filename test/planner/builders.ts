@@ -38,6 +38,7 @@ export function aTemplate(overrides: Partial<Template> = {}): Template {
     control: {},
     proxy: { headers: {}, query: {} },
     isolation: 'template',
+    lease: null,
     prefork: null,
     capacity: null,
     ...overrides,
@@ -64,6 +65,7 @@ export function aBot(instanceId: string, overrides: Partial<BotRecord> = {}): Bo
     restartGeneration: 1,
     desiredGeneration: 1,
     controlledGeneration: 0,
+    reserve: null,
     createdAt: '2026-01-01T00:00:00.000Z',
     ...overrides,
   };
@@ -156,6 +158,8 @@ export function aWorld(overrides: Partial<World> = {}): World {
     busy: new Set(),
     holds: new Map(),
     restartHolds: new Map(),
+    reserves: new Map(),
+    leaseClock: NOW,
     limits: { instanceName: 'bunkhouse', maxBotsPerContainer: 3, basePort: 9000, bindHost: '127.0.0.1' },
     ...overrides,
   };

@@ -4,6 +4,7 @@ import type { AgentObservation, ArchiveInfo, BotObservation, BotSpec, LogChunk }
 import type { ContainerRecord } from '../../domain/container.ts';
 import { BunkhouseError } from '../../domain/errors.ts';
 import { FILE_PATH, INSTANCE_ID } from '../../domain/ids.ts';
+import type { ResetRule } from '../../domain/template.ts';
 import type { Clock } from '../../util/clock.ts';
 import { packTar } from '../docker/tar.ts';
 import { type Behaviour, MemoryBot, type Surroundings } from './bot.ts';
@@ -127,6 +128,19 @@ export class MemoryContainer {
     return { file: name, offset: start, next, size: log.length, data: log.toString('utf8', start, next) };
   }
 
+  /** There are no programs to run: a step of a bot that cannot be cleaned fails, the others succeed. */
+  reset(name: string, generation: number, { steps, verify }: ResetRule): void {
+    this.changes();
+    this.#checkFence(name, generation, false);
+    this.#requireStopped(name);
+    const files = this.#files.get(name);
+    const { cleanable } = this.#setting.behaviourOf(name);
+    for (const step of [...steps, ...verify]) {
+      if (step.kind === 'clear') clear(files, step.keep);
+      else if (!cleanable) throw new BunkhouseError('RESET_FAILED', `${step.command[0]} failed on purpose`);
+    }
+  }
+
   archive(name: string): ArchiveInfo {
     this.changes();
     this.#requireStopped(name);
@@ -209,4 +223,9 @@ function checkSpec(spec: BotSpec): void {
     spec.files.find((file) => !FILE_PATH.test(file.path))?.path ?? (INSTANCE_ID.test(spec.bot) ? null : spec.bot);
   if (wrong !== null) throw new BunkhouseError('INVALID', `${JSON.stringify(wrong)} is not allowed`);
   if (spec.command.length === 0) throw new BunkhouseError('INVALID', 'command must hold at least the program to run');
+}
+
+function clear(files: Map<string, unknown> | undefined, keep: readonly string[]): void {
+  const kept = (path: string): boolean => keep.some((root) => path === root || path.startsWith(`${root}/`));
+  for (const path of [...(files?.keys() ?? [])]) if (!kept(path)) files?.delete(path);
 }
