@@ -24,6 +24,7 @@ import { createBotGateway } from './router/gateway.ts';
 import { createBotProxy } from './router/proxy.ts';
 import type { Dependencies } from './services/dependencies.ts';
 import { createIdempotency } from './services/idempotency.ts';
+import { Leases } from './services/leases.ts';
 import { PoolIntegration } from './services/pool-integration.ts';
 import { Reconciler } from './services/reconciler.ts';
 import { createTokens } from './services/tokens.ts';
@@ -147,11 +148,14 @@ async function createApp(
   metrics: Metrics,
   adminToken: string,
 ): Promise<HttpApp> {
-  const api = new PoolIntegration(deps, reconciler, {
+  const options = {
     poolMode: config.poolModeEnabled,
     location: config.location,
     defaultTemplate: config.defaultTemplate,
-  });
+  };
+  const api = new PoolIntegration(deps, reconciler, options);
+  const quotas = { hourly: config.rateLimitHourly, daily: config.rateLimitDaily };
+  const leases = new Leases(deps, reconciler, { ...options, ...quotas }, deps.newId);
   const tokens = createTokens({ store: deps.store, clock });
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: (hash) => tokens.findByHash(hash) });
   const gateway = createBotGateway({
@@ -164,6 +168,7 @@ async function createApp(
   const { maxBodyBytes } = config;
   return createHttpApp({
     api,
+    leases,
     tokens,
     idempotency,
     auth,

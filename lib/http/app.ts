@@ -6,6 +6,7 @@ import Koa from 'koa';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import type { Actor } from '../domain/state.ts';
 import type { Idempotency } from '../services/idempotency.ts';
+import type { LeaseApi } from '../services/lease-api.ts';
 import type { PoolApi } from '../services/pool-api.ts';
 import type { Tokens } from '../services/tokens.ts';
 import type { Clock } from '../util/clock.ts';
@@ -20,6 +21,7 @@ import type { Route } from './route.ts';
 import { botRoutes } from './routes/bots.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
+import { leaseRoutes } from './routes/leases.ts';
 import { logRoutes } from './routes/logs.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { openapiRoutes } from './routes/openapi.ts';
@@ -40,6 +42,7 @@ export interface Gateway {
 
 export interface HttpOptions {
   readonly api: PoolApi;
+  readonly leases: LeaseApi;
   readonly tokens: Tokens;
   readonly idempotency: Idempotency;
   readonly auth: Auth;
@@ -97,11 +100,12 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   };
 }
 
-function allRoutes({ api, tokens, metrics, clock, version }: HttpOptions): Route[] {
+function allRoutes({ api, leases, tokens, metrics, clock, version }: HttpOptions): Route[] {
   const routes: Route[] = [
     ...poolRoutes(api),
     ...planRoutes(api),
     ...botRoutes(api),
+    ...leaseRoutes(leases),
     ...logRoutes(api, clock),
     ...eventRoutes(api),
     ...tokenRoutes(tokens),

@@ -1,8 +1,7 @@
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
-import type { Step, StepArgs, StepKind } from '../domain/steps.ts';
+import type { Step } from '../domain/steps.ts';
 import { renderCall, valuesOf } from '../planner/render.ts';
 import type { Store } from '../store/store.ts';
-import type { Agents } from './agents.ts';
 import {
   addContainer,
   assignBot,
@@ -13,24 +12,11 @@ import {
   overtakeGeneration,
   reviseBot,
 } from './bot-container-mapper.ts';
-import type { Dependencies } from './dependencies.ts';
+import type { ApplyContext, Executors } from './executors.ts';
 import { reserveExecutors } from './reserve-steps.ts';
 
 const FETCH_BYTES = 256 * 1024;
 const STOP_GRACE_SECONDS = 60;
-
-export type Executors = { readonly [K in StepKind]: (args: StepArgs[K]) => Promise<void> };
-
-export interface ApplyContext extends Dependencies {
-  readonly agents: Agents;
-  /** Ports somebody outside holds: not to be tried again for a while. */
-  readonly blockPorts: (ports: readonly number[]) => void;
-  readonly leaseClock: () => number;
-  readonly noteBatch: (template: string) => void;
-  readonly noteRestart: (bot: string) => void;
-  /** Address at which the bot is reached. Throws BOT_UNAVAILABLE. */
-  readonly addressOf: (bot: string) => { readonly host: string; readonly port: number };
-}
 
 /** How each step is carried out. Every one may be broken off anywhere and done again. */
 export function createApply(context: ApplyContext): (step: Step) => Promise<void> {

@@ -1,9 +1,9 @@
 import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import { POOL_OWNER } from '../domain/lease.ts';
 import { renderReset } from '../planner/render.ts';
-import type { ApplyContext, Executors } from './apply.ts';
 import { findBot } from './bot-container-mapper.ts';
 import { freshSecrets, newBot } from './bots.ts';
+import type { ApplyContext, Executors } from './executors.ts';
 import { addReserve, admitReady, beginReset, discardBot, endLease, rewarm } from './lease-changes.ts';
 
 /** How the steps of the reserve are carried out. */

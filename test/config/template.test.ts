@@ -90,6 +90,7 @@ describe('template', () => {
       control: {},
       proxy: { headers: {}, query: {} },
       isolation: 'template',
+      lease: null,
       prefork: null,
       capacity: null,
     });
@@ -123,6 +124,7 @@ describe('template', () => {
       },
       control: { pause: { method: 'POST', path: '/api/v1/pause', headers: {} }, resume: { method: 'PUT' } },
       isolation: 'owner',
+      lease: null,
       prefork: null,
       capacity: 5,
     });

@@ -19,6 +19,7 @@ import { createBotGateway } from '../../lib/router/gateway.ts';
 import { createBotProxy } from '../../lib/router/proxy.ts';
 import type { Dependencies } from '../../lib/services/dependencies.ts';
 import { createIdempotency } from '../../lib/services/idempotency.ts';
+import { Leases } from '../../lib/services/leases.ts';
 import { PoolIntegration } from '../../lib/services/pool-integration.ts';
 import { Reconciler } from '../../lib/services/reconciler.ts';
 import { createTokens } from '../../lib/services/tokens.ts';
@@ -109,7 +110,9 @@ export async function startApp({
     events: createEventLog({ clock, capacity: 1000, sinks: [counterSink(metrics.events)], logger: log }),
   };
   const reconciler = new Reconciler(deps);
-  const api = new PoolIntegration(deps, reconciler, { poolMode: true, location: 'local', defaultTemplate: 'demo' });
+  const options = { poolMode: true, location: 'local', defaultTemplate: 'demo' };
+  const api = new PoolIntegration(deps, reconciler, options);
+  const leases = new Leases(deps, reconciler, { ...options, hourly: null, daily: null }, deps.newId);
   const tokens = createTokens({ store, clock });
   const adminToken = newToken();
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: tokens.findByHash });
@@ -121,6 +124,7 @@ export async function startApp({
   const idempotency = createIdempotency({ store, clock });
   const http = createHttpApp({
     api,
+    leases,
     tokens,
     idempotency,
     auth,

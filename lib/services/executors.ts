@@ -1,0 +1,17 @@
+import type { StepArgs, StepKind } from '../domain/steps.ts';
+import type { Agents } from './agents.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** One for each kind of step. Every one may be broken off anywhere and done again. */
+export type Executors = { readonly [K in StepKind]: (args: StepArgs[K]) => Promise<void> };
+
+export interface ApplyContext extends Dependencies {
+  readonly agents: Agents;
+  /** Ports somebody outside holds: not to be tried again for a while. */
+  readonly blockPorts: (ports: readonly number[]) => void;
+  readonly leaseClock: () => number;
+  readonly noteBatch: (template: string) => void;
+  readonly noteRestart: (bot: string) => void;
+  /** Address at which the bot is reached. Throws BOT_UNAVAILABLE. */
+  readonly addressOf: (bot: string) => { readonly host: string; readonly port: number };
+}
