@@ -6,7 +6,7 @@ const ALICE = { role: 'owner', owner: 'alice' } as const;
 const BOB = { role: 'owner', owner: 'bob' } as const;
 
 const reserve = (system: System) => system.leases.status()[0] as NonNullable<ReturnType<System['leases']['status']>[0]>;
-const ready = (system: System, count: number) => waitFor(`${count} ready`, () => reserve(system).ready === count, 5000);
+const ready = (system: System, count: number) => waitFor(`${count} ready`, () => reserve(system).ready >= count, 5000);
 
 describe('leases', () => {
   it('fills the reserve and hands a warm bot out, once', async () => {
