@@ -22,15 +22,19 @@ import { createMetrics, type Metrics } from './http/metrics.ts';
 import { createProber } from './probes/prober.ts';
 import { createBotGateway } from './router/gateway.ts';
 import { createBotProxy } from './router/proxy.ts';
+import { type Accounts, openAccounts } from './services/accounts.ts';
 import type { Dependencies } from './services/dependencies.ts';
 import { createIdempotency } from './services/idempotency.ts';
 import { Leases } from './services/leases.ts';
 import { PoolIntegration } from './services/pool-integration.ts';
 import { Reconciler } from './services/reconciler.ts';
+import { stopContainers } from './services/stop-containers.ts';
 import { createTokens } from './services/tokens.ts';
+import { createUsageApi } from './services/usage-report.ts';
 import { createArchiveFiles } from './store/archive-files.ts';
 import { openFileStore } from './store/file-store.ts';
 import type { Store } from './store/store.ts';
+import { createUsageFiles } from './store/usage-files.ts';
 import { systemClock as clock } from './util/clock.ts';
 import type { Logger } from './util/logger.ts';
 import { serviceManager } from './util/sd-notify.ts';
@@ -40,7 +44,6 @@ const ROOT = resolve(import.meta.dirname, '..');
 const EVENTS_KEPT = 10_000;
 /** Longest time between two passes for which the watchdog still counts the supervisor as alive. */
 const STALLED_MS = 120_000;
-const STOP_GRACE_SECONDS = 60;
 
 export interface Running {
   readonly url: string;
@@ -61,9 +64,16 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
     const templates = await loadTemplates([join(ROOT, 'templates'), config.templateDir]);
     const store = await openFileStore({ path: config.stateUrl.path, clock, log });
     closers.push(() => store.close());
-    const metrics = createMetrics();
+    const metrics = createMetrics({ perBot: config.metricsPerBot });
     const driver = await connectDriver(config, store, metrics, log);
     closers.push(() => driver.close());
+    const accounts = await openAccounts({
+      store: createUsageFiles({ folder: join(config.dataDir, 'usage'), clock, log }),
+      clock,
+      log,
+      onUsage: metrics.usage,
+    });
+    closers.push(() => accounts.close());
     const prober = createProber();
     closers.push(() => prober.close());
     const deps: Dependencies = {
@@ -102,11 +112,13 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
         sinks: [loggerSink(log), counterSink(metrics.events)],
         logger: log,
       }),
+      alone: accounts.alone,
     };
     const reconciler = new Reconciler(deps);
     closers.push(() => stopReconciler(reconciler, config, driver, log));
+    reconciler.onPicture((world) => accounts.observe(world));
     await reconciler.start(config.healthCheckIntervalMs);
-    const app = await createApp(config, deps, reconciler, metrics, adminToken);
+    const app = await createApp(config, deps, reconciler, accounts, metrics, adminToken);
     const server = await listen(config, app, log);
     closers.push(() => stopServer(server, app));
     const manager = serviceManager({
@@ -130,7 +142,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
 
 async function connectDriver(config: Config, store: Store, metrics: Metrics, log: Logger): Promise<Driver> {
   const { installation } = store.current();
-  const bare = await openDriver(config, { installation, clock, pluginDir: join(ROOT, 'docker/pool') });
+  const bare = await openDriver(config, { installation, clock, log, pluginDir: join(ROOT, 'docker/pool') });
   const observed = withMetrics(bare, clock, ({ method, outcome, ms }) =>
     metrics.driverCall(method, outcome, ms / 1000),
   );
@@ -145,6 +157,7 @@ async function createApp(
   config: Config,
   deps: Dependencies,
   reconciler: Reconciler,
+  accounts: Accounts,
   metrics: Metrics,
   adminToken: string,
 ): Promise<HttpApp> {
@@ -169,6 +182,7 @@ async function createApp(
   return createHttpApp({
     api,
     leases,
+    usage: createUsageApi(accounts.usage, clock),
     tokens,
     idempotency,
     auth,
@@ -206,22 +220,7 @@ function stopServer(server: Server, app: HttpApp): Promise<void> {
 
 async function stopReconciler(reconciler: Reconciler, config: Config, driver: Driver, log: Logger): Promise<void> {
   await reconciler.close();
-  if (!config.stopOnExit) return;
-  const running = (await driver.list()).filter((container) => container.status === 'running');
-  log.info({ containers: running.length }, 'stopping all containers (STOP_ON_EXIT)');
-  await Promise.all(running.map(({ name }) => stopContainer(driver, name, log)));
-}
-
-/** One that cannot be stopped keeps the others from nothing. */
-async function stopContainer(driver: Driver, name: string, log: Logger): Promise<void> {
-  try {
-    await driver.stop(name, STOP_GRACE_SECONDS);
-  } catch (error) {
-    log.error(
-      { container: name, reason: messageOf(error) },
-      'a container could not be stopped; its bots may still run',
-    );
-  }
+  if (config.stopOnExit) await stopContainers(driver, log);
 }
 
 /**

@@ -23,7 +23,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 };
 
 /** Files that hold only types of a port; services may import them, as types. */
-const PORT_FILES = ['drivers/driver.ts', 'store/store.ts', 'probes/probe.ts', 'services/pool-api.ts'];
+const PORT_FILES = [
+  'drivers/driver.ts',
+  'store/store.ts',
+  'store/usage-store.ts',
+  'probes/probe.ts',
+  'services/pool-api.ts',
+  'services/usage-api.ts',
+];
 
 /** Folders whose files stay free of Node and of packages. */
 const PURE = ['domain', 'planner'];

@@ -29,6 +29,8 @@ export interface Context {
   /** Ends with this code although nothing was thrown. */
   exitWith(code: ExitCode): void;
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Has the first Ctrl-C do this instead of ending the program; the second ends it. Returns how to take that back. */
+  onInterrupt(act: () => void): () => void;
   /** Milliseconds that never step back. */
   now(): number;
 }
@@ -59,6 +61,7 @@ export function createContext(options: SharedOptions): Context {
       process.exitCode = code;
     },
     sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(() => {}),
+    onInterrupt,
     now,
   };
 }
@@ -73,6 +76,20 @@ export function show<T>(
 }
 
 // Private
+
+const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+function onInterrupt(act: () => void): () => void {
+  const release = (): void => {
+    for (const signal of INTERRUPTS) process.off(signal, first);
+  };
+  const first = (): void => {
+    release();
+    act();
+  };
+  for (const signal of INTERRUPTS) process.on(signal, first);
+  return release;
+}
 
 /** Null when nobody made the default file yet: then the supervisor, if there is one, says what is missing. */
 function defaultToken(settings: CliSettings): string | null {

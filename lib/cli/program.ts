@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
+import { benchCommands } from './commands/bench.ts';
 import { botsCommands } from './commands/bots.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { logsCommand } from './commands/logs.ts';
 import { planCommand } from './commands/plan.ts';
 import { poolCommands } from './commands/pool.ts';
+import { preloadCommands } from './commands/preload.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { templateCommands } from './commands/template.ts';
@@ -33,6 +35,8 @@ export function createProgram(): Command {
     poolCommands,
     logsCommand,
     planCommand,
+    preloadCommands,
+    benchCommands,
     topCommand,
     doctorCommand,
     templateCommands,

@@ -12,12 +12,18 @@ export interface Wait {
   /** What is waited for, to follow "waiting for ID to": `run`, `stop`. */
   readonly to: string;
   readonly until: (bot: BotView) => boolean;
+  /** Ends the waiting with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /** Watches a bot until it is as wanted and returns it. Throws CliFailure `timedOut` with its state and reason. */
-export async function waitForBot(context: Context, { instanceId, seconds, to, until }: Wait): Promise<Reply<BotView>> {
+export async function waitForBot(
+  context: Context,
+  { instanceId, seconds, to, until, signal }: Wait,
+): Promise<Reply<BotView>> {
   const end = context.now() + seconds * 1000;
   for (;;) {
+    signal?.throwIfAborted();
     const reply = await context.client.call<BotView>('GET', botPath(instanceId));
     const bot = reply.json;
     if (until(bot)) {
@@ -26,7 +32,7 @@ export async function waitForBot(context: Context, { instanceId, seconds, to, un
     }
     if (context.now() >= end) throw timedOut(bot, seconds, to);
     context.progress.update(`waiting for ${instanceId} to ${to}: ${stateLine(bot)}`);
-    await context.sleep(EVERY_MS);
+    await context.sleep(EVERY_MS, signal);
   }
 }
 

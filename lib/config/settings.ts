@@ -169,6 +169,12 @@ export const SETTINGS = {
     kind: whole(1024, 1_073_741_824),
     sentence: 'Largest body of a request to the API, in bytes.',
   },
+  metricsPerBot: {
+    key: 'METRICS_PER_BOT',
+    default: 'true',
+    kind: boolean,
+    sentence: 'Whether `/metrics` has series of each bot (three a bot), beside those of the pools.',
+  },
   stopOnExit: {
     key: 'STOP_ON_EXIT',
     default: 'false',

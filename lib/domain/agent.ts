@@ -107,7 +107,7 @@ export interface AgentObservation {
   /** Of supervisord itself. */
   readonly overhead: MemorySample | null;
   readonly zygotes: readonly ZygoteObservation[];
-  /** Whether each bot has a cgroup of its own made from inside; `reason`: why not. */
+  /** Whether each bot has a cgroup of its own, made from inside or by the driver from outside; `reason`: why not. */
   readonly cgroups: { readonly made: boolean; readonly reason: string };
   readonly bots: readonly BotObservation[];
   /** Names of all bot directories there are, also of bots not applied since supervisord started. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../util/clock.ts';
+import type { Logger } from '../util/logger.ts';
 import type { Driver } from './driver.ts';
 
 /** What the drivers need to know, of all the settings. */
@@ -17,6 +18,7 @@ export interface DriverContext {
   /** Folder that holds the package `bunkhouse_plugin`. */
   readonly pluginDir: string;
   readonly clock: Clock;
+  readonly log: Logger;
 }
 
 /** The driver the settings name. Only its own SDK is loaded: dockerode alone costs 20 MiB. */

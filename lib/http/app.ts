@@ -9,6 +9,7 @@ import type { Idempotency } from '../services/idempotency.ts';
 import type { LeaseApi } from '../services/lease-api.ts';
 import type { PoolApi } from '../services/pool-api.ts';
 import type { Tokens } from '../services/tokens.ts';
+import type { UsageApi } from '../services/usage-api.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/logger.ts';
 import { logServed } from './access-log.ts';
@@ -28,6 +29,7 @@ import { openapiRoutes } from './routes/openapi.ts';
 import { planRoutes } from './routes/plan.ts';
 import { poolRoutes } from './routes/pool.ts';
 import { tokenRoutes } from './routes/tokens.ts';
+import { usageRoutes } from './routes/usage.ts';
 
 /** The way to the bots themselves; the router has it. */
 export interface Gateway {
@@ -43,6 +45,7 @@ export interface Gateway {
 export interface HttpOptions {
   readonly api: PoolApi;
   readonly leases: LeaseApi;
+  readonly usage: UsageApi;
   readonly tokens: Tokens;
   readonly idempotency: Idempotency;
   readonly auth: Auth;
@@ -100,7 +103,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   };
 }
 
-function allRoutes({ api, leases, tokens, metrics, clock, version }: HttpOptions): Route[] {
+function allRoutes({ api, leases, usage, tokens, metrics, clock, version }: HttpOptions): Route[] {
   const routes: Route[] = [
     ...poolRoutes(api),
     ...planRoutes(api),
@@ -108,6 +111,7 @@ function allRoutes({ api, leases, tokens, metrics, clock, version }: HttpOptions
     ...leaseRoutes(leases),
     ...logRoutes(api, clock),
     ...eventRoutes(api),
+    ...usageRoutes(usage),
     ...tokenRoutes(tokens),
     ...healthRoutes(api, version),
     ...metricsRoutes(metrics),

@@ -69,9 +69,32 @@ export const limits = z
   .meta({ description: 'Where they differ from those of the template; null: no limit' });
 
 export const memory = z
-  .object({ pssBytes: z.number(), rssBytes: z.number() })
+  .object({
+    pssBytes: z.int().meta({ description: 'Shared pages counted in proportion: these add up' }),
+    rssBytes: z.int().meta({ description: 'Shared pages counted whole' }),
+    privateBytes: z.int().meta({ description: 'Pages that nobody else has' }),
+    sharedBytes: z.int(),
+    swapBytes: z.int(),
+  })
+  .meta({ id: 'Memory' })
   .nullable()
   .meta({ description: 'Null when not known' });
+
+/** What a bot takes. */
+export const resources = {
+  memory,
+  cpuSeconds: z.number().nullable().meta({ description: 'Of the living process' }),
+  openFiles: z.int().nullable(),
+  diskBytes: z.int().nullable().meta({ description: 'Of its directory, where that is limited' }),
+  spawn: z
+    .object({
+      kind: z.enum(['prefork', 'exec']),
+      reason: z.string().meta({ description: 'Why it was executed although its template wants it forked' }),
+    })
+    .nullable()
+    .meta({ description: 'How the living process was started' }),
+  warning: z.string().meta({ description: 'What will soon be a reason; empty when all is well' }),
+};
 
 const time = z.string().meta({ format: 'date-time' });
 export const timeOrNull = time.nullable();
@@ -91,8 +114,7 @@ export const botView = z
     desired,
     since: timeOrNull.meta({ description: 'When the state was entered' }),
     restarts: z.int(),
-    memory,
-    cpuSeconds: z.number().nullable(),
+    ...resources,
     status: z.string().meta({ description: 'What the bot last said of itself' }),
     reason: z.string().meta({ description: 'Why it is not simply running; empty when it is' }),
     deleting: z.boolean(),

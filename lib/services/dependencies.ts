@@ -7,6 +7,7 @@ import type { Prober } from '../probes/probe.ts';
 import type { ArchiveStore, Store } from '../store/store.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/logger.ts';
+import type { AloneSamples } from './alone-samples.ts';
 import type { ReserveSettings } from './reserve-targets.ts';
 
 /** What the services are made of; put together in main. */
@@ -31,4 +32,5 @@ export interface Dependencies {
   /** Of the containers this supervisor makes. */
   readonly location: string;
   readonly events: EventLog;
+  readonly alone: Pick<AloneSamples, 'all'>;
 }

@@ -34,7 +34,7 @@ export class Leases implements LeaseApi {
     this.#reconciler = reconciler;
     this.#options = options;
     this.#newId = newId;
-    reconciler.onPass((world) => this.#refresh(world));
+    reconciler.onPicture((world) => this.#refresh(world));
   }
 
   async acquire(actor: Actor, request: AcquireLease): Promise<LeaseView> {

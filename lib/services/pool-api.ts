@@ -1,8 +1,9 @@
-import type { LogChunk } from '../domain/agent.ts';
+import type { LogChunk, MemorySample, Spawn, ZygoteObservation } from '../domain/agent.ts';
 import type { BotState, Desired } from '../domain/bot.ts';
 import type { BunkhouseEvent } from '../domain/events.ts';
 import type { Actor } from '../domain/state.ts';
 import type { BotLimits } from '../domain/template.ts';
+import type { OnePerContainer } from './alone.ts';
 
 /** What a request for a new bot says; already checked for form (ids, sizes, types) at the door. */
 export interface CreateBot {
@@ -38,13 +39,23 @@ export interface PoolOptions {
   readonly defaultTemplate: string;
 }
 
-export interface MemoryView {
-  readonly pssBytes: number;
-  readonly rssBytes: number;
+export type MemoryView = MemorySample;
+
+/** What a bot takes now; null: not known (yet), or nothing of it is alive. */
+export interface ResourcesView {
+  readonly memory: MemoryView | null;
+  /** Of the living process. */
+  readonly cpuSeconds: number | null;
+  readonly openFiles: number | null;
+  readonly diskBytes: number | null;
+  /** How the living process was started; `reason`: why it was executed although its template wants it forked. */
+  readonly spawn: Spawn | null;
+  /** What will soon be a reason; empty when all is well. */
+  readonly warning: string;
 }
 
 /** A bot as the API shows it. Never files, environment or secrets. */
-export interface BotView {
+export interface BotView extends ResourcesView {
   readonly instanceId: string;
   readonly owner: string;
   readonly template: string;
@@ -58,8 +69,6 @@ export interface BotView {
   /** When the state was entered, ISO 8601; null when not known. */
   readonly since: string | null;
   readonly restarts: number;
-  readonly memory: MemoryView | null;
-  readonly cpuSeconds: number | null;
   /** Last STATUS= it sent. */
   readonly status: string;
   /** Why it is not simply running; empty when it is. */
@@ -116,13 +125,20 @@ export interface ContainerView {
   readonly botsCount: number;
   readonly capacity: number;
   readonly utilizationPercent: number;
+  /** Of supervisord, zygotes and bots together. */
   readonly memory: MemoryView | null;
-  readonly bots: readonly {
-    readonly instanceId: string;
-    readonly slot: number;
-    readonly port: number;
-    readonly state: BotState;
-  }[];
+  readonly zygotes: readonly ZygoteObservation[];
+  /** Whether each bot has a control group of its own made from inside; null: not known. */
+  readonly cgroups: { readonly made: boolean; readonly reason: string } | null;
+  readonly bots: readonly SeatView[];
+}
+
+/** A bot as its container shows it. */
+export interface SeatView extends ResourcesView {
+  readonly instanceId: string;
+  readonly slot: number;
+  readonly port: number;
+  readonly state: BotState;
 }
 
 export interface HealthSummary {
@@ -138,6 +154,10 @@ export interface PoolStatus {
   readonly totalPools: number;
   readonly totalBots: number;
   readonly pools: readonly ContainerView[];
+  /** Of all containers together. */
+  readonly memory: MemoryView | null;
+  /** What the same bots would cost one per container; null while no sample of that was taken. */
+  readonly onePerContainer: OnePerContainer | null;
   readonly health: HealthSummary;
 }
 

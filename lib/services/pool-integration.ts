@@ -5,10 +5,12 @@ import type { Actor } from '../domain/state.ts';
 import { explainStep, stepTarget } from '../planner/explain.ts';
 import { renderRecord, valuesOf } from '../planner/render.ts';
 import { isoTime } from '../util/clock.ts';
+import { onePerContainer } from './alone.ts';
 import { addBot, markDeleting, reviseBot, setDesired } from './bot-container-mapper.ts';
 import { checkDesired, newBot, revisedBot, visibleBot } from './bots.ts';
 import { cleanup } from './container-pool.ts';
 import type { Dependencies } from './dependencies.ts';
+import { sumMemory } from './memory.ts';
 import type {
   AssignmentView,
   BotFilter,
@@ -23,6 +25,7 @@ import type {
   RouteTarget,
   SweepReport,
 } from './pool-api.ts';
+import { preview } from './preview.ts';
 import type { Reconciler } from './reconciler.ts';
 import { sweep } from './sweep.ts';
 import { botView, containerViews, healthSummary } from './views.ts';
@@ -157,6 +160,8 @@ export class PoolIntegration implements PoolApi {
       totalPools: pools.length,
       totalBots: Object.keys(world.state.bots).length,
       pools,
+      memory: sumMemory(pools.map(({ memory }) => memory)),
+      onePerContainer: onePerContainer(world, this.#deps.alone.all),
       health: healthSummary(world, states, lastSweep === null ? null : isoTime(lastSweep)),
     };
   }
@@ -170,7 +175,7 @@ export class PoolIntegration implements PoolApi {
   }
 
   async plan(): Promise<PlanView> {
-    const { steps, held } = await this.#reconciler.preview();
+    const { steps, held } = await preview(this.#deps, this.#reconciler);
     return {
       steps: steps.map((step) => ({ kind: step.kind, target: stepTarget(step), sentence: explainStep(step) })),
       held,

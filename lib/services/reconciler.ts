@@ -1,9 +1,10 @@
 import { messageOf } from '../domain/errors.ts';
 import { isStoreStep, type Step, stepContainer } from '../domain/steps.ts';
 import { plan } from '../planner/plan.ts';
-import type { Plan, World } from '../planner/world.ts';
+import type { World } from '../planner/world.ts';
 import type { Address } from '../probes/probe.ts';
 import { withDeadline } from '../util/deadline.ts';
+import { Listeners } from '../util/listeners.ts';
 import { SingleFlight } from '../util/single-flight.ts';
 import { steadyClock } from '../util/steady-clock.ts';
 import { botAddress } from './addresses.ts';
@@ -45,8 +46,8 @@ export class Reconciler {
   readonly #abort = new AbortController();
   readonly #blockedPorts: BlockedPorts;
   readonly #losses: Losses;
-  readonly #listeners = new Set<(step: Step) => void>();
-  readonly #followers = new Set<(world: World) => void>();
+  readonly #steps: Listeners<Step>;
+  readonly #pictures: Listeners<World>;
   readonly #reserves: ReserveTargets;
   /** Milliseconds since the epoch; leases end by it. */
   readonly leaseClock: () => number;
@@ -63,6 +64,9 @@ export class Reconciler {
     this.states = new StateTracker(deps.events);
     this.#reserves = new ReserveTargets(deps.templates, deps.reserve, deps.clock);
     this.leaseClock = steadyClock(deps.clock);
+    const onError = (error: unknown): void => deps.log.error({ err: error }, 'somebody who listens failed');
+    this.#steps = new Listeners(onError);
+    this.#pictures = new Listeners(onError);
     this.#blockedPorts = new BlockedPorts(deps.clock);
     this.#losses = new Losses(deps.events);
     this.#observer = new Observer(deps.driver, this.agents, deps.clock, () => this.request());
@@ -141,23 +145,14 @@ export class Reconciler {
     };
   }
 
-  /** What the next pass would do, from a fresh look at everything. Does none of it. */
-  async preview(): Promise<Plan> {
-    const { driver, clock } = this.#deps;
-    const observer = new Observer(driver, this.agents, clock, () => {});
-    await observer.refresh('all');
-    return plan({ ...this.world(), listing: observer.listing, agents: observer.agents });
-  }
-
-  /** Calls back with what each pass saw, before its steps are begun. */
-  onPass(follow: (world: World) => void): void {
-    this.#followers.add(follow);
-  }
-
   /** Calls back for every step begun, until the returned function is called. */
   onStep(listener: (step: Step) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#steps.add(listener);
+  }
+
+  /** Calls back with every picture in which the containers could be listed, until the returned function is called. */
+  onPicture(listener: (world: World) => void): () => void {
+    return this.#pictures.add(listener);
   }
 
   /** Where a bot's port is reached now. Throws BOT_UNAVAILABLE. */
@@ -195,7 +190,7 @@ export class Reconciler {
     const { steps } = plan({ ...world, busy: new Set([...busyBefore, ...world.busy]) });
     if (world.listing.kind === 'seen') this.#lanes.settle(steps, world.now);
     this.states.update(world);
-    for (const follow of this.#followers) follow(this.world());
+    if (world.listing.kind === 'seen') this.#pictures.tell(world);
     await this.#dispatch(steps);
     this.#scheduleWake();
     this.#lastPassAt = this.#deps.clock.monotonic();
@@ -212,7 +207,7 @@ export class Reconciler {
 
   /** Store steps first, in order, because the others build on them; then everything else, side by side. */
   async #dispatch(steps: readonly Step[]): Promise<void> {
-    for (const step of steps) for (const listener of this.#listeners) listener(step);
+    for (const step of steps) this.#steps.tell(step);
     const quick = steps.filter(isStoreStep);
     for (const step of quick.filter(({ kind }) => kind === 'recordContainer')) await this.#lanes.perform(step);
     const rest = quick.filter(({ kind }) => kind !== 'recordContainer').filter((step) => this.#isPossible(step));

@@ -1,8 +1,9 @@
-import type { AgentObservation } from '../domain/agent.ts';
+import type { BotObservation } from '../domain/agent.ts';
 import { BOT_STATES, type BotRecord, type BotState, poolKey, wantsProcess } from '../domain/bot.ts';
 import type { ContainerRecord } from '../domain/container.ts';
 import type { World } from '../planner/world.ts';
-import type { BotView, ContainerView, HealthSummary, MemoryView } from './pool-api.ts';
+import { containerMemory } from './memory.ts';
+import type { BotView, ContainerView, HealthSummary, ResourcesView, SeatView } from './pool-api.ts';
 import type { StateTracker } from './state-tracker.ts';
 
 /** A bot as people may see it: wishes and observations, no files, environment or secrets. */
@@ -22,8 +23,7 @@ export function botView(bot: BotRecord, states: StateTracker): BotView {
     desired: bot.desired,
     since: tracked?.since ?? null,
     restarts: observed?.restarts ?? 0,
-    memory: observed?.memory ?? null,
-    cpuSeconds: observed?.cpuSeconds ?? null,
+    ...resources(observed),
     status: observed?.status ?? '',
     reason: tracked?.reason ?? '',
     deleting: bot.deleting,
@@ -75,6 +75,7 @@ function containerView(
 ): ContainerView {
   const [template = '', group = '', location = ''] = container.pool.split('/');
   const agent = world.agents.get(container.name);
+  const seen = agent?.kind === 'seen' ? agent.value : null;
   return {
     id: container.name,
     template,
@@ -86,13 +87,32 @@ function containerView(
     botsCount: bots.length,
     capacity: container.capacity,
     utilizationPercent: Math.round((bots.length / container.capacity) * 100),
-    memory: agent?.kind === 'seen' ? totalMemory(agent.value) : null,
-    bots: bots.map((bot) => ({
-      instanceId: bot.instanceId,
-      slot: bot.placement?.slot ?? 0,
-      port: bot.placement?.port ?? 0,
-      state: states.get(bot.instanceId)?.state ?? 'pending',
-    })),
+    memory: seen === null ? null : containerMemory(seen),
+    zygotes: seen?.zygotes ?? [],
+    cgroups: seen?.cgroups ?? null,
+    bots: bots.map((bot) => seatView(bot, states)),
+  };
+}
+
+function seatView(bot: BotRecord, states: StateTracker): SeatView {
+  const tracked = states.get(bot.instanceId);
+  return {
+    instanceId: bot.instanceId,
+    slot: bot.placement?.slot ?? 0,
+    port: bot.placement?.port ?? 0,
+    state: tracked?.state ?? 'pending',
+    ...resources(tracked?.observed ?? null),
+  };
+}
+
+function resources(observed: BotObservation | null): ResourcesView {
+  return {
+    memory: observed?.memory ?? null,
+    cpuSeconds: observed?.cpuSeconds ?? null,
+    openFiles: observed?.openFiles ?? null,
+    diskBytes: observed?.diskBytes ?? null,
+    spawn: observed?.spawn ?? null,
+    warning: observed?.warning ?? '',
   };
 }
 
@@ -108,14 +128,4 @@ function containerStatus(world: World, name: string): Pick<ContainerView, 'statu
   const agent = world.agents.get(name);
   if (observed.status === 'running' && agent?.kind === 'unknown') return { status: 'unknown', reason: agent.reason };
   return { status: observed.status, reason: observed.reason || (hold?.reason ?? '') };
-}
-
-/** Sum of what was sampled so far; null before the first sample. */
-function totalMemory(agent: AgentObservation): MemoryView | null {
-  const samples = [agent.overhead, ...agent.bots.map((bot) => bot.memory)].filter((memory) => memory !== null);
-  if (samples.length === 0) return null;
-  return {
-    pssBytes: samples.reduce((sum, memory) => sum + memory.pssBytes, 0),
-    rssBytes: samples.reduce((sum, memory) => sum + memory.rssBytes, 0),
-  };
 }

@@ -4,21 +4,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { PoolStatus } from '../../lib/services/pool-api.ts';
 import { createSandbox, REPOSITORY, type Sandbox } from '../../test/e2e/support.ts';
-import type { BenchOptions, Row } from '../bench.ts';
+import type { BenchOptions, Row } from './bench.ts';
 import { median, processRssMiB } from './figures.ts';
-import { timeStarts } from './starts.ts';
 
 const FLEETS = [10, 1000] as const;
 const SWEEPS = 5;
 const SETTLE_MS = 20_000;
 
-/** What the core costs by itself, and how soon a new bot answers. */
+/** What the supervisor costs by itself. */
 export async function runCore(options: BenchOptions): Promise<readonly Row[]> {
   const rows: Row[] = [];
   options.progress('compiling …');
   await promisify(execFile)('npm', ['run', '--silent', 'build'], { cwd: REPOSITORY });
   for (const bots of FLEETS) rows.push(...(await measureFleet(bots, options)));
-  rows.push(...(await timeStarts(options)));
   return rows;
 }
 

@@ -13,3 +13,6 @@ export function processRssMiB(pid: number): number {
   const kib = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return Number(kib) / 1024;
 }
+
+export const MIB = 2 ** 20;
+export const GIB = 2 ** 30;

@@ -1,214 +1,88 @@
-import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import Docker from 'dockerode';
-import { engineAddress } from '../../lib/drivers/docker/address.ts';
-import { FREQTRADE_IMAGE } from '../../lib/drivers/docker/images.ts';
-import { createSandbox } from '../../test/e2e/support.ts';
-import { type DemoBot, demoBot } from '../../test/fixtures/exchange/demo-bot.ts';
-import { startPaperExchange } from '../../test/fixtures/exchange/server.ts';
-import { bridgeGateway, DOCKER_HOST, installationOf, removeAllOf } from '../../test/support/docker-harness.ts';
-import type { BenchOptions, Row } from '../bench.ts';
-import { median } from './figures.ts';
+import { readProcess } from '../lib/host-processes.ts';
+import { type Answer, timeAnswers } from './answering.ts';
+import type { BenchOptions, Row } from './bench.ts';
+import { onGround } from './ground.ts';
+import { type Round, startRows } from './start-rows.ts';
+import { untilTrading } from './trading.ts';
+import { openWay } from './ways/open.ts';
+import type { Ground, Way, WayKind } from './ways/way.ts';
 
-const run = promisify(execFile);
-const LOOK_EVERY_MS = 20;
-const PATIENCE_MS = 60_000;
-const LEGACY_PORT = 28_500;
+/** Runs all the time, so that no bot that is timed pays for the container, the zygote or files that nobody had read yet. */
+const RESIDENT = 'resident';
+const LOOK_ALONE_MS = 20;
+/** Rarer for many, so that looking takes little time from what is looked at. */
+const LOOK_MANY_MS = 60;
+const TRADE_SECONDS = 300;
+const DYING_MS = 2;
 
-/** One way to bring a bot up: starts it, resolves when it answers, and takes it away again. */
 interface Contender {
-  readonly name: string;
-  up(round: number): Promise<void>;
-  down(round: number): Promise<void>;
-  close(): Promise<void>;
+  readonly kind: WayKind;
+  readonly way: Way;
+  readonly rounds: Round[];
 }
 
-/** Seconds from asking for a FreqTrade bot until its API answers: in a pool that is there, and by `docker run`, in turn. */
-export async function timeStarts({ rounds, progress }: BenchOptions): Promise<readonly Row[]> {
-  const engine = await openEngine();
-  const exchange = await startPaperExchange({
-    host: engine === null ? '127.0.0.1' : await bridgeGateway(engine),
-    port: 0,
-  });
-  const contenders: Contender[] = [];
-  try {
-    contenders.push(await poolContender('process', null, exchange.url));
-    if (engine === null)
-      progress(
-        `left out: docker run and the docker driver (no engine, or no image ${FREQTRADE_IMAGE}: scripts/build-images)`,
-      );
-    else contenders.push(await poolContender('docker', engine, exchange.url), await dockerContender(exchange.url));
-    const seconds = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
-    for (let round = 0; round < rounds; round++) {
-      for (const contender of contenders) {
-        const began = performance.now();
-        await contender.up(round);
-        seconds.get(contender.name)?.push((performance.now() - began) / 1000);
-        await contender.down(round);
+/** Seconds until bots answer. All ways are open at the same time and take turns, so that they meet the same machine. */
+export function runStarts(options: BenchOptions): Promise<readonly Row[]> {
+  const [many = 10] = options.bots;
+  return onGround(options.signal, async (ground) => {
+    const contenders: Contender[] = [];
+    try {
+      for (const kind of options.ways) {
+        options.progress(`${kind}: opening …`);
+        const way = await openWay(kind, ground, many + 1);
+        contenders.push({ kind, way, rounds: [] });
+        await way.start([RESIDENT]);
+        await way.port(RESIDENT);
+        await untilTrading(way, [RESIDENT], ground, { seconds: TRADE_SECONDS });
+        await way.verify();
       }
-      progress(`start to answering: round ${round + 1} of ${rounds} done`);
+      for (let round = 0; round < options.rounds; round++) {
+        for (const { way, rounds } of contenders) rounds.push(await timeRound(way, round, many, ground));
+        options.progress(`round ${round + 1} of ${options.rounds} done`);
+      }
+      const timings = contenders.map(({ kind, way: { name, note }, rounds }) => ({ kind, name, note, rounds }));
+      return startRows(many, timings);
+    } finally {
+      for (const { way } of contenders) await way.close();
     }
-    return rowsOf(contenders, seconds, rounds);
-  } finally {
-    for (const contender of contenders) await contender.close();
-    await exchange.close();
-  }
+  });
 }
 
 // Private
 
-function rowsOf(contenders: readonly Contender[], seconds: ReadonlyMap<string, number[]>, rounds: number): Row[] {
-  const medians = contenders.map(({ name }) => ({ name, value: median(seconds.get(name) ?? []) }));
-  const note = `median of ${rounds}, in turn, FreqTrade against the paper exchange`;
-  const rows: Row[] = medians.map(({ name, value }) => ({
-    name: `start to answering, ${name}`,
-    value,
-    unit: 's',
-    note,
-  }));
-  const legacy = medians.find(({ name }) => name === 'docker run');
-  if (legacy === undefined) return rows;
-  const ratios = medians
-    .filter((contender) => contender !== legacy)
-    .map(
-      ({ name, value }): Row => ({
-        name: `${name} / docker run`,
-        value: value / legacy.value,
-        unit: 'x',
-        note: 'below 1 is sooner',
-      }),
-    );
-  return [...rows, ...ratios];
-}
-
-/** An engine with the image to compare with; null when there is none. */
-async function openEngine(): Promise<Docker | null> {
-  const engine = new Docker(engineAddress(DOCKER_HOST));
-  try {
-    await engine.getImage(FREQTRADE_IMAGE).inspect();
-    return engine;
-  } catch {
-    return null;
-  }
-}
-
-/** Bunkhouse, with a pool container that is there already. Answering means through its proxy, after the identity check. */
-async function poolContender(
-  driver: 'process' | 'docker',
-  engine: Docker | null,
-  exchangeUrl: string,
-): Promise<Contender> {
-  const basePort = driver === 'docker' ? 28_200 : 28_100;
-  const sandbox = await createSandbox({ basePort, env: { POOL_DRIVER: driver, INSTANCE_NAME: 'bench', DOCKER_HOST } });
-  const close = async (): Promise<void> => {
-    const installation = await installationOf(sandbox.directory);
-    await sandbox.dispose();
-    if (engine !== null && installation !== null) await removeAllOf(engine, installation);
-  };
-  const client = await sandbox.start();
-  const answers = async (id: string): Promise<boolean> =>
-    (await client.request(`/bots/${id}/api/v1/ping`)).status === 200;
-  const up = async (id: string): Promise<void> => {
-    await client.create(await demoBot(id, exchangeUrl));
-    await until(
-      () => answers(id),
-      async () => JSON.stringify(await client.bot(id)),
-    );
-  };
-  const down = async (id: string): Promise<void> => {
-    await client.delete(`/api/bots/${id}`);
-    await until(async () => (await client.request(`/api/bots/${id}`)).status === 404);
-  };
-  try {
-    await up('first');
-    await down('first');
-  } catch (error) {
-    await close();
-    throw error;
-  }
+async function timeRound(way: Way, round: number, many: number, ground: Ground): Promise<Round> {
+  const fleet = Array.from({ length: many }, (_, index) => `bot-${round}-${index}`);
+  const alone = await timeFleet(way, [`bot-${round}`], ground, LOOK_ALONE_MS);
+  const together = await timeFleet(way, fleet, ground, LOOK_MANY_MS);
   return {
-    name: `Bunkhouse, ${driver} driver`,
-    up: (round) => up(`bot-${round}`),
-    down: (round) => down(`bot-${round}`),
-    close,
+    startAlone: alone.starts,
+    killAlone: alone.kills,
+    startMany: together.starts,
+    killMany: together.kills,
   };
 }
 
-/** One container per bot, as the old deployments were. */
-async function dockerContender(exchangeUrl: string): Promise<Contender> {
-  const folder = await mkdtemp(join(tmpdir(), 'bunkhouse-bench-'));
-  await chmod(folder, 0o755);
-  const name = (round: number): string => `bunkhouse-bench-${process.pid}-${round}`;
-  return {
-    name: 'docker run',
-    async up(round) {
-      const directory = await layOut(folder, round, await demoBot(name(round), exchangeUrl));
-      const mounts = ['config.json', 'user_data'].flatMap((path) => [
-        '-v',
-        `${join(directory, path)}:/freqtrade/${path}`,
-      ]);
-      const publish = ['-p', `127.0.0.1:${LEGACY_PORT}:${LEGACY_PORT}`];
-      const command = ['trade', '--config', 'config.json', '--strategy', 'DemoStrategy'];
-      await run('docker', [
-        'run',
-        '-d',
-        '--name',
-        name(round),
-        '-w',
-        '/freqtrade',
-        ...publish,
-        ...mounts,
-        '--entrypoint',
-        'freqtrade',
-        FREQTRADE_IMAGE,
-        ...command,
-      ]);
-      await until(() =>
-        fetch(`http://127.0.0.1:${LEGACY_PORT}/api/v1/ping`).then(
-          (reply) => reply.ok,
-          () => false,
-        ),
-      );
-    },
-    async down(round) {
-      await run('docker', ['rm', '-f', '-v', name(round)]);
-    },
-    close: () => rm(folder, { recursive: true, force: true }),
-  };
+/** New bots each time: one that has died before would be held back for it. */
+async function timeFleet(
+  way: Way,
+  ids: readonly string[],
+  ground: Ground,
+  everyMs: number,
+): Promise<{ readonly starts: readonly Answer[]; readonly kills: readonly Answer[] }> {
+  const starts = await timeAnswers(way, ids, ground, { begin: () => way.start(ids), everyMs });
+  await untilTrading(way, ids, ground, { seconds: TRADE_SECONDS });
+  const { bots } = await way.census();
+  const pids = ids.map((id) => bots.get(id) as number);
+  const kills = await timeAnswers(way, ids, ground, { begin: () => kill(pids), everyMs });
+  await way.verify();
+  await way.stop(ids);
+  return { starts, kills };
 }
 
-/** The folder of one bot of old: its configuration with the API in it, and its user data. */
-async function layOut(folder: string, round: number, bot: DemoBot): Promise<string> {
-  const directory = join(folder, String(round));
-  const config = JSON.parse(bot.files['config.json'] ?? '{}') as Record<string, unknown>;
-  const api = {
-    enabled: true,
-    listen_ip_address: '0.0.0.0',
-    listen_port: LEGACY_PORT,
-    username: 'u',
-    password: 'p',
-    jwt_secret_key: 'x'.repeat(40),
-  };
-  await mkdir(join(directory, 'user_data/strategies'), { recursive: true });
-  await writeFile(
-    join(directory, 'config.json'),
-    JSON.stringify({ ...config, initial_state: 'running', api_server: api }),
-  );
-  await writeFile(
-    join(directory, 'user_data/strategies/DemoStrategy.py'),
-    bot.files['user_data/strategies/DemoStrategy.py'] ?? '',
-  );
-  return directory;
-}
-
-async function until(done: () => Promise<boolean>, describe = async (): Promise<string> => ''): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  while (!(await done())) {
-    if (performance.now() > deadline) throw new Error(`not within ${PATIENCE_MS / 1000} s ${await describe()}`);
-    await sleep(LOOK_EVERY_MS);
-  }
+/** Resolves when none of them can answer any more. */
+async function kill(pids: readonly number[]): Promise<void> {
+  for (const pid of pids) process.kill(pid, 'SIGKILL');
+  const lives = (pid: number): boolean => !'ZX'.includes(readProcess(pid)?.state ?? 'X');
+  while (pids.some(lives)) await sleep(DYING_MS);
 }

@@ -127,13 +127,6 @@ describe('doctor', () => {
     },
     { what: 'no root', different: { root: false }, name: 'users', level: 'warn', next: /root/ },
     {
-      what: 'cgroup version 1',
-      different: { readText: async () => null },
-      name: 'control groups',
-      level: 'warn',
-      next: /rlimits/,
-    },
-    {
       what: 'low limits',
       different: { readText: async (path) => (path === '/proc/self/limits' ? LIMITS.replace('65536', '1024 ') : null) },
       name: 'limits',

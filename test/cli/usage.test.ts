@@ -65,6 +65,16 @@ describe('wrong use ends with 2, says what is wrong, and writes nothing to stand
     { args: ['bots', 'create', 'a', '--env', 'NAME'], says: '--env takes NAME=VALUE, not "NAME"' },
     { args: ['bots', 'create', 'a', '--config-file', '/none.json'], says: '/none.json cannot be read' },
     { args: ['status', '--url', 'localhost'], says: '"localhost" is not an address' },
+    { args: ['preload', 'record'], says: "missing required argument 'template'" },
+    { args: ['preload', 'record', 'a', '--seconds', 'x'], says: '--seconds takes a number of seconds, not "x"' },
+    { args: ['preload', 'record', 'a', '--file', 'a=/none.py'], says: '/none.py cannot be read' },
+    { args: ['preload', 'check', 'a'], says: "required option '--list <file>' not specified" },
+    { args: ['preload', 'check', 'a', '--list', '/none.txt'], says: 'The list cannot be read: ENOENT' },
+    {
+      args: ['preload', 'check', 'a', '--list', import.meta.filename],
+      says: 'is not the dotted name of a Python module',
+    },
+    { args: ['bench', 'memory', '--seconds', '-1'], says: '--seconds takes a number of seconds, not "-1"' },
     { args: ['top', '--interval', '0'], says: '--interval takes a number of seconds' },
   ])('$args', async ({ args, says }) => {
     const { code, out, err } = await run(args);
@@ -164,5 +174,21 @@ describe('template check', () => {
     expect(bad.err).toContain(`${file}:1`);
     expect(bad.err).toContain(`${file}:2`);
     expect(await run(['template', 'check', join(folder, 'none.yaml')])).toMatchObject({ code: 3, out: '' });
+  });
+
+  it('shows how bots share memory, when they do', async () => {
+    const file = join(folder, 'mine.yaml');
+    await writeFile(join(folder, 'mine.txt'), 'json\ncsv\n');
+    await writeFile(
+      file,
+      'name: mine\ncommand: [run]\nprefork: { entry: "a.main:main", preloadFrom: mine.txt, merge: on }\n',
+    );
+    const { code, out } = await run(['template', 'check', file]);
+    expect(code).toBe(0);
+    expect(out.split('\n')[1]).toBe(
+      'Bots share memory: a.main:main under python3, 2 preloaded modules, no warmup, merge on, immortal on.',
+    );
+    const json = JSON.parse((await run(['template', 'check', file, '--json'])).out) as object;
+    expect(json).toMatchObject({ prefork: { preload: ['json', 'csv'], warmup: null, merge: true } });
   });
 });

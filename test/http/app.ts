@@ -17,15 +17,18 @@ import { createMetrics } from '../../lib/http/metrics.ts';
 import { createProber } from '../../lib/probes/prober.ts';
 import { createBotGateway } from '../../lib/router/gateway.ts';
 import { createBotProxy } from '../../lib/router/proxy.ts';
+import { openAccounts } from '../../lib/services/accounts.ts';
 import type { Dependencies } from '../../lib/services/dependencies.ts';
 import { createIdempotency } from '../../lib/services/idempotency.ts';
 import { Leases } from '../../lib/services/leases.ts';
 import { PoolIntegration } from '../../lib/services/pool-integration.ts';
 import { Reconciler } from '../../lib/services/reconciler.ts';
 import { createTokens } from '../../lib/services/tokens.ts';
+import { createUsageApi } from '../../lib/services/usage-report.ts';
 import { createArchiveFiles } from '../../lib/store/archive-files.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import type { Store } from '../../lib/store/store.ts';
+import { createUsageFiles } from '../../lib/store/usage-files.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { hashToken, newToken } from '../../lib/util/token.ts';
 
@@ -75,6 +78,8 @@ export interface AppOptions {
   readonly start?: boolean;
   /** Ports of the make-believe containers begin here: give it that of a real server, and the first bot is that. */
   readonly basePort?: number;
+  /** Whether the metrics have series of each bot. */
+  readonly perBot?: boolean;
 }
 
 /** The real services and the HTTP interface on a free port, over the memory driver: no process but this one. */
@@ -82,6 +87,7 @@ export async function startApp({
   maxBodyBytes = 1 << 20,
   start = true,
   basePort = 9000,
+  perBot = true,
 }: AppOptions = {}): Promise<App> {
   const folder = await mkdtemp(join(tmpdir(), 'bunkhouse-http-'));
   const lines: string[] = [];
@@ -91,7 +97,9 @@ export async function startApp({
   );
   const store = await openFileStore({ path: join(folder, 'state.json'), clock, log });
   const driver = new MemoryDriver({ clock });
-  const metrics = createMetrics();
+  const metrics = createMetrics({ perBot });
+  const usageFiles = createUsageFiles({ folder: join(folder, 'usage'), clock, log });
+  const accounts = await openAccounts({ store: usageFiles, clock, log, onUsage: metrics.usage });
   const deps: Dependencies = {
     store,
     driver,
@@ -108,8 +116,10 @@ export async function startApp({
     random: Math.random,
     secret: (bytes) => randomBytes(bytes).toString('base64url'),
     events: createEventLog({ clock, capacity: 1000, sinks: [counterSink(metrics.events)], logger: log }),
+    alone: accounts.alone,
   };
   const reconciler = new Reconciler(deps);
+  reconciler.onPicture((world) => accounts.observe(world));
   const options = { poolMode: true, location: 'local', defaultTemplate: 'demo' };
   const api = new PoolIntegration(deps, reconciler, options);
   const leases = new Leases(deps, reconciler, { ...options, hourly: null, daily: null }, deps.newId);
@@ -125,6 +135,7 @@ export async function startApp({
   const http = createHttpApp({
     api,
     leases,
+    usage: createUsageApi(accounts.usage, clock),
     tokens,
     idempotency,
     auth,
@@ -159,6 +170,7 @@ export async function startApp({
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
     await reconciler.close();
+    await accounts.close();
     driver.world.close();
     await driver.close();
     await deps.prober.close();

@@ -12,6 +12,8 @@ describe('building an image', () => {
     await mkdir(join(folder, 'plugin/__pycache__'), { recursive: true });
     await writeFile(join(folder, 'plugin/a.py'), 'x = 1\n');
     await writeFile(join(folder, 'plugin/__pycache__/a.pyc'), 'old');
+    await mkdir(join(folder, 'plugin/part'), { mode: 0o700 });
+    await writeFile(join(folder, 'plugin/part/b.py'), 'y = 1\n', { mode: 0o600 });
   });
   afterEach(() => removeDir(folder));
 
@@ -19,6 +21,7 @@ describe('building an image', () => {
     expect(contextFiles(folder).map(({ path, mode }) => [path, mode])).toEqual([
       ['Dockerfile', 0o644],
       ['plugin/a.py', 0o644],
+      ['plugin/part/b.py', 0o644],
     ]);
   });
 

@@ -65,7 +65,7 @@ async function startFused(machine: Machine, fuse: Fuse): Promise<System> {
   const driver: Driver = fused(new MemoryDriver({ clock, world: machine.world }), fuse);
   const store: Store = fused(await machine.store(), fuse);
   const archives: ArchiveStore = fused(machine.archives(), fuse);
-  const system = new System(machine, { driver, store, archives });
+  const system = new System(machine, { driver, store, archives, accounts: await machine.accounts() });
   const started = system.reconciler.start(1_000_000_000);
   await Promise.race([started, fuse.died]);
   return system;

@@ -6,6 +6,7 @@ import { MemoryWorld } from '../../lib/drivers/memory/world.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import { createEventLog, type EventLog } from '../../lib/events/event-log.ts';
 import type { CheckResult, Prober } from '../../lib/probes/probe.ts';
+import { type Accounts, openAccounts } from '../../lib/services/accounts.ts';
 import type { Dependencies } from '../../lib/services/dependencies.ts';
 import { Leases } from '../../lib/services/leases.ts';
 import { PoolIntegration } from '../../lib/services/pool-integration.ts';
@@ -13,6 +14,7 @@ import { Reconciler } from '../../lib/services/reconciler.ts';
 import { createArchiveFiles } from '../../lib/store/archive-files.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import type { ArchiveStore, Store } from '../../lib/store/store.ts';
+import { createUsageFiles } from '../../lib/store/usage-files.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { silentLogger } from '../../lib/util/logger.ts';
 import { aTemplate } from '../planner/builders.ts';
@@ -64,6 +66,11 @@ export class Machine implements AsyncDisposable {
     return createArchiveFiles(join(this.folder, 'archives'), clock);
   }
 
+  accounts(): Promise<Accounts> {
+    const store = createUsageFiles({ folder: join(this.folder, 'usage'), clock, log: silentLogger });
+    return openAccounts({ store, clock, log: silentLogger, onUsage: () => {} });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.world.close();
     await (await this.#store)?.close();
@@ -79,8 +86,13 @@ export class System implements AsyncDisposable {
   readonly leases: Leases;
   readonly events: EventLog;
   readonly store: Store;
+  readonly accounts: Accounts;
 
-  constructor(machine: Machine, parts: { driver: Driver; store: Store; archives: ArchiveStore }) {
+  constructor(
+    machine: Machine,
+    { accounts, ...parts }: { driver: Driver; store: Store; archives: ArchiveStore; accounts: Accounts },
+  ) {
+    this.accounts = accounts;
     this.machine = machine;
     this.store = parts.store;
     this.events = createEventLog({ clock, capacity: 1000 });
@@ -98,8 +110,10 @@ export class System implements AsyncDisposable {
       log: silentLogger,
       secret: () => randomUUID(),
       events: this.events,
+      alone: accounts.alone,
     };
     this.reconciler = new Reconciler(deps);
+    this.reconciler.onPicture((world) => accounts.observe(world));
     const options = { poolMode: true, location: 'local', defaultTemplate: 'echo' };
     this.api = new PoolIntegration(deps, this.reconciler, options);
     this.leases = new Leases(deps, this.reconciler, { ...options, hourly: null, daily: null }, deps.newId);
@@ -107,7 +121,13 @@ export class System implements AsyncDisposable {
 
   static async start(machine: Machine): Promise<System> {
     const driver = new MemoryDriver({ clock, world: machine.world });
-    const system = new System(machine, { driver, store: await machine.store(), archives: machine.archives() });
+    const accounts = await machine.accounts();
+    const system = new System(machine, {
+      driver,
+      store: await machine.store(),
+      archives: machine.archives(),
+      accounts,
+    });
     await system.reconciler.start(NEVER_MS);
     return system;
   }
@@ -131,6 +151,7 @@ export class System implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.reconciler.close();
+    await this.accounts.close();
   }
 }
 

@@ -48,7 +48,12 @@ describe('a store that cannot be written', () => {
       },
     };
     const driver = new MemoryDriver({ clock, world: machine.world });
-    await using system = new System(machine, { driver, store, archives: machine.archives() });
+    await using system = new System(machine, {
+      driver,
+      store,
+      archives: machine.archives(),
+      accounts: await machine.accounts(),
+    });
     await system.reconciler.start(1_000_000_000);
     await system.api.createBot(ADMIN, { instanceId: 'b0', desired: 'stopped' }).then(() => {
       full = true;

@@ -10,6 +10,7 @@ import { engineAddress } from '../../lib/drivers/docker/address.ts';
 import { DockerDriver } from '../../lib/drivers/docker/docker-driver.ts';
 import { POOL_IMAGE } from '../../lib/drivers/docker/images.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
+import { silentLogger } from '../../lib/util/logger.ts';
 import { type DriverHarness, PORTS } from '../contract/harness.ts';
 import { botSpec } from './bot-spec.ts';
 import { freePorts, occupyPort } from './ports.ts';
@@ -46,7 +47,13 @@ export async function dockerHarness(): Promise<DockerHarness> {
   const installationOf = (which: 'same' | 'other'): string => `test-${id}-${which}`;
   const opened: DockerDriver[] = [];
   const open = (which: 'same' | 'other', dockerHost = DOCKER_HOST, startMs = 30_000): DockerDriver => {
-    const driver = new DockerDriver({ installation: installationOf(which), dockerHost, clock, startMs });
+    const driver = new DockerDriver({
+      installation: installationOf(which),
+      dockerHost,
+      clock,
+      log: silentLogger,
+      startMs,
+    });
     opened.push(driver);
     return driver;
   };

@@ -1,25 +1,19 @@
-import { readFileSync } from 'node:fs';
-import { basename } from 'node:path';
 import type { Command } from 'commander';
-import { messageOf } from '../../domain/errors.ts';
 import type { BotView } from '../../services/pool-api.ts';
 import { action } from '../action.ts';
+import { type ContentOptions, contentOf, contentOptions } from '../bot-content.ts';
 import { show } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
-import { CliFailure, usageFailure } from '../failure.ts';
-import { collect, keyValue, type WaitOptions, waitOption, waitSeconds } from '../options.ts';
+import { CliFailure } from '../failure.ts';
+import { type WaitOptions, waitOption, waitSeconds } from '../options.ts';
 import { plain } from '../text.ts';
 import { botPath, stateLine, waitForBot } from '../wait.ts';
 
-interface CreateOptions extends WaitOptions {
+interface CreateOptions extends WaitOptions, ContentOptions {
   readonly template?: string;
   readonly owner?: string;
   readonly group?: string;
   readonly location?: string;
-  readonly configFile?: string;
-  readonly file?: readonly string[];
-  readonly env?: readonly string[];
-  readonly arg?: readonly string[];
   readonly stopped?: boolean;
   readonly existsOk?: boolean;
 }
@@ -37,11 +31,8 @@ export function createCommand(bots: Command): void {
     .option('--template <name>', 'what kind of bot (default: DEFAULT_TEMPLATE of the supervisor)')
     .option('--owner <id>', 'whose it is')
     .option('--group <name>', 'trust group: shares containers only within it')
-    .option('--location <name>', 'where')
-    .option('--config-file <file>', 'same as --file NAME=FILE with the name of the file')
-    .option('--file <path=local>', 'a file of the bot, from a local file; repeatable', collect)
-    .option('--env <NAME=value>', 'an environment variable; repeatable', collect)
-    .option('--arg <argument>', 'an argument after those of the template, as --arg=VALUE; repeatable', collect)
+    .option('--location <name>', 'where');
+  contentOptions(command)
     .option('--stopped', 'do not start it yet')
     .option('--exists-ok', 'a bot of that id, template and owner that is there already is left as it is, and no error')
     .addOption(waitOption())
@@ -74,30 +65,13 @@ function fits(bot: BotView, { template, owner }: CreateOptions): boolean {
 
 function bodyOf(instanceId: string, options: CreateOptions): object {
   const { template, owner, group, location } = options;
-  const files = Object.fromEntries(filesOf(options).map(([path, local]) => [path, contentOf(local)]));
-  const env = Object.fromEntries((options.env ?? []).map((pair) => keyValue(pair, '--env')));
   return {
     instanceId,
     ...(template === undefined ? {} : { template }),
     ...(owner === undefined ? {} : { owner }),
     ...(group === undefined ? {} : { group }),
     ...(location === undefined ? {} : { location }),
-    files,
-    env,
-    args: options.arg ?? [],
+    ...contentOf(options),
     desired: options.stopped ? 'stopped' : 'running',
   };
-}
-
-function filesOf({ configFile, file = [] }: CreateOptions): (readonly [string, string])[] {
-  const config = configFile === undefined ? [] : [[basename(configFile), configFile] as const];
-  return [...config, ...file.map((pair) => keyValue(pair, '--file'))];
-}
-
-function contentOf(local: string): { readonly base64: string } {
-  try {
-    return { base64: readFileSync(local).toString('base64') };
-  } catch (cause) {
-    throw usageFailure(`${local} cannot be read: ${messageOf(cause)}.`);
-  }
 }

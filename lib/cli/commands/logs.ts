@@ -1,15 +1,12 @@
 import type { Command } from 'commander';
 import { action } from '../action.ts';
+import { type Piece, tailOf } from '../bot-log.ts';
 import type { Context } from '../context.ts';
 import { show } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { safeOutput } from '../text.ts';
 import { botPath } from '../wait.ts';
-
-interface Piece {
-  readonly data: string;
-}
 
 interface LogOptions {
   readonly tail: string;
@@ -33,7 +30,7 @@ export function botLogsCommand(parent: Command): void {
     .option('-n, --tail <lines>', 'how many lines to begin with', '200');
   action<LogOptions>(command, async ({ context, args: [id = ''], options }) => {
     if (options.follow) return follow(context, id, options.tail);
-    const reply = await context.client.call<Piece>('GET', botPath(id, '/logs'), { query: { tail: options.tail } });
+    const reply = await tailOf(context.client, id, options.tail);
     show(context, reply, ({ data }) => output(context, data));
   });
 }

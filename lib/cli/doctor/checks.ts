@@ -1,3 +1,4 @@
+import { checkCgroups } from './cgroups.ts';
 import type { Check, Finding, Level } from './finding.ts';
 import * as host from './host.ts';
 import type { Machine } from './machine.ts';
@@ -16,7 +17,7 @@ const CHECKS: readonly Check[] = [
   host.checkBotPorts,
   host.checkIsolation,
   host.checkLimits,
-  host.checkCgroup,
+  checkCgroups,
   host.checkSamePages,
   host.checkClock,
 ];

@@ -87,16 +87,6 @@ export const checkSamePages: Check = async (machine) => {
   return ok('page merging', run === '1' ? 'on (KSM)' : 'off (KSM), as it is by default');
 };
 
-export const checkCgroup: Check = async (machine) => {
-  const controllers = await machine.readText('/sys/fs/cgroup/cgroup.controllers');
-  if (controllers !== null) return ok('control groups', `version 2 with ${controllers.trim() || 'no controller'}`);
-  return warn(
-    'control groups',
-    'not version 2',
-    'Limits of bots are then kept by rlimits alone; boot with unified cgroups.',
-  );
-};
-
 /** Of hard limits: Node raises its own soft ones, and bots get theirs from their template. */
 export const checkLimits: Check = async (machine) => {
   const text = (await machine.readText('/proc/self/limits')) ?? '';

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { askEngine } from './engine.ts';
 import { type Check, type Finding, fail, ok, warn } from './finding.ts';
 import type { Machine } from './machine.ts';
 
@@ -66,9 +67,7 @@ export const checkFreqtrade: Check = async (machine) => {
 export const checkDocker: Check = async (machine) => {
   const { driver, dockerHost } = machine.config;
   if (driver !== 'docker') return null;
-  const socket = dockerHost.startsWith('unix://') ? dockerHost.slice('unix://'.length) : undefined;
-  const url = socket === undefined ? dockerHost.replace('tcp:', 'http:') : 'http://docker';
-  const answer = await machine.getJson(`${url}/version`, socket);
+  const answer = await askEngine(machine, '/version');
   if ('error' in answer) {
     return fail(
       'docker',

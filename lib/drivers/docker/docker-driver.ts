@@ -4,12 +4,17 @@ import { type ContainerObservation, type ContainerRecord, type ContainerSpec, LA
 import { BunkhouseError } from '../../domain/errors.ts';
 import { SupervisordAgent } from '../../supervisord/client.ts';
 import type { Clock } from '../../util/clock.ts';
+import { withDeadline } from '../../util/deadline.ts';
 import { KeyedMutex } from '../../util/keyed-mutex.ts';
+import type { Logger } from '../../util/logger.ts';
 import type { Agent, Capabilities, Driver, DriverEvent } from '../driver.ts';
 import { type Labels, readLabels } from '../labels.ts';
 import { boundPorts } from '../ports.ts';
 import { untilAnswering } from './answering.ts';
-import { capabilitiesOf } from './capabilities.ts';
+import { capabilitiesOf, writableCgroups } from './capabilities.ts';
+import type { Housing } from './cgroups/confine.ts';
+import { withCgroups } from './cgroups/confiner.ts';
+import { Outside } from './cgroups/outside.ts';
 import { Engine } from './engine.ts';
 import { EVENTS, observationOf } from './observation.ts';
 import * as spec from './spec.ts';
@@ -21,11 +26,13 @@ export interface DockerDriverOptions {
   /** `unix:///path` or `tcp://127.0.0.1:port`, as in the environment variable DOCKER_HOST. */
   readonly dockerHost: string;
   readonly clock: Clock;
+  readonly log: Logger;
   /** How long the supervisord of a new container may take to answer. */
   readonly startMs?: number;
 }
 
 const START_MS = 30_000;
+const HOUSING_MS = 10_000;
 
 /**
  * Containers of a Docker engine on this machine. A container's password is nowhere but in its own supervisord.conf
@@ -38,15 +45,18 @@ export class DockerDriver implements Driver {
   readonly #engine: Engine;
   readonly #locks = new KeyedMutex();
   readonly #closing = new AbortController();
+  readonly #outside: Outside;
 
   /** Throws DRIVER_UNAVAILABLE when `dockerHost` cannot be used. */
   constructor(options: DockerDriverOptions) {
     this.#options = options;
     this.#engine = new Engine(options.dockerHost);
+    const kernel = async (): Promise<string> => (await this.#engine.facts()).kernel;
+    this.#outside = new Outside({ kernel, uidOf: spec.slotUid, log: options.log });
   }
 
   async capabilities(): Promise<Capabilities> {
-    return capabilitiesOf(await this.#engine.facts());
+    return capabilitiesOf(await this.#engine.facts(), await this.#outside.trees());
   }
 
   async list(): Promise<readonly ContainerObservation[]> {
@@ -106,7 +116,9 @@ export class DockerDriver implements Driver {
         `${spec.CONFIG_PATH} in ${name} is missing or damaged: run docker rm --force ${name}, and it is built anew around its data`,
       );
     }
-    return new SupervisordAgent({ kind: 'http', host: spec.LOOPBACK, port, username: spec.USERNAME, password });
+    const endpoint = { kind: 'http', host: spec.LOOPBACK, port, username: spec.USERNAME, password } as const;
+    const confiner = this.#outside.confiner(name, () => this.#housing(name));
+    return withCgroups(new SupervisordAgent(endpoint), confiner);
   }
 
   /** Ports inside the ranges of our running containers are the pool's own and never reported. */
@@ -138,7 +150,8 @@ export class DockerDriver implements Driver {
   /** With the lock held and no such container alive. */
   async #build(wanted: ContainerSpec): Promise<void> {
     const { installation } = this.#options;
-    const options = spec.containerOptions(wanted, installation);
+    const facts = await this.#engine.facts();
+    const options = spec.containerOptions(wanted, { installation, writableCgroups: writableCgroups(facts) });
     await this.#engine.mustHaveImage(options.Image);
     const keepVolume = await this.#hasVolume(options.name);
     await this.#engine.remove(options.name);
@@ -167,6 +180,12 @@ export class DockerDriver implements Driver {
       if (left !== null && this.#isOwn(name, left.Config.Labels)) await this.#engine.remove(name, { force: true });
       if (!keepVolume && (await this.#hasVolume(name))) await this.#engine.removeVolume(spec.volumeName(name));
     } catch {}
+  }
+
+  /** With a deadline: a question that hangs would keep this container's bots out of their cgroups for good. */
+  async #housing(name: string): Promise<Housing | null> {
+    const { Id, State } = await withDeadline(this.#options.clock, HOUSING_MS, `inspect of ${name}`, this.#find(name));
+    return State.Running ? { id: Id, pid: State.Pid } : null;
   }
 
   #untilAnswering(name: string): Promise<void> {

@@ -21,6 +21,10 @@ export interface EngineFacts {
   readonly security: readonly string[];
   /** Limits that its kernel cannot hold containers to. */
   readonly missingLimits: readonly string[];
+  /** Release of its kernel: another than ours is another machine. */
+  readonly kernel: string;
+  /** `1` or `2`. */
+  readonly cgroupVersion: string;
 }
 
 /**
@@ -45,6 +49,8 @@ export class Engine {
         system: version.Os,
         security: info.SecurityOptions ?? [],
         missingLimits: Object.entries(limits).flatMap(([name, able]) => (able === false ? [name] : [])),
+        kernel: info.KernelVersion ?? '',
+        cgroupVersion: info.CgroupVersion ?? '1',
       };
     });
   }

@@ -30,6 +30,8 @@ const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'KILL', 'SETGID', 'SETUID'];
 /** Seconds that anybody's `docker stop` leaves the bots to end in good order. The driver's own stop says its own. */
 const STOP_SECONDS = 60;
 
+/** Uid of the bot on that port, inside and, as the engine maps no ids, on the host. */
+export const slotUid = (port: number): number => UID_BASE + port;
 export const networkName = (installation: string): string => `bunkhouse-${installation}`;
 export const volumeName = (container: string): string => `${container}-data`;
 
@@ -60,7 +62,7 @@ function dataVolume(container: string, installation: string): Pick<MountSettings
 /** Everything the engine must know of a container. Throws UNSUPPORTED when its template names no image. */
 export function containerOptions(
   spec: ContainerSpec,
-  installation: string,
+  { installation, writableCgroups }: { readonly installation: string; readonly writableCgroups: boolean },
 ): ContainerCreateOptions & { name: string; Image: string } {
   const { record } = spec;
   if (record.image === null) {
@@ -86,7 +88,9 @@ export function containerOptions(
       LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
       CapDrop: ['ALL'],
       CapAdd: CAPABILITIES,
-      SecurityOpt: ['no-new-privileges'],
+      SecurityOpt: ['no-new-privileges', ...(writableCgroups ? ['writable-cgroups=true'] : [])],
+      // Writable ones must never be those of the host, whatever the engine's default is.
+      ...(writableCgroups ? { CgroupnsMode: 'private' } : {}),
       // Only lowered, as an engine inside a container may raise nothing. Nor is supervisord's OOM score: the plugin raises the bots'.
       Ulimits: [{ Name: 'core', Soft: 0, Hard: 0 }],
       Init: false,

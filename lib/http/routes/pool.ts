@@ -2,7 +2,35 @@ import * as z from 'zod';
 import { BOT_STATES } from '../../domain/bot.ts';
 import type { PoolApi } from '../../services/pool-api.ts';
 import { type Route, route } from '../route.ts';
-import { botState, desired, done, flag, instanceId, isoDate, memory, success, timeOrNull } from '../schemas.ts';
+import {
+  botState,
+  desired,
+  done,
+  flag,
+  instanceId,
+  isoDate,
+  memory,
+  resources,
+  success,
+  timeOrNull,
+} from '../schemas.ts';
+
+const zygote = z
+  .object({
+    key: z.string(),
+    state: z.enum(['starting', 'ready', 'failed']),
+    pid: z.int().nullable(),
+    reason: z.string().meta({ description: 'Why it failed; empty otherwise' }),
+    python: z.string(),
+    modules: z.int(),
+    immortal: z.boolean(),
+    merge: z.boolean(),
+    notes: z.array(z.string()).meta({ description: 'What is worth knowing though it works' }),
+    starts: z.int(),
+    forks: z.int().meta({ description: 'Bots forked from the present process' }),
+    memory,
+  })
+  .meta({ id: 'Zygote', description: 'The preloaded process that bots are forked from' });
 
 const containerView = z
   .object({
@@ -18,7 +46,12 @@ const containerView = z
     capacity: z.int(),
     utilizationPercent: z.number(),
     memory,
-    bots: z.array(z.object({ instanceId: z.string(), slot: z.int(), port: z.int(), state: botState })),
+    zygotes: z.array(zygote),
+    cgroups: z
+      .object({ made: z.boolean(), reason: z.string() })
+      .nullable()
+      .meta({ description: 'Whether each bot has a control group made from inside, and why not' }),
+    bots: z.array(z.object({ instanceId: z.string(), slot: z.int(), port: z.int(), state: botState, ...resources })),
   })
   .meta({ id: 'Container' });
 
@@ -29,6 +62,26 @@ const health = z.object({
   lastCheck: timeOrNull,
 });
 
+const onePerContainer = z
+  .object({
+    pssBytes: z.int(),
+    savedBytes: z.int().meta({ description: 'How much less their containers take now' }),
+    samples: z.array(
+      z.object({
+        template: z.string(),
+        version: z.string(),
+        pssBytes: z.int(),
+        container: z.string(),
+        at: isoDate,
+      }),
+    ),
+  })
+  .nullable()
+  .meta({
+    description:
+      'What the running bots would cost one per container, from containers in which one executed bot was seen alone; null while there is none for one of their templates',
+  });
+
 const status = z
   .object({
     success,
@@ -36,6 +89,8 @@ const status = z
     totalPools: z.int(),
     totalBots: z.int(),
     pools: z.array(containerView),
+    memory,
+    onePerContainer,
     health,
   })
   .meta({ id: 'PoolStatus' });

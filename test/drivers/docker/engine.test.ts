@@ -3,10 +3,13 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { engineAddress } from '../../../lib/drivers/docker/address.ts';
-import { capabilitiesOf } from '../../../lib/drivers/docker/capabilities.ts';
+import { capabilitiesOf, writableCgroups } from '../../../lib/drivers/docker/capabilities.ts';
+import type { Tree, Trees } from '../../../lib/drivers/docker/cgroups/trees.ts';
 import { DockerDriver } from '../../../lib/drivers/docker/docker-driver.ts';
+import type { EngineFacts } from '../../../lib/drivers/docker/engine.ts';
 import { POOL_IMAGE } from '../../../lib/drivers/docker/images.ts';
 import { systemClock as clock } from '../../../lib/util/clock.ts';
+import { silentLogger as log } from '../../../lib/util/logger.ts';
 import { codeOf, specOf } from '../../contract/harness.ts';
 import { makeTempDir, removeDir } from '../../support/temp-dir.ts';
 
@@ -30,7 +33,7 @@ describe('where no engine is', () => {
 
   it('every method says DRIVER_UNAVAILABLE and what to do', async () => {
     const dockerHost = `unix://${join(folder, 'nobody.sock')}`;
-    const driver = new DockerDriver({ installation: 'nowhere', dockerHost, clock });
+    const driver = new DockerDriver({ installation: 'nowhere', dockerHost, clock, log });
     const calls = [
       driver.capabilities(),
       driver.list(),
@@ -46,13 +49,13 @@ describe('where no engine is', () => {
   });
 
   it('says so too for a TCP port that nobody listens on', async () => {
-    const driver = new DockerDriver({ installation: 'nowhere', dockerHost: 'tcp://127.0.0.1:1', clock });
+    const driver = new DockerDriver({ installation: 'nowhere', dockerHost: 'tcp://127.0.0.1:1', clock, log });
     expect(await codeOf(driver.list())).toBe('DRIVER_UNAVAILABLE');
   });
 
   it('watching goes on quietly, and ends with the signal', async () => {
     const dockerHost = `unix://${join(folder, 'nobody.sock')}`;
-    const driver = new DockerDriver({ installation: 'nowhere', dockerHost, clock });
+    const driver = new DockerDriver({ installation: 'nowhere', dockerHost, clock, log });
     const abort = new AbortController();
     driver.watch(() => expect.unreachable(), abort.signal);
     await clock.sleep(50);
@@ -65,7 +68,7 @@ describe('where no engine is', () => {
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address() as AddressInfo;
     try {
-      const driver = new DockerDriver({ installation: 'nowhere', dockerHost: `tcp://127.0.0.1:${port}`, clock });
+      const driver = new DockerDriver({ installation: 'nowhere', dockerHost: `tcp://127.0.0.1:${port}`, clock, log });
       expect(await codeOf(driver.capabilities())).toBe('DRIVER_UNAVAILABLE');
       expect(await codeOf(driver.list())).toBe('DRIVER_UNAVAILABLE');
     } finally {
@@ -97,11 +100,21 @@ describe('DOCKER_HOST', () => {
 });
 
 describe('an engine', () => {
-  const facts = { apiVersion: '1.41', system: 'linux', security: ['name=seccomp,profile=default'], missingLimits: [] };
+  const facts: EngineFacts = {
+    apiVersion: '1.41',
+    system: 'linux',
+    security: ['name=seccomp,profile=default'],
+    missingLimits: [],
+    kernel: '6.1.0',
+    cgroupVersion: '1',
+  };
+  const none: Trees = { kind: 'none', reason: 'the supervisor is not root' };
+  const notes = (change: Partial<EngineFacts>, outside: Trees): string =>
+    capabilitiesOf({ ...facts, ...change }, outside).notes.join('\n');
 
   it('of Docker 20.10 or later is fit', () => {
     for (const apiVersion of ['1.41', '1.50', '1.100', '2.0']) {
-      expect(capabilitiesOf({ ...facts, apiVersion })).toMatchObject({ driver: 'docker', images: true });
+      expect(capabilitiesOf({ ...facts, apiVersion }, none)).toMatchObject({ driver: 'docker', images: true });
     }
   });
 
@@ -112,10 +125,31 @@ describe('an engine', () => {
     [{ security: ['name=rootless'] }, /POOL_DRIVER=process/],
     [{ security: ['name=userns'] }, /POOL_DRIVER=process/],
   ])('like %j is refused with advice', (change, advice) => {
-    expect(() => capabilitiesOf({ ...facts, ...change })).toThrow(advice);
+    expect(() => capabilitiesOf({ ...facts, ...change }, none)).toThrow(advice);
   });
 
   it('that cannot limit something says so', () => {
-    expect(capabilitiesOf({ ...facts, missingLimits: ['memory'] }).notes.join()).toContain('cannot limit memory');
+    expect(notes({ missingLimits: ['memory'] }, none)).toContain('cannot limit memory');
+  });
+
+  it.each([
+    ['1.47', '2', false],
+    ['1.48', '2', true],
+    ['1.100', '2', true],
+    ['1.48', '1', false],
+  ])(
+    'of API %s with cgroups of version %s is asked to let containers write theirs: %s',
+    (apiVersion, cgroupVersion, asked) => {
+      expect(writableCgroups({ ...facts, apiVersion, cgroupVersion })).toBe(asked);
+      expect(notes({ apiVersion, cgroupVersion }, none).includes('made inside its container')).toBe(asked);
+    },
+  );
+
+  it('tells who makes cgroups for bots, or why nobody does', () => {
+    const memory: Tree = { version: 1, mount: '/m', controllers: ['memory'] };
+    const trees: Trees = { kind: 'trees', trees: [memory, { version: 1, mount: '/c', controllers: ['cpu'] }] };
+    expect(notes({}, trees)).toContain('from outside its container (version 1: memory, cpu)');
+    expect(notes({}, none)).toContain('no cgroups of their own, only rlimits');
+    expect(notes({}, none)).toContain('the supervisor is not root');
   });
 });

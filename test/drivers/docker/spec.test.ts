@@ -21,7 +21,8 @@ const record: ContainerRecord = {
   createdAt: '2026-01-01T00:00:00.000Z',
 };
 const limits = { memoryBytes: 2 ** 30, cpus: 1.5, processes: 200 };
-const options = containerOptions({ record, limits }, 'inst');
+const OF_INST = { installation: 'inst', writableCgroups: false };
+const options = containerOptions({ record, limits }, OF_INST);
 const host = options.HostConfig ?? {};
 
 describe('what the engine is asked for', () => {
@@ -68,7 +69,7 @@ describe('what the engine is asked for', () => {
   });
 
   it('leaves out the limits that are none', () => {
-    const free = containerOptions({ record, limits: { memoryBytes: null, cpus: null, processes: null } }, 'inst');
+    const free = containerOptions({ record, limits: { memoryBytes: null, cpus: null, processes: null } }, OF_INST);
     for (const name of ['Memory', 'MemorySwap', 'NanoCpus', 'PidsLimit'])
       expect(free.HostConfig).not.toHaveProperty(name);
   });
@@ -78,6 +79,16 @@ describe('what the engine is asked for', () => {
     expect(host.CapAdd).toEqual(['CHOWN', 'DAC_OVERRIDE', 'KILL', 'SETGID', 'SETUID']);
     expect(host.Privileged).toBeUndefined();
     expect(host.Binds).toBeUndefined();
+    expect(host).not.toHaveProperty('CgroupnsMode');
+  });
+
+  it('lets it write cgroups where the engine can, and then only its own', () => {
+    const { HostConfig } = containerOptions({ record, limits }, { ...OF_INST, writableCgroups: true });
+    expect(HostConfig).toEqual({
+      ...host,
+      SecurityOpt: ['no-new-privileges', 'writable-cgroups=true'],
+      CgroupnsMode: 'private',
+    });
   });
 
   it('comes back by itself unless stopped, and bounds its log', () => {
@@ -101,7 +112,7 @@ describe('what the engine is asked for', () => {
 
   it('is UNSUPPORTED without an image', async () => {
     const bare = { record: { ...record, image: null }, limits };
-    expect(await codeOf(Promise.resolve().then(() => containerOptions(bare, 'inst')))).toBe('UNSUPPORTED');
+    expect(await codeOf(Promise.resolve().then(() => containerOptions(bare, OF_INST)))).toBe('UNSUPPORTED');
   });
 });
 

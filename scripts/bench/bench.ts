@@ -1,0 +1,23 @@
+import type { WayKind } from './ways/way.ts';
+
+/** One figure. `unit` is s, ms, MiB or x (a ratio); `note` says how it was measured. */
+export interface Row {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: 's' | 'ms' | 'MiB' | 'x';
+  readonly note: string;
+}
+
+export interface BenchOptions {
+  readonly rounds: number;
+  /** Sizes of fleets, one run each. */
+  readonly bots: readonly number[];
+  readonly settleSeconds: number;
+  readonly ways: readonly WayKind[];
+  /** Whether kernel same-page merging may be switched on for the time of a measurement. */
+  readonly allowKsm: boolean;
+  /** Told what is going on. */
+  readonly progress: (line: string) => void;
+  /** Aborted when the run is to end early: it cleans up and rejects. */
+  readonly signal: AbortSignal;
+}
