@@ -4,12 +4,14 @@ import type { BenchOptions, Row } from './bench/bench.ts';
 import { runCore } from './bench/core.ts';
 import { runMemory } from './bench/memory.ts';
 import { runStarts } from './bench/starts.ts';
+import { runStore } from './bench/store.ts';
 import { runInterruptibly } from './lib/interruptible.ts';
 
 const BENCHES: Readonly<Record<BenchName, (options: BenchOptions) => Promise<readonly Row[]>>> = {
   core: runCore,
   memory: runMemory,
   starts: runStarts,
+  store: runStore,
 };
 
 const command = readCommand(process.argv.slice(2));

@@ -2,7 +2,7 @@ import type { BotRecord } from './bot.ts';
 import type { ContainerRecord } from './container.ts';
 import type { LeaseRecord, Quota } from './lease.ts';
 
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** Everything Bunkhouse must not forget. Immutable: a change makes a new value. */
 export interface State {

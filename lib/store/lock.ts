@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process';
 import { type FileHandle, open } from 'node:fs/promises';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
+import { leadsTo } from '../util/disk.ts';
 
 /** Held until `release` or the end of the process, however it ends. */
 export interface FileLock {
+  /** Whether the path still leads to the file that is locked. */
+  held(): Promise<boolean>;
   release(): Promise<void>;
 }
 
@@ -22,7 +25,7 @@ export async function lockFile(path: string, pid: number): Promise<FileLock> {
     if (!(await lockDescriptor(file))) throw await conflict(file, path);
     await file.truncate(0);
     await file.write(`${pid}\n`);
-    return { release: () => file.close() };
+    return { held: () => leadsTo(path, file), release: () => file.close() };
   } catch (error) {
     await file.close();
     throw error;

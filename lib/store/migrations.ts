@@ -1,11 +1,17 @@
-/** Turns the content of a state file of one schema into that of the next; pure. */
-export type Migration = (old: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
+import type { Document } from './patch.ts';
+
+/** Turns a state of one schema into that of the next; pure. */
+export type Migration = (old: Document) => Document;
 
 /** By the schema a migration starts from. */
-export const MIGRATIONS: ReadonlyMap<number, Migration> = new Map([[1, addLeases]]);
+export const MIGRATIONS: ReadonlyMap<number, Migration> = new Map([
+  // The same state. Its files are followed by journals, which a version that does not know them would leave out.
+  [1, (state) => state],
+  [2, addLeases],
+]);
 
-/** Schema 2 knows bots that are handed out on lease. */
-function addLeases(old: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+/** Schema 3 knows bots that are handed out on lease. */
+function addLeases(old: Document): Document {
   const bots = Object.entries(Object(old.bots)).map(([id, bot]) => [id, { ...Object(bot), reserve: null }]);
   return { ...old, bots: Object.fromEntries(bots), leases: {}, quotas: {} };
 }

@@ -82,7 +82,10 @@ const actor = z.discriminatedUnion('role', [
 const token = z.strictObject({ id: z.string(), hash: z.string(), actor, createdAt: z.iso.datetime() });
 const reply = z.strictObject({ request: z.string(), status: z.int(), body: z.string(), at: z.iso.datetime() });
 
-/** What a state file of the present schema must hold. Strict: a key nobody knows is a sign of damage, not of a newer version. */
+/** Where a state file stands in the chain of commits. */
+export const positionSchema = z.strictObject({ sequence: count, hash: z.string().min(1) });
+
+/** What a state of the present schema must hold. Strict: a key nobody knows is a sign of damage, not of a newer version. */
 export const stateSchema = z
   .strictObject({
     schema: z.literal(SCHEMA_VERSION),

@@ -1,56 +1,83 @@
 import { readFile } from 'node:fs/promises';
 import type { Adapter } from 'lowdb';
+import { z } from 'zod';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import type { State } from '../domain/state.ts';
 import type { Clock } from '../util/clock.ts';
+import type { Disk } from '../util/disk.ts';
 import { writeDurably } from '../util/durable-write.ts';
 import type { Logger } from '../util/logger.ts';
-import { decodeState } from './decode.ts';
+import { check, decodeState, parseDocument, schemaOf } from './decode.ts';
 import { GoodCopies } from './good-copies.ts';
+import { firstPosition, type Position } from './journal-line.ts';
+import { listJournals } from './journal-names.ts';
 import type { Migration } from './migrations.ts';
+import { applyPatches, type Document } from './patch.ts';
+import { readJournals, type Standing } from './recovery.ts';
+import { positionSchema } from './schema.ts';
 
 export interface StateFileOptions {
   readonly path: string;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly disk: Disk;
   readonly migrations: ReadonlyMap<number, Migration>;
 }
 
+/** A state and the last commit it holds. */
+export interface Snapshot {
+  readonly state: State;
+  readonly position: Position;
+}
+
 /**
- * lowdb's adapter for the state. lowdb's own one for files renames without fsync, shares one temporary name, and takes
- * whatever JSON it finds for good.
+ * lowdb's adapter for the state: a file that is written now and then, and the journals that go on from it. lowdb's own
+ * adapter for files renames without fsync, shares one temporary name, and takes whatever JSON it finds for good.
  */
-export class StateFile implements Adapter<State> {
+export class StateFile implements Adapter<Snapshot> {
+  readonly copies: GoodCopies;
   readonly #options: StateFileOptions;
-  readonly #copies: GoodCopies;
+  #size = 0;
 
   constructor(options: StateFileOptions) {
     this.#options = options;
-    this.#copies = new GoodCopies(options.path, options.clock);
+    this.copies = new GoodCopies(options.path, options.clock, options.disk);
+  }
+
+  /** Bytes of the file as it was last written. */
+  get size(): number {
+    return this.#size;
   }
 
   /**
-   * Null when there is no file and never was one. Throws STORE_CORRUPT (naming the last good copy and what to do) for
-   * content that is not a valid state, UNSUPPORTED for a newer schema. Changes nothing but makes a good copy.
+   * The state of the file and its journals. Null when there is no file and never was one. Throws STORE_CORRUPT (naming the
+   * last good copy and what to do) for content that is not a valid state, UNSUPPORTED for a newer schema. Changes nothing
+   * but makes a good copy.
    */
-  async read(): Promise<State | null> {
+  async read(): Promise<Snapshot | null> {
     const bytes = await this.#bytes();
     if (bytes === null) return this.#nothing();
-    try {
-      const text = textOf(bytes);
-      const state = decodeState(text, this.#options.migrations);
-      await this.#keep(() => this.#copies.keep(text));
-      return state;
-    } catch (error) {
-      throw await this.#refusal(error);
-    }
+    const document = await this.#orRefusal(() => parseDocument(textOf(bytes)));
+    const standing = await this.#orRefusal(() => standingOf(document));
+    const { patches, position } = await readJournals(this.#options.path, standing);
+    const state = await this.#orRefusal(() => this.#decode(applyPatches(document, patches)));
+    await this.keepCopy();
+    return { state, position };
   }
 
   /** Durable when it resolves. Throws the system's error: the file is as it was, or (the last sync alone failed) new already. */
-  async write(state: State): Promise<void> {
-    const text = JSON.stringify(state);
-    await writeDurably(this.#options.path, text);
-    await this.#keep(() => this.#copies.keepHourly(text));
+  async write(snapshot: Snapshot): Promise<void> {
+    this.#size = await writeDurably(this.#options.path, pieces(snapshot), this.#options.disk);
+  }
+
+  /** Copies the file as it is. A copy is a precaution: when it cannot be made, the state itself is still safe. */
+  async keepCopy(): Promise<void> {
+    const { path, log } = this.#options;
+    try {
+      await this.copies.keep();
+    } catch (error) {
+      log.warn({ path, error: messageOf(error) }, 'could not keep a copy of the state file');
+    }
   }
 
   // Private
@@ -65,53 +92,104 @@ export class StateFile implements Adapter<State> {
     }
   }
 
-  /** A file that is gone while copies of it are there was lost: starting empty would forget every bot. */
+  /** A file that is gone while copies or journals of it are there was lost: starting empty would forget every bot. */
   async #nothing(): Promise<null> {
-    if ((await this.#copies.list()).length === 0) return null;
+    const traces = [...(await this.copies.list()), ...(await listJournals(this.#options.path))];
+    if (traces.length === 0) return null;
     throw await this.#refusal(new BunkhouseError('STORE_CORRUPT', 'it is gone, although it was there before'));
+  }
+
+  #decode({ journal: _, ...document }: Document): State {
+    return decodeState(document, this.#options.migrations);
+  }
+
+  async #orRefusal<T>(work: () => T): Promise<T> {
+    try {
+      return work();
+    } catch (error) {
+      throw await this.#refusal(error);
+    }
   }
 
   async #refusal(error: unknown): Promise<unknown> {
     if (!(error instanceof BunkhouseError)) return error;
     const { path } = this.#options;
     if (error.code !== 'STORE_CORRUPT') return new BunkhouseError(error.code, `${path}: ${error.message}.`);
-    const copy = await this.#lastGood();
-    const next =
-      copy === null
-        ? 'There is no good copy. Bring the file back from a backup; or, to begin anew and forget all bots, move it and its copies away.'
-        : `The last good copy is ${copy}. To go on from it, keep what is left of the file aside and then: cp ${copy} ${path}`;
+    const { copy, next } = await this.#wayOut();
     return new BunkhouseError(
       'STORE_CORRUPT',
       `${path} is no valid state file: ${error.message}. It was left as it is. ${next}`,
-      {
-        details: { path, goodCopy: copy },
-      },
+      { details: { path, goodCopy: copy } },
     );
   }
 
-  async #lastGood(): Promise<string | null> {
-    for (const path of await this.#copies.list()) {
+  async #wayOut(): Promise<{ readonly copy: string | null; readonly next: string }> {
+    const { path } = this.#options;
+    const good = await this.#lastGood();
+    if (good === null) {
+      const next = `There is no good copy. Bring the file back from a backup; or, to begin anew and forget all bots, move it and its copies and journals away.`;
+      return { copy: null, next };
+    }
+    const { copy, document } = good;
+    const journals = await listJournals(path);
+    const fit = await readJournals(path, standingOf(document)).then(
+      () => true,
+      () => false,
+    );
+    const aside = fit ? '' : `mv ${journals.join(' ')} ELSEWHERE && `;
+    const keep = 'To go on from it, keep what is left of the file aside and then:';
+    const rest =
+      fit && journals.length > 0 ? ' The journals beside it hold what came after it and are read again.' : '';
+    return { copy, next: `The last good copy is ${copy}.${rest} ${keep} ${aside}cp ${copy} ${path}` };
+  }
+
+  async #lastGood(): Promise<{ readonly copy: string; readonly document: Document } | null> {
+    for (const copy of await this.copies.list()) {
       try {
-        decodeState(textOf(await readFile(path)), this.#options.migrations);
-        return path;
+        const document = parseDocument(textOf(await readFile(copy)));
+        standingOf(document);
+        this.#decode(document);
+        return { copy, document };
       } catch {
         // A bad copy: an older one may be good.
       }
     }
     return null;
   }
+}
 
-  /** A copy is a precaution: when it cannot be made, the state itself is still safe. */
-  async #keep(work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      this.#options.log.warn(
-        { path: this.#options.path, error: messageOf(error) },
-        'could not keep a copy of the state file',
-      );
+// Private
+
+const FIRST_SCHEMA_WITH_JOURNALS = 2;
+
+function standingOf(document: Document): Standing {
+  const installation = String(document.installation);
+  if (schemaOf(document) < FIRST_SCHEMA_WITH_JOURNALS) return { installation, ...firstPosition(installation) };
+  return { installation, ...check(z.strictObject({ journal: positionSchema }), { journal: document.journal }).journal };
+}
+
+const PIECE = 64 * 1024;
+
+/** The file's text piece by piece, so that the process can do other things between them. */
+function* pieces({ state, position }: Snapshot): Generator<string> {
+  let piece = `{"journal":${JSON.stringify(position)}`;
+  for (const [name, value] of Object.entries(state)) {
+    piece += `,${JSON.stringify(name)}:`;
+    if (typeof value !== 'object') {
+      piece += JSON.stringify(value);
+      continue;
     }
+    let before = '{';
+    for (const [key, record] of Object.entries(value)) {
+      piece += `${before}${JSON.stringify(key)}:${JSON.stringify(record)}`;
+      before = ',';
+      if (piece.length < PIECE) continue;
+      yield piece;
+      piece = '';
+    }
+    piece += before === '{' ? '{}' : '}';
   }
+  yield `${piece}}`;
 }
 
 function textOf(bytes: Uint8Array): string {

@@ -73,7 +73,7 @@ export function storeContract(name: string, newPlace: () => Promise<StorePlace>)
       const store = await opened();
       const { installation, ...rest } = store.current();
       expect(installation).not.toBe('');
-      expect(rest).toEqual({ schema: 1, generation: 0, bots: {}, containers: {}, tokens: {}, replies: {} });
+      expect(rest).toEqual({ schema: 2, generation: 0, bots: {}, containers: {}, tokens: {}, replies: {} });
       expect((await reopened(store)).current().installation).toBe(installation);
     });
 

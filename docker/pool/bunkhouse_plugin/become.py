@@ -40,10 +40,10 @@ def wait_at(gate):
         os._exit(0)
 
 
-def become(launch, output):
-    """Session, descriptors, limits, user, directory. Raises OSError."""
+def become(launch, output, keep=()):
+    """Session, descriptors, limits, user, directory. `keep`: descriptors that stay open. Raises OSError."""
     os.setsid()
-    _descriptors(output)
+    _descriptors(output, keep)
     _limit(launch)
     if launch.uid is not None:
         os.setgroups([])
@@ -54,12 +54,12 @@ def become(launch, output):
     children.die_with(launch.parent)
 
 
-def _descriptors(output):
+def _descriptors(output, keep):
     os.dup2(output, 1)
     os.dup2(output, 2)
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
-    children.close_from(3)
+    children.close_from(3, keep)
 
 
 def _limit(launch):

@@ -57,8 +57,11 @@ def name_process(name):
     prctl(PR_SET_NAME, ctypes.addressof(text))
 
 
-def close_from(first):
-    """Closes every descriptor from `first` on."""
+def close_from(first, keep=()):
+    """Closes every descriptor from `first` on, but those to keep."""
+    for kept in sorted(keep):
+        os.closerange(first, kept)
+        first = kept + 1
     os.closerange(first, 1 << 20)
 
 

@@ -214,7 +214,7 @@ class Container:
         self.changes.touch(name)
 
     def _is_alive(self, name):
-        return name in self.bots and self.bots[name].pid != 0
+        return name in self.bots and self.bots[name].alive
 
     def _require_stopped(self, name):
         bot = self.bots.get(name)

@@ -60,6 +60,11 @@ class BotProcess(Subprocess):
             self._start_from = 0.0
         self.spec = spec
 
+    @property
+    def alive(self):
+        """Also while its process is being made: until the zygote has answered, one may come yet."""
+        return self.pid != 0 or self._spawning
+
     def step(self):
         """Does what there is to do now. Never raises."""
         self._container.loop.guard(self._step)
@@ -143,6 +148,7 @@ class BotProcess(Subprocess):
             self._clear(now)
         elif not self._may_run():
             self._waits_no_more()
+            self._instead = None
             self._become(ProcessStates.STOPPED)
         elif now >= self._start_from:
             self._launch(now)
@@ -200,6 +206,7 @@ class BotProcess(Subprocess):
         self.listener = self.next_start_at = None
         self._clean = False
         self._spawning = True
+        self._become(ProcessStates.STARTING)  # not stopped any more, although its pid comes later
         try:
             self.dispatchers, self.pipes = self.config.make_dispatchers(self)
             started = start(way, what_to_launch(self, self._container), self.pipes["child_stdout"])
@@ -233,7 +240,7 @@ class BotProcess(Subprocess):
         self.life.pid, self.life.start = self.pid, stat and stat.start
         self._container.fences.note_process(self.bot, self.life.pid, self.life.start)
         started.go()
-        self._become(ProcessStates.STARTING)
+        self.config.options.logger.info(f"{self.bot}: pid {self.pid}")
         self._container.changes.touch(self.bot)
         self._container.loop.wake()
 

@@ -42,12 +42,14 @@ def recipe_of(prefork, command, env):
     _check_variables(env, dict(prefork.env))
     path = env["PATH"]
     script = _find(command[0], path)
+    if not os.path.isabs(script):
+        raise Unfit(f"{script} is looked for in the bot's directory: name the program by its full path, or by a name in PATH")
     python = _find(prefork.python, path)
     interpreter = _interpreter(script, path)
     if interpreter is None or not _is_same(interpreter, python):
         runs = f"runs under {interpreter}" if interpreter else "is no Python script"
         raise Unfit(f"{script} {runs}, the zygote would under {python}: put both into one venv and that first in PATH, or set prefork.python")
-    return Recipe(prefork.entry, prefork.preload, prefork.warmup, prefork.merge, prefork.immortal, script, python, path, prefork.env)
+    return Recipe(prefork.entry, prefork.preload, prefork.warmup, prefork.merge, prefork.immortal, script, interpreter, path, prefork.env)
 
 
 def _check_variables(env, given):

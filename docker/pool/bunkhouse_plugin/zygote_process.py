@@ -42,6 +42,7 @@ class ZygoteProcess(Dispatcher):
         self._changed = changed
         self._orders = deque()
         self._verdict = None  # why it was told to end
+        self._reaped = False  # its pid may be another's
         self._deadline = loop.at(time.monotonic() + PRELOAD_SECONDS, lambda: self.end(f"not ready after {PRELOAD_SECONDS} s"))
         self._loop = loop
         options.pidhistory[self.pid] = self
@@ -66,7 +67,7 @@ class ZygoteProcess(Dispatcher):
 
     def end(self, why):
         """It ends at once; forked bots go on."""
-        if self.ended is None and self._verdict is None:
+        if not self._reaped and self._verdict is None:
             self._verdict = why
             os.kill(self.pid, signal.SIGKILL)
 
@@ -97,6 +98,7 @@ class ZygoteProcess(Dispatcher):
 
     def finish(self, pid, status):
         """Was reaped. What it still said is read first."""
+        self._reaped = True
         self._loop.soon(lambda: self._finish(status))
 
     def _finish(self, status):

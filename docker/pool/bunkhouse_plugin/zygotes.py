@@ -11,8 +11,6 @@ from .spawn import Execute, Fork, Wait
 from .zygote_process import ZygoteProcess
 
 WAITING = "waits for the zygote, which is importing"
-
-
 HEALTHY_SECONDS = 60
 
 
@@ -29,6 +27,7 @@ class Zygotes:
         """`bots()`: all BotProcesses of the container, told by a step whenever a zygote changes."""
         self._layout, self._options, self._loop, self._bots = layout, options, loop, bots
         self._zygotes = {}
+        self._asked = {}  # bot -> key of the zygote it asked for last
 
     def way(self, spec, env):
         """How a bot is to be started now: Wait, Fork or Execute."""
@@ -37,18 +36,27 @@ class Zygotes:
         try:
             recipe = recipe_of(spec.prefork, spec.command, env)
         except Unfit as unfit:
+            self._note(spec.bot, None)
             return Execute(str(unfit))
+        self._note(spec.bot, recipe.key)
         if recipe.key not in self._zygotes:
             self._zygotes[recipe.key] = Zygote(recipe, spec.prefork, self._start, self._changed, self._loop)
         return self._zygotes[recipe.key].way()
 
     def retire(self):
-        """Ends those that no bot's spec asks for any more."""
-        wanted = {bot.spec.prefork for bot in self._bots()}
+        """Ends those that no bot wants any more, by its last start and its present spec."""
+        preforks = {bot.bot: bot.spec.prefork for bot in self._bots()}
+        self._asked = {bot: key for bot, key in self._asked.items() if bot in preforks}
+        wanted = {(key, preforks[bot]) for bot, key in self._asked.items()}
         for key, zygote in list(self._zygotes.items()):
-            if zygote.prefork not in wanted:
+            if (key, zygote.prefork) not in wanted:
                 del self._zygotes[key]
                 zygote.close()
+
+    def _note(self, bot, key):
+        if self._asked.get(bot) != key:
+            self._asked[bot] = key
+            self.retire()
 
     def observe(self):
         return [zygote.observe() for zygote in self._zygotes.values()]

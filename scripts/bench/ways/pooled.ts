@@ -47,7 +47,7 @@ export async function openPooled(
       MAX_BOTS_PER_CONTAINER: String(capacity),
       UID_BASE: String(UID_BASE.process),
     },
-    ...(kind.merge ? { templates: { 'merging.yaml': await mergingTemplate() } } : {}),
+    ...(kind.merge ? { templates: await mergingTemplate() } : {}),
   });
   const close = (): Promise<void> => closeSandbox(sandbox, ground.engine);
   try {

@@ -5,38 +5,54 @@ import gc
 import os
 import random
 import signal
+import site
 import sys
 import threading
 import time
 import types
+from dataclasses import dataclass
 
 from .. import children
 from ..become import become, decode_launch, wait_at
 from . import titles
 
+TEMPORARY = {"TMPDIR", "TEMP", "TMP"}
 # By these a bot is found in /proc.
 MARKS = ("NOTIFY_SOCKET", "BUNKHOUSE_BOT")
 CANNOT_START = 127
 FLUSH_FAILED = 120
 
 
-def run(entry, request, area):
+@dataclass(frozen=True)
+class Heritage:
+    """What a bot has from its zygote."""
+
+    entry: object
+    script: str
+    area: titles.Area
+    libraries: list  # descriptors, see checks.py
+
+
+def run(heritage, request):
     """Never returns."""
     wait_at(request.gate)
     launch = decode_launch(_read(request.launch))
     try:
-        become(launch, request.output)
+        become(launch, request.output, keep=heritage.libraries)
         children.be_dumpable()
         _take_environment(launch.env)
-        titles.rewrite(area, launch.argv, [f"{name}={launch.env[name]}" for name in MARKS if name in launch.env])
+        titles.rewrite(heritage.area, launch.argv, [f"{name}={launch.env[name]}" for name in MARKS if name in launch.env])
     except BaseException as error:
         os.write(2, f"bunkhouse: cannot start {launch.argv[0]}: {error}\n".encode(errors="replace"))
         os._exit(CANNOT_START)
-    sys.argv = list(launch.argv)
-    sys.modules["__main__"] = _main_module(launch.argv[0])
+    # The script by its full path, as the kernel hands it to the interpreter of its first line.
+    sys.argv = [heritage.script, *launch.argv[1:]]
+    sys.orig_argv = [sys.executable, *sys.argv]
+    sys.modules["__main__"] = _main_module(heritage.script)
+    threading.main_thread()._set_native_id()
     _reseed()
     gc.enable()
-    _end(_call(entry))
+    _end(_call(heritage.entry))
 
 
 def _read(descriptor):
@@ -48,7 +64,12 @@ def _read(descriptor):
 def _take_environment(env):
     os.environ.clear()
     os.environ.update(env)
+    # What Python has read from the zygote's.
     time.tzset()
+    site.USER_BASE = site.USER_SITE = None
+    site.getusersitepackages()
+    if "tempfile" in sys.modules and TEMPORARY & env.keys():
+        sys.modules["tempfile"].tempdir = None
 
 
 def _main_module(script):
@@ -63,6 +84,8 @@ def _reseed():
         sys.modules["numpy"].random.seed()
     if "ssl" in sys.modules:
         sys.modules["ssl"].RAND_add(os.urandom(32), 32.0)
+    if "multiprocessing.process" in sys.modules:  # a key made at import, by which processes of one program trust each other
+        sys.modules["multiprocessing.process"].current_process().authkey = os.urandom(32)
 
 
 def _call(entry):

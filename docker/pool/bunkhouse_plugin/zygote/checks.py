@@ -16,8 +16,8 @@ def check_python():
         raise Failure("this Python has no global interpreter lock, and then a fork is not safe")
 
 
-def check_alone(descriptor):
-    """One thread, no child, nothing open but the standard descriptors and our socket.
+def check_alone(ours, libraries):
+    """One thread, no child, nothing open but the standard descriptors, our socket and the descriptors of libraries.
 
     Threads do not come along in a fork, and the locks they hold stay locked; sockets, event loops and files would be shared by all bots.
     """
@@ -27,8 +27,19 @@ def check_alone(descriptor):
         raise Failure(f"{len(threads)} threads after the preload ({names}), and a fork takes only one along: see prefork.env, warmup")
     if children := _children():
         raise Failure(f"the preload left child processes: {', '.join(children)}")
-    if left := _open_descriptors(descriptor):
+    known = {0, 1, 2, ours, *libraries}
+    if left := [path for number, path in _open_descriptors() if number not in known]:
         raise Failure(f"the preload left open: {', '.join(left)}")
+
+
+def library_descriptors():
+    """Those of libraries that hold their own file open to map it again. Closed under them, they would map what gets the number next.
+
+    libffi does so, for the callbacks of ctypes.
+    """
+    with open("/proc/self/maps") as file:
+        code = {fields[5] for fields in (line.rstrip("\n").split(None, 5) for line in file) if len(fields) == 6 and "x" in fields[1]}
+    return [number for number, path in _open_descriptors() if number > 2 and path in code]
 
 
 def _children():
@@ -41,13 +52,12 @@ def _thread_name(thread):
         return file.read().strip()
 
 
-def _open_descriptors(ours):
+def _open_descriptors():
+    """[(number, what it is)]"""
     found = []
     for name in os.listdir("/proc/self/fd"):
-        if int(name) <= 2 or int(name) == ours:
-            continue
         try:
-            found.append(os.readlink(f"/proc/self/fd/{name}"))
+            found.append((int(name), os.readlink(f"/proc/self/fd/{name}")))
         except FileNotFoundError:
             continue  # the listing's own
     return found

@@ -3,7 +3,6 @@
 import ctypes
 import gc
 import sys
-import sysconfig
 import types
 
 PR_SET_MEMORY_MERGE = 67
@@ -23,7 +22,7 @@ def make_immortal():
     value = IMMORTAL.get(sys.version_info[:2])
     if value is None:
         return False, f"reference counts stay mortal: Python {sys.version.split()[0]} is not one we know how to make them immortal in"
-    if sysconfig.get_config_var("Py_GIL_DISABLED") or _count(None).value != value:
+    if "t" in sys.abiflags or _count(None).value != value:
         return False, "reference counts stay mortal: this build of Python keeps them in another way"
     _immortalize_from(gc.get_objects(), value)
     return True, ""
@@ -49,10 +48,11 @@ def _immortalize_from(stack, value):
     while stack:
         found = stack.pop()
         count = _count(found)
-        if count.value == value or isinstance(found, types.FrameType):
+        kind = type(found)  # not isinstance: that asks the object for its __class__, which of a proxy may run or raise anything
+        if count.value == value or kind is types.FrameType:
             continue
         count.value = value
-        if isinstance(found, types.CodeType):  # unknown to the collector, like what it holds
+        if kind is types.CodeType:  # unknown to the collector, like what it holds
             stack += (found.co_consts, found.co_names, found.co_name, found.co_qualname, found.co_filename)
             stack += (found.co_linetable, found.co_exceptiontable)
         stack += gc.get_referents(found)

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sys
+import traceback
 
 from . import bot, checks, heap, preload, titles
 from .failure import Failure
@@ -19,27 +20,30 @@ def main(descriptor):
     recipe = json.load(sys.stdin)
     area = titles.find_area()
     try:
-        ready, entry = _prepare(recipe, sock)
+        ready, entry, libraries = _prepare(recipe, sock)
     except Failure as failure:
+        traceback.print_exc()
+        sys.stderr.flush()
         sock.send(json.dumps({"failed": str(failure)}).encode())
         os._exit(1)
     sock.send(json.dumps({"ready": ready}).encode())
     request = serve(sock)
     if request is None:
         os._exit(0)
-    bot.run(entry, request, area)
+    bot.run(bot.Heritage(entry, recipe["script"], area, libraries), request)
 
 
 def _prepare(recipe, sock):
-    """What there is to tell about this zygote, and the entry function."""
+    """What there is to tell about this zygote; the entry function; descriptors that its libraries need."""
     checks.check_python()
     gc.disable()  # before the imports, or the collector's marks would be spread over all pages
-    sys.path.insert(0, os.path.dirname(recipe["script"]))
+    sys.path.insert(0, os.path.dirname(os.path.realpath(recipe["script"])))
     missing = preload.import_all(recipe["preload"])
     entry = preload.find(recipe["entry"])
     notes = preload.describe_missing(missing, len(recipe["preload"]))
     notes += preload.warm_up(recipe["warmup"])
-    checks.check_alone(sock.fileno())
+    libraries = checks.library_descriptors()
+    checks.check_alone(sock.fileno(), libraries)
     immortal, note = heap.make_immortal() if recipe["immortal"] else (False, "")
     notes += [note] if note else []
     merge, note = heap.ask_for_merging() if recipe["merge"] else (False, "")
@@ -55,4 +59,4 @@ def _prepare(recipe, sock):
         "notes": notes,
         "watched": preload.fingerprint(recipe["script"]),
     }
-    return ready, entry
+    return ready, entry, libraries

@@ -49,7 +49,7 @@ def warm_up(source):
     """Runs `warmup()` of that source; returns what it wants to be told, a list of sentences. Raises Failure."""
     if source is None:
         return []
-    module = types.ModuleType("bunkhouse_warmup")
+    module = sys.modules["bunkhouse_warmup"] = types.ModuleType("bunkhouse_warmup")
     try:
         exec(compile(source, "warmup.py", "exec"), module.__dict__)
         told = module.warmup()
