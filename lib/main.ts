@@ -44,6 +44,8 @@ const ROOT = resolve(import.meta.dirname, '..');
 const EVENTS_KEPT = 10_000;
 /** Longest time between two passes for which the watchdog still counts the supervisor as alive. */
 const STALLED_MS = 120_000;
+/** How long connections are left open when the server closes. */
+const LAST_WORDS_MS = 500;
 
 export interface Running {
   readonly url: string;
@@ -109,7 +111,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
       events: createEventLog({
         clock,
         capacity: EVENTS_KEPT,
-        sinks: [loggerSink(log), counterSink(metrics.events)],
+        sinks: [loggerSink(log), counterSink(metrics.events), ({ event }) => metrics.leases.event(event)],
         logger: log,
       }),
       alone: accounts.alone,
@@ -168,7 +170,7 @@ async function createApp(
   };
   const api = new PoolIntegration(deps, reconciler, options);
   const quotas = { hourly: config.rateLimitHourly, daily: config.rateLimitDaily };
-  const leases = new Leases(deps, reconciler, { ...options, ...quotas }, deps.newId);
+  const leases = new Leases(deps, reconciler, { ...options, ...quotas, onAcquired: metrics.leases.acquired });
   const tokens = createTokens({ store: deps.store, clock });
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: (hash) => tokens.findByHash(hash) });
   const gateway = createBotGateway({
@@ -210,12 +212,13 @@ function listen(config: Config, app: HttpApp, log: Logger): Promise<Server> {
   });
 }
 
-function stopServer(server: Server, app: HttpApp): Promise<void> {
+/** Streams and answers under way get a moment for their last words, such as where to go on. */
+async function stopServer(server: Server, app: HttpApp): Promise<void> {
   app.close();
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const cancel = clock.after(LAST_WORDS_MS, () => server.closeAllConnections());
+  await closed;
+  cancel();
 }
 
 async function stopReconciler(reconciler: Reconciler, config: Config, driver: Driver, log: Logger): Promise<void> {

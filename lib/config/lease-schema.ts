@@ -8,8 +8,13 @@ const DAY = 86_400;
 const count = z.int().min(0).max(10_000);
 const withoutNul = z.string().refine((text) => !text.includes('\0'), 'must not hold a NUL character');
 
+/** Of five fields: windows open at a whole minute. */
+function isCron5(text: string): boolean {
+  return text.trim().split(/\s+/).length === 5 && isCron(text);
+}
+
 const window = z.strictObject({
-  cron: z.string().refine(isCron, 'must be a cron expression such as "0 9 * * 1-5"'),
+  cron: z.string().refine(isCron5, 'must be a cron expression of five fields such as "0 9 * * 1-5"'),
   minutes: z
     .int()
     .min(1)

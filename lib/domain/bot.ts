@@ -63,6 +63,11 @@ export function poolKey(bot: Pick<BotRecord, 'template' | 'group' | 'location'>)
   return `${bot.template}/${bot.group}/${bot.location}`;
 }
 
+/** Whether it is the owner's to see and use. What waits in the reserve is nobody's, whatever somebody calls themselves. */
+export function belongsTo({ owner, reserve }: Pick<BotRecord, 'owner' | 'reserve'>, who: string): boolean {
+  return owner === who && (reserve === null || reserve.phase === 'assigned');
+}
+
 /** Whether the bot's process should be alive (a paused bot's process is). */
 export function wantsProcess(bot: Pick<BotRecord, 'desired' | 'deleting'>): boolean {
   return !bot.deleting && bot.desired !== 'stopped';

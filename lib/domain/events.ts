@@ -27,14 +27,22 @@ export type BunkhouseEvent =
       readonly type: 'lease.acquired';
       readonly lease: string;
       readonly bot: string;
+      readonly template: string;
       readonly expiresAt: string;
       readonly fromPool: boolean;
       readonly fence: number;
     }
   | { readonly type: 'lease.extended'; readonly lease: string; readonly bot: string; readonly expiresAt: string }
-  | { readonly type: 'lease.ended'; readonly lease: string; readonly bot: string; readonly how: LeaseEnd['how'] }
+  | {
+      readonly type: 'lease.ended';
+      readonly lease: string;
+      readonly bot: string;
+      readonly template: string;
+      readonly how: LeaseEnd['how'];
+    }
   | { readonly type: 'reserve.refill'; readonly template: string; readonly count: number }
   | { readonly type: 'reserve.ready'; readonly bot: string }
+  | { readonly type: 'reserve.unwell'; readonly bot: string; readonly why: string }
   | { readonly type: 'reserve.clean'; readonly bot: string }
   | { readonly type: 'reserve.discarded'; readonly bot: string; readonly why: string }
   | { readonly type: 'container.created'; readonly container: string; readonly pool: string }

@@ -16,6 +16,18 @@ export interface ReserveLife {
   readonly served: number;
 }
 
+export function reserveLife(phase: ReservePhase, since: string, lease: string | null, served: number): ReserveLife {
+  return { phase, lease, since, served };
+}
+
+/** Whether it is on that lease now. */
+export function isOnLease<T extends { readonly reserve: ReserveLife | null }>(
+  bot: T,
+  lease: string,
+): bot is T & { readonly reserve: ReserveLife } {
+  return bot.reserve?.phase === 'assigned' && bot.reserve.lease === lease;
+}
+
 /** A bot handed out for a time. Kept for a while after its end, so that a late caller learns what became of it. */
 export interface LeaseRecord {
   readonly id: string;
@@ -51,6 +63,9 @@ export interface Window {
   readonly since: string;
   readonly count: number;
 }
+
+/** In the directory of every bot of a pool that hands them out: what lease it is on, as JSON; `null` for none. */
+export const LEASE_FILE = 'lease.json';
 
 /** Owner of bots nobody has on lease. */
 export const POOL_OWNER = 'pool';

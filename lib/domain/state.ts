@@ -1,6 +1,7 @@
 import type { BotRecord } from './bot.ts';
 import type { ContainerRecord } from './container.ts';
 import type { LeaseRecord, Quota } from './lease.ts';
+import { Table } from './table.ts';
 
 export const SCHEMA_VERSION = 3;
 
@@ -11,14 +12,15 @@ export interface State {
   readonly installation: string;
   /** Source of generations: only ever grows, also across restarts. */
   readonly generation: number;
-  readonly bots: Readonly<Record<string, BotRecord>>;
+  /** What there may be thousands of is in tables. */
+  readonly bots: Table<BotRecord>;
   readonly containers: Readonly<Record<string, ContainerRecord>>;
   readonly tokens: Readonly<Record<string, TokenRecord>>;
   /** Answers to mutations by Idempotency-Key, kept for a day. */
   readonly replies: Readonly<Record<string, ReplyRecord>>;
-  readonly leases: Readonly<Record<string, LeaseRecord>>;
+  readonly leases: Table<LeaseRecord>;
   /** By owner. */
-  readonly quotas: Readonly<Record<string, Quota>>;
+  readonly quotas: Table<Quota>;
 }
 
 export type Actor = { readonly role: 'admin' } | { readonly role: 'owner'; readonly owner: string };
@@ -44,11 +46,11 @@ export function emptyState(installation: string): State {
     schema: SCHEMA_VERSION,
     installation,
     generation: 0,
-    bots: {},
+    bots: Table.of({}),
     containers: {},
     tokens: {},
     replies: {},
-    leases: {},
-    quotas: {},
+    leases: Table.of({}),
+    quotas: Table.of({}),
   };
 }

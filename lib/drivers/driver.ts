@@ -71,8 +71,8 @@ export interface Agent {
   /**
    * Clean a stopped bot: end what is left of its processes, remove what its user left outside its directory (temporary
    * files, shared memory), run the steps in order as its user in its directory, then the checks. Throws RESET_FAILED (with
-   * which and what it printed) at the first that fails or takes too long, CONFLICT while its process lives,
-   * STALE_GENERATION.
+   * which and what it printed) at the first that fails or takes too long, CONFLICT while its process lives, NOT_FOUND when it was not
+   * applied since its container started, STALE_GENERATION. Its output, archives and last exit are forgotten. Broken off anywhere, it may be repeated.
    */
   reset(bot: string, generation: number, rule: ResetRule): Promise<void>;
   /** Pack the directory of a stopped bot. Throws NOT_FOUND, CONFLICT while its process lives. */

@@ -71,9 +71,12 @@ export interface HttpApp {
 
 /** The HTTP interface, without a server: main makes that, and closes it. */
 export function createHttpApp(options: HttpOptions): HttpApp {
-  const { gateway, metrics, api } = options;
+  const { gateway, metrics, api, leases } = options;
   const closing = new AbortController();
-  metrics.observePools(() => api.poolStatus());
+  metrics.observe(
+    () => api.poolStatus(),
+    () => leases.reserves(),
+  );
   const routes = allRoutes(options);
   const router = mount(routes, { ...options, closing: closing.signal });
   const app = new Koa<RequestState>();
@@ -105,7 +108,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
 
 function allRoutes({ api, leases, usage, tokens, metrics, clock, version }: HttpOptions): Route[] {
   const routes: Route[] = [
-    ...poolRoutes(api),
+    ...poolRoutes(api, leases),
     ...planRoutes(api),
     ...botRoutes(api),
     ...leaseRoutes(leases),

@@ -1,7 +1,9 @@
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { type BotRecord, poolKey } from '../domain/bot.ts';
 import type { Usage } from '../domain/usage.ts';
+import type { ReserveStatus } from '../services/lease-api.ts';
 import type { PoolStatus } from '../services/pool-api.ts';
+import { type LeaseMetrics, leaseMetrics } from './lease-metrics.ts';
 import { poolMetrics } from './pool-metrics.ts';
 
 export interface MetricsOptions {
@@ -18,8 +20,9 @@ export interface Metrics {
   httpRequest(request: { method: string; route: string; status: number; seconds: number }): void;
   /** For the meter of usage. */
   usage(bot: BotRecord, usage: Usage): void;
-  /** Pools and bots are read from here at each scrape. */
-  observePools(status: () => PoolStatus): void;
+  readonly leases: LeaseMetrics;
+  /** Pools, bots and reserves are read from here at each scrape. */
+  observe(status: () => PoolStatus, reserves: () => readonly ReserveStatus[]): void;
   text(): Promise<string>;
 }
 
@@ -57,6 +60,7 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
     registers,
   });
   const pools = poolMetrics(registry, perBot);
+  const leases = leaseMetrics(registry);
   let refresh = (): void => {};
   return {
     registry,
@@ -64,8 +68,12 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
     driverCall: (method, outcome, seconds) => driver.observe({ method, outcome }, seconds),
     httpRequest: ({ method, route, status, seconds }) => http.observe({ method, route, status }, seconds),
     usage: (bot, { cpuSeconds }) => cpu.inc({ pool: poolKey(bot) }, cpuSeconds),
-    observePools: (status) => {
-      refresh = () => pools(status());
+    leases,
+    observe: (status, reserves) => {
+      refresh = () => {
+        pools(status());
+        leases.reserves(reserves());
+      };
     },
     text: () => {
       refresh();

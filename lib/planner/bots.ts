@@ -4,6 +4,7 @@ import { messageOf } from '../domain/errors.ts';
 import { botLane, type Step } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { type Decision, planSubjects } from './decisions.ts';
+import { leaseOf } from './leases.ts';
 import { renderSpec } from './render.ts';
 import { findBots, isAlive, type Sighting } from './sightings.ts';
 import type { Plan, World } from './world.ts';
@@ -11,7 +12,7 @@ import type { Plan, World } from './world.ts';
 /** One step for each bot whose container can be asked: what brings it nearer to its record. */
 export function planBots(world: World): Plan {
   const sightings = findBots(world);
-  const subjects = Object.values(world.state.bots).map((bot) => ({
+  const subjects = world.state.bots.records.map((bot) => ({
     name: bot.instanceId,
     lane: botLane(bot.instanceId),
     decide: () => decide(world, bot, sightings.get(bot.instanceId)),
@@ -55,7 +56,8 @@ function decideLiving(world: World, bot: BotRecord, template: Template, observed
 /** A record that does not fit its template (any more) holds up this bot, never the pass. */
 function applyStep(world: World, bot: BotRecord, placement: Placement, template: Template): Decision {
   try {
-    const spec = renderSpec(bot, placement, template, world.limits.bindHost);
+    const lease = leaseOf(world.state, bot);
+    const spec = renderSpec(bot, placement, template, { host: world.limits.bindHost, lease });
     return { kind: 'applyBot', container: placement.container, spec };
   } catch (error) {
     return { target: bot.instanceId, why: `does not fit its template ${template.name}: ${messageOf(error)}` };

@@ -5,7 +5,7 @@ import type { Held, Plan, World } from './world.ts';
 
 /** Brings every recorded container into being, running, or away. */
 export function planContainers(world: World): Plan {
-  const occupied = new Set(Object.values(world.state.bots).map((bot) => bot.placement?.container));
+  const occupied = new Set(world.state.bots.records.map((bot) => bot.placement?.container));
   const subjects = Object.values(world.state.containers).map((container) => ({
     name: container.name,
     lane: containerLane(container.name),

@@ -29,6 +29,14 @@ export function explainStep(step: Step): string {
       return `make ${step.count} warm bots of template ${step.template}`;
     case 'admitReady':
       return `take ${step.bot} for ready`;
+    case 'demoteReady':
+      return `take ${step.bot} for ready no more: ${step.why}`;
+    case 'giveUpWarming':
+      return `give up ${step.bot}: ${step.why}`;
+    case 'shiftLeases':
+      return `move all leases by ${step.byMs / 1000} s, because the clock was set`;
+    case 'forgetLeases':
+      return 'forget leases that ended long ago';
     case 'expireLease':
       return `end the lease of ${step.bot}, which is over`;
     case 'resetBot':
@@ -45,5 +53,6 @@ export function stepTarget(step: Step): string {
   if ('bot' in step) return step.bot;
   if (step.kind === 'applyBot') return step.spec.bot;
   if (step.kind === 'addReserve') return step.template;
+  if (step.kind === 'shiftLeases' || step.kind === 'forgetLeases') return 'leases';
   return typeof step.container === 'string' ? step.container : step.container.name;
 }

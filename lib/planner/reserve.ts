@@ -1,90 +1,84 @@
 import type { BotObservation } from '../domain/agent.ts';
-import type { BotRecord } from '../domain/bot.ts';
-import type { ReserveLife, ReservePhase } from '../domain/lease.ts';
-import { botLane, reserveLane, type Step } from '../domain/steps.ts';
-import { deriveState } from './bot-state.ts';
+import type { BotRecord, BotState } from '../domain/bot.ts';
+import type { ReservePhase } from '../domain/lease.ts';
+import { botLane } from '../domain/steps.ts';
+import { type DerivedState, deriveState } from './bot-state.ts';
 import { type Decision, planSubjects } from './decisions.ts';
-import { type Held, joinPlans, NOTHING, type Plan, type ReserveTarget, type World } from './world.ts';
+import { leaseOf } from './leases.ts';
+import { type Member, planRefill } from './refill.ts';
+import { joinPlans, type Plan, type World } from './world.ts';
 
-/** A bot made or cleaned that is not well after this long is given up and another made. */
+/** A bot that is not well so long after the time its template gives it to start is given up. */
 const WARMING_MS = 600_000;
 
-/** A cleaned bot beyond the target stays so long, for demand comes in waves and making one takes more than keeping it. */
-const UNWANTED_MS = 600_000;
+/** States that a bot does not leave by waiting a moment: it was ready and is not. */
+const UNFIT: ReadonlySet<BotState> = new Set(['unhealthy', 'backoff', 'failed', 'stopped']);
 
-/** A bot that the pool may hand out. */
-type Member = BotRecord & { readonly reserve: ReserveLife };
-
-/** Keeps ready bots ahead of demand, ends leases that are over, and sees every bot through from one lease to the next. */
+/** Keeps ready bots ahead of demand and sees every bot through from one lease to the next. */
 export function planReserve(world: World): Plan {
-  const members = Object.values(world.state.bots).filter(isMember);
-  return joinPlans([planEnds(world), planMembers(world, members), planRefill(world, members)]);
+  const members = world.state.bots.records.filter(isMember);
+  return joinPlans([planMembers(world, members), planRefill(world, members)]);
 }
 
-/** Bots of a template that wait to be handed out and are well, longest waiting first. */
-export function readyBots(world: World, template: string): string[] {
-  return Object.values(world.state.bots)
+/** Bots that wait to be handed out and are well, by template, longest waiting first. */
+export function readyBots(world: World): Map<string, string[]> {
+  const ready = world.state.bots.records
     .filter(isMember)
-    .filter((bot) => bot.template === template && isReady(world, bot))
-    .sort((a, b) => a.reserve.since.localeCompare(b.reserve.since) || a.instanceId.localeCompare(b.instanceId))
-    .map((bot) => bot.instanceId);
+    .filter((bot) => bot.reserve.phase === 'ready' && isWell(deriveState(world, bot), bot))
+    .sort((a, b) => (a.reserve.since < b.reserve.since ? -1 : 1));
+  const byTemplate = Map.groupBy(ready, (bot) => bot.template);
+  return new Map([...byTemplate].map(([template, bots]) => [template, bots.map((bot) => bot.instanceId)]));
 }
 
-/** When a lease ends next, by `leaseClock`; null: none is out. */
-export function nextExpiry({ state }: Pick<World, 'state'>): number | null {
-  const ends = Object.values(state.leases).filter((lease) => lease.end === null);
-  return ends.length === 0 ? null : Math.min(...ends.map((lease) => Date.parse(lease.expiresAt)));
+export function isMember(bot: BotRecord): bot is Member {
+  return bot.reserve !== null && !bot.deleting;
 }
 
 // Private
 
-function isMember(bot: BotRecord): bot is Member {
-  return bot.reserve !== null && !bot.deleting;
-}
-
-function isReady(world: World, bot: Member): boolean {
-  return bot.reserve.phase === 'ready' && deriveState(world, bot).state === 'running';
-}
-
-function planEnds(world: World): Plan {
-  const steps = Object.values(world.state.leases)
-    .filter((lease) => lease.end === null && Date.parse(lease.expiresAt) <= world.leaseClock)
-    .map((lease): Step => ({ kind: 'expireLease', lease: lease.id, bot: lease.bot }));
-  return { steps, held: [] };
+/** As it is recorded now, not as it was before. */
+function isWell({ state, observed }: DerivedState, bot: BotRecord): boolean {
+  return state === 'running' && observed?.generation === bot.generation;
 }
 
 function planMembers(world: World, members: readonly Member[]): Plan {
   const subjects = members.map((bot) => ({
     name: bot.instanceId,
     lane: botLane(bot.instanceId),
-    decide: () => decide(world, bot),
+    decide: () => DECIDE[bot.reserve.phase](world, bot),
   }));
   return planSubjects(world, subjects);
 }
 
 const DECIDE: Readonly<Record<ReservePhase, (world: World, bot: Member) => Decision>> = {
   warming: decideWarming,
-  ready: () => null,
-  assigned: () => null,
+  ready: decideReady,
+  assigned: decideAssigned,
   expired: decideStopped,
   resetting: decideStopped,
 };
 
-function decide(world: World, bot: Member): Decision {
-  return DECIDE[bot.reserve.phase](world, bot);
+function decideWarming(world: World, bot: Member): Decision {
+  const derived = deriveState(world, bot);
+  if (isWell(derived, bot)) return { kind: 'admitReady', bot: bot.instanceId };
+  const { startupSeconds = 0 } = world.templates.get(bot.template)?.readiness ?? {};
+  const patienceMs = startupSeconds * 1000 + WARMING_MS;
+  if (derived.state === 'unknown' || world.leaseClock - Date.parse(bot.reserve.since) < patienceMs) return null;
+  const why = `not well ${patienceMs / 1000} s after it was made: ${derived.state} ${derived.reason}`.trim();
+  return { kind: 'giveUpWarming', bot: bot.instanceId, template: bot.template, why };
 }
 
-/** Ready is only what was proven well as it is now recorded, not as it was before. */
-function decideWarming(world: World, bot: Member): Decision {
-  const { state, observed, reason } = deriveState(world, bot);
-  const { instanceId } = bot;
-  if (state === 'running' && observed?.generation === bot.generation) return { kind: 'admitReady', bot: instanceId };
-  if (world.now - Date.parse(bot.reserve.since) < WARMING_MS || state === 'unknown') return null;
-  return {
-    kind: 'discardBot',
-    bot: instanceId,
-    why: `is not well ${WARMING_MS / 1000} s after it was made: ${reason}`,
-  };
+/** One that cannot be handed out must not count as if it could. */
+function decideReady(world: World, bot: Member): Decision {
+  const { state, reason } = deriveState(world, bot);
+  if (!UNFIT.has(state)) return null;
+  return { kind: 'demoteReady', bot: bot.instanceId, why: `${state} ${reason}`.trim() };
+}
+
+/** Cannot be, but would be lost for ever. */
+function decideAssigned(world: World, bot: Member): Decision {
+  if (leaseOf(world.state, bot) !== null) return null;
+  return { kind: 'discardBot', bot: bot.instanceId, why: 'no lease says who has it' };
 }
 
 /** Cleaned only when its process is seen to be stopped under the record that says so. */
@@ -99,38 +93,4 @@ function decideStopped(world: World, bot: Member): Decision {
 
 function isStopped(bot: BotRecord, observed: BotObservation): boolean {
   return observed.generation === bot.generation && !observed.run && observed.state === 'stopped';
-}
-
-function planRefill(world: World, members: readonly Member[]): Plan {
-  return joinPlans([...world.reserves].map(([template, target]) => refill(world, template, target, members)));
-}
-
-/** What is on its way counts: a bot being made or cleaned will be ready without another. */
-function refill(world: World, template: string, wanted: ReserveTarget, all: readonly Member[]): Plan {
-  const members = all.filter((bot) => bot.template === template);
-  const waiting = members.filter((bot) => bot.reserve.phase !== 'assigned');
-  const surplus = members.filter((bot) => bot.reserve.phase === 'ready').length - wanted.target;
-  if (surplus > 0) return trim(world, members, surplus);
-  const missing = Math.min(wanted.target - waiting.length, wanted.max - members.length);
-  if (missing <= 0 || !wanted.refilling) return NOTHING;
-  const lane = reserveLane(template);
-  const hold = world.holds.get(lane);
-  if (hold !== undefined && hold.until > world.now) return holding(template, hold.reason);
-  if (wanted.nextBatchAt > world.now) return holding(template, 'the next batch of warm bots is not due yet');
-  return { steps: [{ kind: 'addReserve', template, count: Math.min(missing, wanted.batchSize) }], held: [] };
-}
-
-function holding(target: string, why: string): Plan {
-  const held: Held = { target, why };
-  return { steps: [], held: [held] };
-}
-
-/** Those that nobody wanted for long go, longest waiting first. */
-function trim(world: World, members: readonly Member[], surplus: number): Plan {
-  const steps = members
-    .filter((bot) => bot.reserve.phase === 'ready' && world.now - Date.parse(bot.reserve.since) >= UNWANTED_MS)
-    .sort((a, b) => a.reserve.since.localeCompare(b.reserve.since))
-    .slice(0, surplus)
-    .map((bot): Step => ({ kind: 'discardBot', bot: bot.instanceId, why: 'more are ready than wanted' }));
-  return { steps, held: [] };
 }

@@ -42,7 +42,9 @@ export interface ReserveTarget {
   /** Of all its leasable bots together, those on lease included. */
   readonly max: number;
   readonly batchSize: number;
-  readonly nextBatchAt: number;
+  /** Refilling waits until then, by `leaseClock`, and why. */
+  readonly notBefore: number;
+  readonly why: string;
   /** Since it fell below its minimum, until it is full again. */
   readonly refilling: boolean;
 }

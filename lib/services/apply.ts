@@ -1,7 +1,6 @@
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
 import type { Step } from '../domain/steps.ts';
 import { renderCall, valuesOf } from '../planner/render.ts';
-import type { Store } from '../store/store.ts';
 import {
   addContainer,
   assignBot,
@@ -9,10 +8,10 @@ import {
   forgetBot,
   forgetContainer,
   noteOnBot,
-  overtakeGeneration,
   reviseBot,
 } from './bot-container-mapper.ts';
 import type { ApplyContext, Executors } from './executors.ts';
+import { overtake } from './reserve-changes.ts';
 import { reserveExecutors } from './reserve-steps.ts';
 
 const FETCH_BYTES = 256 * 1024;
@@ -51,9 +50,9 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
     },
     async applyBot({ container, spec }) {
       // Changed while this step waited its turn: the pass after it plans anew.
-      if (store.current().bots[spec.bot]?.generation !== spec.generation) return;
+      if (store.current().bots.get(spec.bot)?.generation !== spec.generation) return;
       const agent = await context.agents.get(container);
-      await overtakeIfStale(store, spec.bot, spec.generation, () => agent.apply(spec));
+      await overtakeIfStale(context, spec.bot, spec.generation, () => agent.apply(spec));
     },
     async archiveBot({ container, bot }) {
       const archive = await saveArchive(context, container, bot);
@@ -62,7 +61,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
     },
     async removeBot({ container, bot, generation }) {
       const agent = await context.agents.get(container);
-      if (await overtakeIfStale(store, bot, generation, () => agent.remove(bot, generation))) await forget(bot);
+      if (await overtakeIfStale(context, bot, generation, () => agent.remove(bot, generation))) await forget(bot);
     },
     forgetBot: ({ bot }) => forget(bot),
     async restartBot({ bot, why }) {
@@ -98,7 +97,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
 
 /** False: the container has seen a newer generation (an older store was restored), so the bot got one above that. */
 async function overtakeIfStale(
-  store: Store,
+  { store, leaseClock }: ApplyContext,
   bot: string,
   generation: number,
   work: () => Promise<unknown>,
@@ -108,7 +107,8 @@ async function overtakeIfStale(
     return true;
   } catch (error) {
     if (!hasCode(error, 'STALE_GENERATION')) throw error;
-    await store.update(overtakeGeneration(bot, Number(error.details?.generation ?? generation)));
+    const seen = Number(error.details?.generation ?? generation);
+    await store.update(overtake(bot, seen, leaseClock.now()));
     return false;
   }
 }

@@ -14,7 +14,7 @@ export function checkTargets(world: World): CheckTarget[] {
     const agent = world.agents.get(name);
     if (agent?.kind !== 'seen') continue;
     for (const observed of agent.value.bots) {
-      const bot = world.state.bots[observed.bot];
+      const bot = world.state.bots.get(observed.bot);
       if (bot?.placement?.container === name) targets.push(...targetsOf(world, bot, observed, host));
     }
   }

@@ -1,21 +1,27 @@
+import { createHash } from 'node:crypto';
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
 import type { LeaseRecord } from '../domain/lease.ts';
 import type { Actor } from '../domain/state.ts';
 import type { LeaseRule, Template } from '../domain/template.ts';
-import { readyBots } from '../planner/reserve.ts';
-import type { World } from '../planner/world.ts';
 import { newBot } from './bots.ts';
 import type { Dependencies } from './dependencies.ts';
 import type { AcquireLease, LeaseApi, LeaseTick, LeaseView, ReserveStatus } from './lease-api.ts';
 import { type Acquisition, endLease, extendLease, findLease, leaseNew, leaseReady } from './lease-changes.ts';
 import type { PoolOptions } from './pool-api.ts';
+import { ReadyBots } from './ready-bots.ts';
 import type { Reconciler } from './reconciler.ts';
+import { type Acquired, NONE_ACQUIRED, reserveStatus } from './reserve-status.ts';
+import { warmId } from './reserve-steps.ts';
 
 export interface LeaseOptions extends PoolOptions {
   /** Leases of one owner; null: any number. */
   readonly hourly: number | null;
   readonly daily: number | null;
+  /** Told of every lease, and how long it took until it was durable. */
+  readonly onAcquired: (lease: { template: string; fromPool: boolean; seconds: number }) => void;
 }
+
+type Leasable = Template & { readonly lease: LeaseRule };
 
 const TICK_MS = 1000;
 
@@ -24,28 +30,24 @@ export class Leases implements LeaseApi {
   readonly #deps: Dependencies;
   readonly #reconciler: Reconciler;
   readonly #options: LeaseOptions;
-  readonly #newId: () => string;
-  /** Ready bots by template, as the last pass saw them; one that is taken out is nobody else's to take. */
-  #queues: ReadonlyMap<string, string[]> = new Map();
-  readonly #acquired = new Map<string, { all: number; fromPool: number }>();
+  readonly #ready = new ReadyBots();
+  readonly #acquired = new Map<string, Acquired>();
 
-  constructor(deps: Dependencies, reconciler: Reconciler, options: LeaseOptions, newId: () => string) {
+  constructor(deps: Dependencies, reconciler: Reconciler, options: LeaseOptions) {
     this.#deps = deps;
     this.#reconciler = reconciler;
     this.#options = options;
-    this.#newId = newId;
-    reconciler.onPicture((world) => this.#refresh(world));
+    reconciler.onPicture((world) => this.#ready.refresh(world));
+    reconciler.onReady((admission) => this.#ready.add(admission));
   }
 
-  async acquire(actor: Actor, request: AcquireLease): Promise<LeaseView> {
+  async acquire(actor: Actor, request: AcquireLease, key: string | null): Promise<LeaseView> {
+    const began = this.#deps.clock.monotonic();
     const template = this.#leasable(request.template ?? this.#options.defaultTemplate);
-    const wish = this.#wish(actor, request, template);
-    const lease = (await this.#takeReady(template.name, wish)) ?? (await this.#makeNew(template, wish));
-    this.#count(template.name, lease.fromPool);
-    const { id, bot, owner, expiresAt, fromPool, fence } = lease;
-    this.#deps.events.emit({ type: 'lease.acquired', lease: id, bot, expiresAt, fromPool, fence }, owner);
-    this.#reconciler.request();
-    return this.#view(lease);
+    const wish = this.#wish(actor, request, template, key);
+    const lease = (await this.#granted(wish)) ?? (await this.#grant(template, wish, began));
+    if (request.waitSeconds !== undefined) await this.#untilRunning(lease, request.waitSeconds);
+    return this.get(actor, lease.id);
   }
 
   get(actor: Actor, id: string): LeaseView {
@@ -53,29 +55,32 @@ export class Leases implements LeaseApi {
   }
 
   list(actor: Actor): readonly LeaseView[] {
-    return Object.values(this.#deps.store.current().leases)
-      .filter((lease) => lease.end === null && isVisible(actor, lease))
-      .sort((a, b) => a.expiresAt.localeCompare(b.expiresAt))
+    return this.#deps.store
+      .current()
+      .leases.records.filter((lease) => lease.end === null && isVisible(actor, lease))
+      .sort((a, b) => (a.expiresAt < b.expiresAt ? -1 : 1))
       .map((lease) => this.#view(lease));
   }
 
   async extend(actor: Actor, id: string, seconds: number): Promise<LeaseView> {
-    const { template, owner } = this.#find(actor, id);
+    const { template } = this.#find(actor, id);
     const { maxTtlSeconds } = this.#leasable(template).lease;
-    const lease = await this.#deps.store.update(extendLease(id, seconds, maxTtlSeconds));
-    this.#deps.events.emit({ type: 'lease.extended', lease: id, bot: lease.bot, expiresAt: lease.expiresAt }, owner);
+    const lease = await this.#deps.store.update(extendLease(id, seconds, maxTtlSeconds, this.#now()));
+    const { bot, owner, expiresAt } = lease;
+    this.#deps.events.emit({ type: 'lease.extended', lease: id, bot, expiresAt }, owner);
     this.#reconciler.request();
     return this.#view(lease);
   }
 
   async release(actor: Actor, id: string): Promise<LeaseView> {
-    const before = this.#find(actor, id);
-    const lease = await this.#deps.store.update(endLease(id, 'released', this.#now()));
-    if (before.end === null) {
-      this.#deps.events.emit({ type: 'lease.ended', lease: id, bot: lease.bot, how: 'released' }, lease.owner);
+    this.#find(actor, id);
+    const ended = await this.#deps.store.update(endLease(id, 'released', this.#now()));
+    if (ended !== null) {
+      const { bot, template, owner } = ended;
+      this.#deps.events.emit({ type: 'lease.ended', lease: id, bot, template, how: 'released' }, owner);
       this.#reconciler.request();
     }
-    return this.#view(lease);
+    return this.get(actor, id);
   }
 
   async *countdown(actor: Actor, id: string, signal: AbortSignal): AsyncGenerator<LeaseTick> {
@@ -94,93 +99,65 @@ export class Leases implements LeaseApi {
     }
   }
 
-  status(): readonly ReserveStatus[] {
-    const world = this.#reconciler.world();
-    const bots = Object.values(world.state.bots).filter((bot) => bot.reserve !== null && !bot.deleting);
-    return [...world.reserves].map(([template, reserve]) => {
-      const mine = bots.filter((bot) => bot.template === template);
-      const inPhase = (...phases: string[]): number =>
-        mine.filter((bot) => phases.includes(bot.reserve?.phase ?? '')).length;
-      const acquired = this.#acquired.get(template) ?? { all: 0, fromPool: 0 };
-      return {
-        template,
-        location: this.#options.location,
-        target: reserve.target,
-        minSize: reserve.min,
-        ready: inPhase('ready'),
-        warming: inPhase('warming'),
-        assigned: inPhase('assigned'),
-        resetting: inPhase('expired', 'resetting'),
-        isRefilling: reserve.refilling,
-        acquired: acquired.all,
-        fromPool: acquired.fromPool,
-      };
-    });
+  reserves(): readonly ReserveStatus[] {
+    return reserveStatus(this.#reconciler.world(), this.#options.location, this.#acquired);
   }
 
   // Private
 
-  #refresh(world: World): void {
-    this.#queues = new Map([...world.reserves.keys()].map((template) => [template, readyBots(world, template)]));
+  /** The lease that the same key got before, also before a restart of the supervisor; durable. */
+  #granted({ id }: Acquisition): Promise<LeaseRecord | null> {
+    const { store } = this.#deps;
+    if (!store.current().leases.has(id)) return Promise.resolve(null);
+    return store.update((state) => ({ state, result: state.leases.get(id) ?? null }));
+  }
+
+  async #grant(template: Leasable, wish: Acquisition, began: number): Promise<LeaseRecord> {
+    const lease = (await this.#takeReady(wish)) ?? (await this.#makeNew(template, wish));
+    const { id, bot, owner, expiresAt, fromPool, fence } = lease;
+    const { all, fromPool: hits } = this.#acquired.get(template.name) ?? NONE_ACQUIRED;
+    this.#acquired.set(template.name, { all: all + 1, fromPool: hits + (fromPool ? 1 : 0) });
+    const seconds = (this.#deps.clock.monotonic() - began) / 1000;
+    this.#options.onAcquired({ template: template.name, fromPool, seconds });
+    const facts = { lease: id, bot, template: template.name, expiresAt, fromPool, fence };
+    this.#deps.events.emit({ type: 'lease.acquired', ...facts }, owner);
+    this.#reconciler.request();
+    return lease;
   }
 
   /** Null when none is ready. What another change has taken meanwhile is passed over. */
-  async #takeReady(template: string, wish: Acquisition): Promise<LeaseRecord | null> {
-    const queue = this.#queueOf(template);
-    for (let bot = queue.shift(); bot !== undefined; bot = queue.shift()) {
+  async #takeReady(wish: Acquisition): Promise<LeaseRecord | null> {
+    const { template } = wish;
+    for (let bot = this.#ready.take(template); bot !== undefined; bot = this.#ready.take(template)) {
       try {
         return await this.#deps.store.update(leaseReady(bot, wish));
       } catch (error) {
         if (hasCode(error, 'CONFLICT') || hasCode(error, 'NOT_FOUND')) continue;
-        queue.unshift(bot);
+        this.#ready.putBack(template, bot);
         throw error;
       }
     }
     return null;
   }
 
-  /** An empty one may only be late: what was admitted since the last pass is looked for. */
-  #queueOf(template: string): string[] {
-    const queue = this.#queues.get(template) ?? [];
-    if (queue.length === 0) queue.push(...readyBots(this.#reconciler.world(), template));
-    return queue;
+  #makeNew(template: Leasable, wish: Acquisition): Promise<LeaseRecord> {
+    const { store, reserve } = this.#deps;
+    const instanceId = warmId(template.name, this.#deps.newId());
+    const request = { instanceId, template: template.name, owner: wish.owner };
+    const bot = newBot({ ...this.#deps, ...this.#options }, { role: 'admin' }, request);
+    return store.update(leaseNew(bot, wish, reserve.max));
   }
 
-  async #makeNew(template: Template & { readonly lease: LeaseRule }, wish: Acquisition): Promise<LeaseRecord> {
-    const world = this.#reconciler.world();
-    const mine = Object.values(world.state.bots).filter(
-      (bot) => bot.template === template.name && bot.reserve !== null,
-    );
-    const most = world.reserves.get(template.name)?.max ?? 0;
-    if (mine.length >= most) throw this.#exhausted(template.name, most);
-    const instanceId = `${template.name}-${this.#newId().slice(0, 8)}`;
-    const bot = newBot(
-      { ...this.#deps, ...this.#options },
-      { role: 'admin' },
-      { instanceId, template: template.name, owner: wish.owner },
-    );
-    return this.#deps.store.update(leaseNew(bot, wish));
-  }
-
-  #exhausted(template: string, most: number): BunkhouseError {
-    const ends = Object.values(this.#deps.store.current().leases)
-      .filter((lease) => lease.template === template && lease.end === null)
-      .map((lease) => Date.parse(lease.expiresAt));
-    const retryAfterSeconds = Math.max(1, Math.ceil((Math.min(...ends, this.#now() + 60_000) - this.#now()) / 1000));
-    const message = `all ${most} bots of template ${template} are taken; try again in ${retryAfterSeconds} s`;
-    return new BunkhouseError('POOL_EXHAUSTED', message, { retryAfterSeconds });
-  }
-
-  #wish(actor: Actor, request: AcquireLease, template: Template & { readonly lease: LeaseRule }): Acquisition {
+  #wish(actor: Actor, request: AcquireLease, template: Leasable, key: string | null): Acquisition {
     const { lease } = template;
+    const { hourly, daily } = this.#options;
     const { location = this.#options.location, ttlSeconds = lease.ttlSeconds } = request;
     if (location !== this.#options.location)
       throw new BunkhouseError('INVALID', `there is no location ${location}; known: ${this.#options.location}`);
     if (ttlSeconds > lease.maxTtlSeconds)
       throw new BunkhouseError('INVALID', `ttlSeconds must be ${lease.maxTtlSeconds} or less for ${template.name}`);
-    const { hourly, daily } = this.#options;
     return {
-      id: this.#newId(),
+      id: key === null ? this.#deps.newId() : idOf(actor, key),
       template: template.name,
       location,
       owner: ownerOf(actor, request),
@@ -190,9 +167,9 @@ export class Leases implements LeaseApi {
     };
   }
 
-  #leasable(name: string): Template & { readonly lease: LeaseRule } {
+  #leasable(name: string): Leasable {
     const template = this.#deps.templates.get(name);
-    if (template?.lease != null) return { ...template, lease: template.lease };
+    if (template?.lease != null) return template as Leasable;
     const known = [...this.#deps.templates.values()].filter(({ lease }) => lease !== null).map((other) => other.name);
     throw new BunkhouseError(
       'INVALID',
@@ -216,6 +193,7 @@ export class Leases implements LeaseApi {
       template,
       location,
       url: `/bots/${bot}/`,
+      state: end === null ? this.#stateOf(bot) : null,
       createdAt,
       expiresAt,
       ttlSeconds: Math.ceil(leftMs / 1000),
@@ -225,14 +203,33 @@ export class Leases implements LeaseApi {
     };
   }
 
-  #now(): number {
-    return this.#reconciler.leaseClock();
+  #stateOf(bot: string): NonNullable<LeaseView['state']> {
+    return this.#reconciler.states.get(bot)?.state ?? 'pending';
   }
 
-  #count(template: string, fromPool: boolean): void {
-    const before = this.#acquired.get(template) ?? { all: 0, fromPool: 0 };
-    this.#acquired.set(template, { all: before.all + 1, fromPool: before.fromPool + (fromPool ? 1 : 0) });
+  /** Resolves when its bot runs, when it ends, or when the time is over. */
+  #untilRunning({ id, bot }: LeaseRecord, seconds: number): Promise<void> {
+    const { clock, store } = this.#deps;
+    const done = new AbortController();
+    const look = (): void => {
+      if (this.#stateOf(bot) === 'running' || store.current().leases.get(id)?.end !== null) done.abort();
+    };
+    const stop = this.#reconciler.onPicture(look);
+    look();
+    return clock.sleep(seconds * 1000, done.signal).finally(stop);
   }
+
+  #now(): number {
+    return this.#reconciler.leaseClock.now();
+  }
+}
+
+/** The same key of the same caller is the same lease. */
+function idOf(actor: Actor, key: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify([actor, key]))
+    .digest('hex')
+    .slice(0, 32);
 }
 
 function ownerOf(actor: Actor, request: AcquireLease): string {

@@ -1,8 +1,11 @@
-import { nextExpiry } from '../planner/reserve.ts';
+import { nextExpiry } from '../planner/leases.ts';
 import type { World } from '../planner/world.ts';
 
 /** How soon another look is taken when the containers could not be listed, or one of them could not be asked. */
 const BLIND_RETRY_MS = 2_000;
+
+/** Timers cannot be set for longer than 24 days, and leases may last a year. */
+const LONGEST_MS = 3_600_000;
 
 /** When to look again without being asked to, and at what. */
 export interface NextLook {
@@ -18,13 +21,15 @@ export function nextLook(world: World): NextLook | null {
   // An engine may tell that a container died before it lists it as such: nothing but another look will show it.
   if ([...agents.values()].some((agent) => agent.kind === 'unknown')) due.push(now + BLIND_RETRY_MS);
   due.push(...dueInReserve(world));
-  return due.length === 0 ? null : { inMs: Math.min(...due) - now + 1, scope: null };
+  return due.length === 0 ? null : { inMs: Math.min(LONGEST_MS, Math.min(...due) - now + 1), scope: null };
 }
 
-/** By `now`: the end of the next lease, and batches of warm bots that are waited for. */
+/** By `now`: the end of the next lease, and when warm bots that are missing may be made. */
 function dueInReserve(world: World): number[] {
   const { now, leaseClock, reserves } = world;
   const expiry = nextExpiry(world);
-  const batches = [...reserves.values()].filter((reserve) => reserve.refilling).map((reserve) => reserve.nextBatchAt);
-  return [...batches.filter((at) => at > now), ...(expiry === null ? [] : [Math.max(now, now + expiry - leaseClock)])];
+  const refills = [...reserves.values()].filter(({ refilling }) => refilling).map(({ notBefore }) => notBefore);
+  return [...refills.filter((at) => at > leaseClock), ...(expiry === null ? [] : [expiry])].map(
+    (at) => now + at - leaseClock,
+  );
 }

@@ -6,7 +6,7 @@ import type { Address } from '../probes/probe.ts';
 import { withDeadline } from '../util/deadline.ts';
 import { Listeners } from '../util/listeners.ts';
 import { SingleFlight } from '../util/single-flight.ts';
-import { steadyClock } from '../util/steady-clock.ts';
+import { SteadyClock } from '../util/steady-clock.ts';
 import { botAddress } from './addresses.ts';
 import { Agents } from './agents.ts';
 import { createApply } from './apply.ts';
@@ -27,6 +27,11 @@ const CLOSING_MS = 15_000;
 
 const LONGEST_REST_MS = 100;
 
+export interface Admission {
+  readonly template: string;
+  readonly bot: string;
+}
+
 /**
  * The one door: observe, plan, apply. Requests fold into one pass; a pass is short, because work that takes time goes on
  * in lanes beside it and asks for another pass when it is done.
@@ -35,6 +40,8 @@ export class Reconciler {
   readonly agents: Agents;
   readonly monitor: PoolHealthMonitor;
   readonly states: StateTracker;
+  /** Leases end by it. */
+  readonly leaseClock: SteadyClock;
   readonly #deps: Dependencies;
   readonly #observer: Observer;
   readonly #watchers: Watchers;
@@ -49,8 +56,7 @@ export class Reconciler {
   readonly #steps: Listeners<Step>;
   readonly #pictures: Listeners<World>;
   readonly #reserves: ReserveTargets;
-  /** Milliseconds since the epoch; leases end by it. */
-  readonly leaseClock: () => number;
+  readonly #admissions: Listeners<Admission>;
   #dirty: 'all' | Set<string> = 'all';
   #cancelWake: () => void = () => {};
   #passes = 0;
@@ -62,11 +68,12 @@ export class Reconciler {
     this.#deps = deps;
     this.agents = new Agents(deps.driver);
     this.states = new StateTracker(deps.events);
-    this.#reserves = new ReserveTargets(deps.templates, deps.reserve, deps.clock);
-    this.leaseClock = steadyClock(deps.clock);
+    this.leaseClock = new SteadyClock(deps.clock);
+    this.#reserves = new ReserveTargets({ ...deps, settings: deps.reserve, leaseClock: this.leaseClock });
     const onError = (error: unknown): void => deps.log.error({ err: error }, 'somebody who listens failed');
     this.#steps = new Listeners(onError);
     this.#pictures = new Listeners(onError);
+    this.#admissions = new Listeners(onError);
     this.#blockedPorts = new BlockedPorts(deps.clock);
     this.#losses = new Losses(deps.events);
     this.#observer = new Observer(deps.driver, this.agents, deps.clock, () => this.request());
@@ -79,7 +86,8 @@ export class Reconciler {
       noteRestart: (bot) => this.#noteRestart(bot),
       addressOf: (bot) => this.addressOf(bot),
       leaseClock: this.leaseClock,
-      noteBatch: (template) => this.#reserves.noteBatch(template),
+      reserves: this.#reserves,
+      noteReady: (template, bot) => this.#admissions.tell({ template, bot }),
     });
     this.#lanes = new Lanes(deps, apply, (step) => this.request(stepContainer(step, deps.store.current().bots)));
   }
@@ -128,9 +136,11 @@ export class Reconciler {
 
   world(): World {
     const { clock, store, templates, limits } = this.#deps;
+    const state = store.current();
+    const reserves = this.#reserves;
     return {
       now: clock.now(),
-      state: store.current(),
+      state,
       templates,
       limits,
       listing: this.#observer.listing,
@@ -140,8 +150,11 @@ export class Reconciler {
       busy: this.#lanes.busy,
       holds: this.#lanes.holds,
       restartHolds: this.monitor.restartHolds,
-      reserves: this.#reserves.now(store.current()),
-      leaseClock: this.leaseClock(),
+      // Only when asked for: it means a look at every bot, and most who want the world ask about one.
+      get reserves() {
+        return reserves.now(state);
+      },
+      leaseClock: this.leaseClock.now(),
     };
   }
 
@@ -153,6 +166,11 @@ export class Reconciler {
   /** Calls back with every picture in which the containers could be listed, until the returned function is called. */
   onPicture(listener: (world: World) => void): () => void {
     return this.#pictures.add(listener);
+  }
+
+  /** Calls back for every bot that may be handed out from now on, until the returned function is called. */
+  onReady(listener: (admission: Admission) => void): () => void {
+    return this.#admissions.add(listener);
   }
 
   /** Where a bot's port is reached now. Throws BOT_UNAVAILABLE. */
@@ -226,10 +244,10 @@ export class Reconciler {
     this.#losses.update(world);
     if (listing.kind === 'unknown') return;
     this.#watchers.sync(new Set(agents.keys()));
-    this.monitor.forget((bot) => bot in state.bots);
+    this.monitor.forget((bot) => state.bots.has(bot));
     this.monitor.track(
       checkTargets(world),
-      (bot) => agents.get(state.bots[bot]?.placement?.container ?? '')?.kind === 'unknown',
+      (bot) => agents.get(state.bots.get(bot)?.placement?.container ?? '')?.kind === 'unknown',
     );
   }
 
@@ -253,7 +271,7 @@ export class Reconciler {
   }
 
   #noteRestart(bot: string): void {
-    const template = this.#deps.templates.get(this.#deps.store.current().bots[bot]?.template ?? '');
+    const template = this.#deps.templates.get(this.#deps.store.current().bots.get(bot)?.template ?? '');
     if (template !== undefined) this.monitor.noteRestart(bot, template.backoff);
   }
 }

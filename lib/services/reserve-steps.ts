@@ -1,61 +1,97 @@
 import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
-import { POOL_OWNER } from '../domain/lease.ts';
+import { type LeaseRecord, POOL_OWNER } from '../domain/lease.ts';
 import { renderReset } from '../planner/render.ts';
 import { findBot } from './bot-container-mapper.ts';
 import { freshSecrets, newBot } from './bots.ts';
 import type { ApplyContext, Executors } from './executors.ts';
-import { addReserve, admitReady, beginReset, discardBot, endLease, rewarm } from './lease-changes.ts';
+import { endLease, forgetLeases, shiftLeases } from './lease-changes.ts';
+import { addReserve, admitReady, beginReset, demoteReady, discardBot, rewarm } from './reserve-changes.ts';
 
-/** How the steps of the reserve are carried out. */
-export function reserveExecutors(
-  context: ApplyContext,
-): Pick<Executors, 'addReserve' | 'admitReady' | 'expireLease' | 'resetBot' | 'discardBot'> {
-  const { store, events, clock, templates } = context;
+type ReserveSteps =
+  | 'addReserve'
+  | 'admitReady'
+  | 'demoteReady'
+  | 'giveUpWarming'
+  | 'resetBot'
+  | 'discardBot'
+  | 'expireLease'
+  | 'shiftLeases'
+  | 'forgetLeases';
 
-  async function discard(bot: string, why: string): Promise<void> {
-    await store.update(discardBot(bot, clock.now()));
+/** How the steps of leases and of the reserve are carried out. */
+export function reserveExecutors(context: ApplyContext): Pick<Executors, ReserveSteps> {
+  const { store, events, templates, reserves, leaseClock } = context;
+
+  const tellEnd = ({ id, bot, template, owner, end }: LeaseRecord): void => {
+    if (end !== null) events.emit({ type: 'lease.ended', lease: id, bot, template, how: end.how }, owner);
+  };
+
+  const discard = async (bot: string, why: string): Promise<void> => {
+    const lost = await store.update(discardBot(bot, leaseClock.now()));
+    if (lost !== null) tellEnd(lost);
     events.emit({ type: 'reserve.discarded', bot, why }, null);
-  }
+  };
+
+  const clean = async (container: string, bot: string, generation: number): Promise<void> => {
+    const record = findBot(store.current(), bot);
+    const template = templates.get(record.template);
+    if (template?.lease?.reset == null)
+      throw new BunkhouseError('UNSUPPORTED', `template ${record.template} has no reset`);
+    const agent = await context.agents.get(container);
+    await agent.reset(bot, generation, renderReset(template.lease.reset, record, context.limits.bindHost));
+    await store.update(rewarm(bot, freshSecrets(template, {}, context.secret), leaseClock.now()));
+  };
 
   return {
     async addReserve({ template, count }) {
-      const bots = Array.from({ length: count }, () => {
-        const instanceId = `${template}-${context.newId().slice(0, 8)}`;
-        return newBot(
-          { ...context, defaultTemplate: template },
-          { role: 'admin' },
-          { instanceId, template, owner: POOL_OWNER },
-        );
+      const made = Array.from({ length: count }, () => {
+        const instanceId = warmId(template, context.newId());
+        const request = { instanceId, template, owner: POOL_OWNER };
+        return newBot({ ...context, defaultTemplate: template }, { role: 'admin' }, request);
       });
-      await store.update(addReserve(bots, clock.now()));
-      context.noteBatch(template);
-      events.emit({ type: 'reserve.refill', template, count }, null);
+      const added = await store.update(addReserve(template, made, context.reserve.max, leaseClock.now()));
+      reserves.noteBatch(template);
+      events.emit({ type: 'reserve.refill', template, count: added }, null);
     },
     async admitReady({ bot }) {
-      await store.update(admitReady(bot, clock.now()));
+      const admitted = store.update(admitReady(bot, leaseClock.now()));
+      const { template } = findBot(store.current(), bot);
+      // At once: a lease of it becomes durable with it or after it, or fails with it.
+      context.noteReady(template, bot);
+      await admitted;
+      reserves.noteWell(template);
       events.emit({ type: 'reserve.ready', bot }, null);
     },
-    async expireLease({ lease, bot }) {
-      const { owner } = await store.update(endLease(lease, 'expired', context.leaseClock()));
-      events.emit({ type: 'lease.ended', lease, bot, how: 'expired' }, owner);
+    async demoteReady({ bot, why }) {
+      await store.update(demoteReady(bot, leaseClock.now()));
+      events.emit({ type: 'reserve.unwell', bot, why }, null);
     },
+    async giveUpWarming({ bot, template, why }) {
+      await discard(bot, why);
+      reserves.noteUnwell(template, `${bot} was ${why}`);
+    },
+    discardBot: ({ bot, why }) => discard(bot, why),
     async resetBot({ container, bot, generation }) {
-      await store.update(beginReset(bot, clock.now()));
-      const record = findBot(store.current(), bot);
-      const template = templates.get(record.template);
-      if (template?.lease?.reset == null)
-        throw new BunkhouseError('UNSUPPORTED', `template ${record.template} has no reset`);
+      await store.update(beginReset(bot, leaseClock.now()));
       try {
-        const agent = await context.agents.get(container);
-        await agent.reset(bot, generation, renderReset(template.lease.reset, record, context.limits.bindHost));
+        await clean(container, bot, generation);
       } catch (error) {
         if (!hasCode(error, 'RESET_FAILED')) throw error;
         await discard(bot, messageOf(error));
         return;
       }
-      await store.update(rewarm(bot, freshSecrets(template, {}, context.secret), clock.now()));
       events.emit({ type: 'reserve.clean', bot }, null);
     },
-    discardBot: ({ bot, why }) => discard(bot, why),
+    async expireLease({ lease }) {
+      const ended = await store.update(endLease(lease, 'expired', leaseClock.now()));
+      if (ended !== null) tellEnd(ended);
+    },
+    shiftLeases: ({ byMs }) => leaseClock.step(byMs, () => store.update(shiftLeases(byMs))),
+    async forgetLeases() {
+      await store.update(forgetLeases(leaseClock.now()));
+    },
   };
 }
+
+/** Ids of bots that a pool makes. Long enough that two never meet, also among many thousands. */
+export const warmId = (template: string, random: string): string => `${template}-${random.slice(0, 16)}`;

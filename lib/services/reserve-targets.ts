@@ -1,8 +1,9 @@
-import { createTask } from 'node-cron';
 import type { State } from '../domain/state.ts';
-import type { LeaseRule, ReserveWindow, Template } from '../domain/template.ts';
+import type { LeaseRule, ReserveRule, Template } from '../domain/template.ts';
 import type { ReserveTarget } from '../planner/world.ts';
+import { backoffMs } from '../util/backoff.ts';
 import type { Clock } from '../util/clock.ts';
+import { ReserveWindows } from './reserve-windows.ts';
 
 /** Of templates that do not say. */
 export interface ReserveSettings {
@@ -13,81 +14,110 @@ export interface ReserveSettings {
   readonly batchSpacingSeconds: number;
 }
 
-const MINUTE_MS = 60_000;
+export interface ReserveTargetsOptions {
+  readonly templates: ReadonlyMap<string, Template>;
+  readonly settings: ReserveSettings;
+  /** Of the time of day, which opens windows. */
+  readonly clock: Pick<Clock, 'now'>;
+  readonly leaseClock: Pick<Clock, 'now'>;
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+interface Pause {
+  readonly until: number;
+  readonly why: string;
+}
+
+/** Between two tries to make warm bots of a template whose last ones did not get well. */
+const RETRY = { minMs: 10_000, maxMs: 600_000 };
 
 /** Works out what each template's reserve should be now, and remembers what refilling needs to be remembered of. */
 export class ReserveTargets {
-  readonly #templates: ReadonlyMap<string, Template>;
-  readonly #settings: ReserveSettings;
-  readonly #clock: Pick<Clock, 'now'>;
+  readonly #options: ReserveTargetsOptions;
+  readonly #windows = new ReserveWindows();
   readonly #refilling = new Map<string, boolean>();
-  readonly #nextBatchAt = new Map<string, number>();
+  readonly #pauses = new Map<string, Pause>();
+  /** Warm bots in a row that did not get well. */
+  readonly #failures = new Map<string, number>();
 
-  constructor(templates: ReadonlyMap<string, Template>, settings: ReserveSettings, clock: Pick<Clock, 'now'>) {
-    this.#templates = templates;
-    this.#settings = settings;
-    this.#clock = clock;
+  constructor(options: ReserveTargetsOptions) {
+    this.#options = options;
   }
 
   /** By template; there is one for each that can be leased. */
   now(state: State): ReadonlyMap<string, ReserveTarget> {
-    const leasable = [...this.#templates.values()].filter((template) => template.lease !== null);
-    return new Map(leasable.map(({ name, lease }) => [name, this.#of(name, lease as LeaseRule, state)]));
+    const leasable = [...this.#options.templates.values()].filter((template) => template.lease !== null);
+    if (leasable.length === 0) return new Map();
+    const waiting = countWaiting(state);
+    return new Map(
+      leasable.map(({ name, lease }) => [name, this.#of(name, lease as LeaseRule, waiting.get(name) ?? 0)]),
+    );
   }
 
   /** A batch was made: the next one is due after the spacing. */
   noteBatch(template: string): void {
-    const spacing = this.#rule(template)?.batchSpacingSeconds ?? this.#settings.batchSpacingSeconds;
-    this.#nextBatchAt.set(template, this.#clock.now() + spacing * 1000);
+    const { templates, settings } = this.#options;
+    const spacing = templates.get(template)?.lease?.reserve.batchSpacingSeconds ?? settings.batchSpacingSeconds;
+    this.#pause(template, spacing * 1000, 'the next batch of warm bots is not due yet');
+  }
+
+  /** A warm bot was given up: others are made only after a while, that grows from time to time. */
+  noteUnwell(template: string, why: string): void {
+    const pause = this.#pauses.get(template);
+    const failures = this.#failures.get(template) ?? 0;
+    // Those that were made together fail together, which counts once.
+    if (failures > 0 && pause !== undefined && pause.until > this.#options.leaseClock.now()) return;
+    this.#failures.set(template, failures + 1);
+    this.#pause(template, backoffMs(failures + 1, RETRY, this.#options.random()), why);
+  }
+
+  noteWell(template: string): void {
+    this.#failures.delete(template);
   }
 
   // Private
 
-  #of(name: string, { reserve }: LeaseRule, state: State): ReserveTarget {
-    const settings = this.#settings;
-    const usual = reserve.target ?? settings.target;
-    const target = openWindow(reserve.windows, this.#clock.now())?.target ?? usual;
+  #of(name: string, { reserve }: LeaseRule, waiting: number): ReserveTarget {
+    const { settings, clock } = this.#options;
+    const target = this.#windows.targetAt(reserve.windows, clock.now()) ?? reserve.target ?? settings.target;
     const min = Math.min(reserve.min ?? settings.min, target);
+    const pause = this.#pauses.get(name);
     return {
       target,
       min,
       max: settings.max,
-      batchSize: reserve.batchSize ?? settings.batchSize,
-      nextBatchAt: this.#nextBatchAt.get(name) ?? 0,
-      refilling: this.#isRefilling(name, waiting(state, name), min, target),
+      batchSize: batchSize(reserve, settings),
+      notBefore: pause?.until ?? 0,
+      why: pause?.why ?? '',
+      refilling: this.#isRefilling(name, waiting, min, target),
     };
   }
 
   /** From below the minimum until it is full, so that single acquires do not each make a bot. Begins with filling up. */
-  #isRefilling(name: string, count: number, min: number, target: number): boolean {
+  #isRefilling(name: string, waiting: number, min: number, target: number): boolean {
     const before = this.#refilling.get(name) ?? true;
-    const now = count < target && (before || count < min);
+    const now = waiting < target && (before || waiting < min);
     this.#refilling.set(name, now);
     return now;
   }
 
-  #rule(template: string): LeaseRule['reserve'] | undefined {
-    return this.#templates.get(template)?.lease?.reserve;
+  #pause(template: string, ms: number, why: string): void {
+    const until = this.#options.leaseClock.now() + ms;
+    if (until > (this.#pauses.get(template)?.until ?? 0)) this.#pauses.set(template, { until, why });
   }
-}
-
-/** The window that is open now; of several the one with the highest target. */
-export function openWindow(windows: readonly ReserveWindow[], now: number): ReserveWindow | undefined {
-  return windows.filter((window) => isOpen(window, now)).sort((a, b) => b.target - a.target)[0];
 }
 
 // Private
 
-/** It opened at one of the last `minutes` minutes. */
-function isOpen({ cron, minutes }: ReserveWindow, now: number): boolean {
-  const task = createTask(cron, () => {});
-  const thisMinute = Math.floor(now / MINUTE_MS) * MINUTE_MS;
-  for (let ago = 0; ago < minutes; ago++) if (task.match(new Date(thisMinute - ago * MINUTE_MS))) return true;
-  return false;
-}
+const batchSize = (rule: ReserveRule, settings: ReserveSettings): number => rule.batchSize ?? settings.batchSize;
 
-function waiting(state: State, template: string): number {
-  return Object.values(state.bots).filter(
-    (bot) => bot.template === template && bot.reserve !== null && bot.reserve.phase !== 'assigned' && !bot.deleting,
-  ).length;
+/** Bots that are ready or on their way to be, by template. */
+function countWaiting({ bots }: State): ReadonlyMap<string, number> {
+  const waiting = new Map<string, number>();
+  for (const { template, reserve, deleting } of bots.records) {
+    if (reserve === null || reserve.phase === 'assigned' || deleting) continue;
+    waiting.set(template, (waiting.get(template) ?? 0) + 1);
+  }
+  return waiting;
 }

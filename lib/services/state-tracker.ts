@@ -25,7 +25,7 @@ export class StateTracker {
 
   update(world: World): void {
     const now = isoTime(world.now);
-    const bots = Object.values(world.state.bots);
+    const bots = world.state.bots.records;
     this.#states = new Map(bots.map((bot) => [bot.instanceId, this.#next(world, bot, now)]));
   }
 

@@ -63,12 +63,12 @@ export class UsageMeter {
       if (agent.kind === 'unknown' || this.#looked.get(container) === agent.value) continue;
       this.#looked.set(container, agent.value);
       for (const observed of agent.value.bots) {
-        const bot = state.bots[observed.bot];
+        const bot = state.bots.get(observed.bot);
         if (bot !== undefined) this.#look(world.now, monotonic, container, bot, observed);
       }
     }
     for (const container of this.#looked.keys()) if (!agents.has(container)) this.#looked.delete(container);
-    for (const bot of this.#taken.keys()) if (!(bot in state.bots)) this.#taken.delete(bot);
+    for (const bot of this.#taken.keys()) if (!state.bots.has(bot)) this.#taken.delete(bot);
   }
 
   // Private
@@ -91,7 +91,7 @@ export class UsageMeter {
     for (const spell of spells) {
       this.#options.onUsage(bot, spell.usage);
       for (const { period, usage } of byHour(spell)) {
-        this.tally(period).add({ owner: bot.owner, bot: bot.instanceId, usage });
+        this.tally(period).add({ owner: spell.owner, bot: bot.instanceId, usage });
       }
     }
   }

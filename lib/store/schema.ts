@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CONTAINER_NAME, INSTANCE_ID, NAME, OWNER_ID } from '../domain/ids.ts';
 import { RESERVE_PHASES } from '../domain/lease.ts';
 import { SCHEMA_VERSION } from '../domain/state.ts';
+import { Table } from '../domain/table.ts';
 
 const count = z.int().min(0);
 const port = z.int().min(1).max(65535);
@@ -63,6 +64,9 @@ const lease = z.strictObject({
 
 const window = z.strictObject({ since: z.iso.datetime(), count });
 
+const tableOf = <T extends z.ZodType>(record: T) =>
+  z.record(z.string(), record).transform((records) => Table.of(records));
+
 const container = z.strictObject({
   name: z.string().regex(CONTAINER_NAME),
   pool: z.string(),
@@ -91,15 +95,15 @@ export const stateSchema = z
     schema: z.literal(SCHEMA_VERSION),
     installation: z.string().min(1),
     generation: count,
-    bots: z.record(z.string(), bot),
+    bots: tableOf(bot),
     containers: z.record(z.string(), container),
     tokens: z.record(z.string(), token),
     replies: z.record(z.string(), reply),
-    leases: z.record(z.string(), lease),
-    quotas: z.record(z.string(), z.strictObject({ hour: window, day: window })),
+    leases: tableOf(lease),
+    quotas: tableOf(z.strictObject({ hour: window, day: window })),
   })
   .superRefine(({ bots, containers }, context) => {
-    for (const [key, { instanceId }] of Object.entries(bots)) {
+    for (const [key, { instanceId }] of bots.entries) {
       if (key !== instanceId)
         context.addIssue({ code: 'custom', path: ['bots', key], message: 'filed under a wrong id' });
     }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BotRecord } from '../../lib/domain/bot.ts';
 import type { State } from '../../lib/domain/state.ts';
+import { Table } from '../../lib/domain/table.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import type { Store } from '../../lib/store/store.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
@@ -52,7 +53,7 @@ async function measureDisk(path: string, tell: Tell): Promise<Row[]> {
 async function measureStore(name: string, openStore: () => Promise<Store>, tell: Tell): Promise<Row[]> {
   tell(`${name} store: filling …`);
   const empty = await openStore();
-  await empty.update((state) => ({ state: { ...state, bots: manyBots() }, result: null }));
+  await empty.update((state) => ({ state: { ...state, bots: Table.of(manyBots()) }, result: null }));
   await empty.close();
   const store = await openStore();
   try {

@@ -39,6 +39,7 @@ describe('configuration', () => {
         poolModeEnabled: true,
         driver: 'process',
         maxBotsPerContainer: 10,
+        metricsPerBot: true,
         poolBasePort: 9000,
         poolTargetSize: 10,
         poolMinSize: 3,

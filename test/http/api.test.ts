@@ -24,7 +24,7 @@ describe('API', { timeout: 20_000 }, () => {
     expect(created.headers.location).toBe('/api/bots/a');
     expectSchema(app, 'POST', '/api/bots', created.json);
     expect(JSON.stringify(created.json)).not.toContain('hunter2');
-    expect(app.store.current().bots.a?.files).toEqual({
+    expect(app.store.current().bots.get('a')?.files).toEqual({
       'config.json': Buffer.from('{"key":"hunter2"}').toString('base64'),
       'x/y.bin': 'AAEC',
     });
@@ -136,7 +136,7 @@ describe('API', { timeout: 20_000 }, () => {
     expect(second.json).toEqual(first.json);
     expect(second.headers['idempotency-replayed'] ?? first.headers['idempotency-replayed']).toBe('true');
     expect(await post(demo('b'))).toMatchObject({ status: 409, json: { code: 'CONFLICT' } });
-    expect(Object.keys(app.store.current().bots)).toEqual(['a']);
+    expect(app.store.current().bots.keys).toEqual(['a']);
     const failed = () => app.call('POST', '/api/bots', { body: demo('a'), headers: { 'idempotency-key': 'k2' } });
     expect(await failed()).toMatchObject({ status: 409 });
     expect((await failed()).headers).not.toHaveProperty('idempotency-replayed');

@@ -80,6 +80,13 @@ export interface AppOptions {
   readonly basePort?: number;
   /** Whether the metrics have series of each bot. */
   readonly perBot?: boolean;
+  /** Of the template's `lease`, in YAML; left out, its bots are not handed out on lease. */
+  readonly lease?: string;
+  /** Most leasable bots. */
+  readonly most?: number;
+  readonly quotas?: { readonly hourly: number | null; readonly daily: number | null };
+  /** An earlier app's, so that this one goes on where that ended. */
+  readonly folder?: string;
 }
 
 /** The real services and the HTTP interface on a free port, over the memory driver: no process but this one. */
@@ -88,8 +95,12 @@ export async function startApp({
   start = true,
   basePort = 9000,
   perBot = true,
+  lease = 'null',
+  most = 100,
+  quotas = { hourly: null, daily: null },
+  folder: given,
 }: AppOptions = {}): Promise<App> {
-  const folder = await mkdtemp(join(tmpdir(), 'bunkhouse-http-'));
+  const folder = given ?? (await mkdtemp(join(tmpdir(), 'bunkhouse-http-')));
   const lines: string[] = [];
   const log = pino(
     { level: 'debug', redact: LOG_REDACTION, base: null },
@@ -105,24 +116,29 @@ export async function startApp({
     driver,
     prober: createProber(),
     archives: createArchiveFiles(join(folder, 'archives'), clock),
-    templates: new Map([['demo', parseTemplate(TEMPLATE, 'demo.yaml')]]),
+    templates: new Map([['demo', parseTemplate(`${TEMPLATE}lease: ${lease}\n`, 'demo.yaml')]]),
     limits: { instanceName: 'test', maxBotsPerContainer: 10, basePort, bindHost: driver.bindHost },
     containerLimits: { memoryBytes: null, cpus: null, processes: null },
-    reserve: { target: 0, min: 0, max: 100, batchSize: 10, batchSpacingSeconds: 0 },
+    reserve: { target: 0, min: 0, max: most, batchSize: 10, batchSpacingSeconds: 0 },
     newId: () => randomUUID().replaceAll('-', ''),
     location: 'local',
     clock,
     log,
     random: Math.random,
     secret: (bytes) => randomBytes(bytes).toString('base64url'),
-    events: createEventLog({ clock, capacity: 1000, sinks: [counterSink(metrics.events)], logger: log }),
+    events: createEventLog({
+      clock,
+      capacity: 1000,
+      sinks: [counterSink(metrics.events), ({ event }) => metrics.leases.event(event)],
+      logger: log,
+    }),
     alone: accounts.alone,
   };
   const reconciler = new Reconciler(deps);
   reconciler.onPicture((world) => accounts.observe(world));
   const options = { poolMode: true, location: 'local', defaultTemplate: 'demo' };
   const api = new PoolIntegration(deps, reconciler, options);
-  const leases = new Leases(deps, reconciler, { ...options, hourly: null, daily: null }, deps.newId);
+  const leases = new Leases(deps, reconciler, { ...options, ...quotas, onAcquired: metrics.leases.acquired });
   const tokens = createTokens({ store, clock });
   const adminToken = newToken();
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: tokens.findByHash });

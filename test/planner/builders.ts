@@ -2,6 +2,7 @@ import type { AgentObservation, BotObservation } from '../../lib/domain/agent.ts
 import type { BotRecord } from '../../lib/domain/bot.ts';
 import type { ContainerObservation, ContainerRecord } from '../../lib/domain/container.ts';
 import { emptyState, type State } from '../../lib/domain/state.ts';
+import { Table } from '../../lib/domain/table.ts';
 import type { Template } from '../../lib/domain/template.ts';
 import type { World } from '../../lib/planner/world.ts';
 
@@ -141,7 +142,7 @@ export function aState(bots: readonly BotRecord[], containers: readonly Containe
   return {
     ...emptyState('test'),
     generation: 100,
-    bots: Object.fromEntries(bots.map((bot) => [bot.instanceId, bot])),
+    bots: Table.from(bots.map((bot) => [bot.instanceId, bot])),
     containers: Object.fromEntries(containers.map((container) => [container.name, container])),
   };
 }

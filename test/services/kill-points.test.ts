@@ -126,7 +126,7 @@ async function checkEnd(machine: Machine, system: System): Promise<void> {
     ['a', 'b', 'c', 'd'].filter((bot) => container.bot(bot)?.alive === true),
   );
   expect(alive.sort()).toEqual(['c', 'd']);
-  const placements = Object.values(system.store.current().bots).map((bot) => bot.placement);
+  const placements = system.store.current().bots.records.map((bot) => bot.placement);
   expect(new Set(placements.map((placement) => placement?.port)).size).toBe(3);
   expect(machine.world.containers.size).toBe(2);
   const archives = (await readdir(join(machine.folder, 'archives'))).filter((name) => name.startsWith('b-'));

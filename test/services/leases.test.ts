@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import type { ReserveStatus } from '../../lib/services/lease-api.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { ADMIN, leasedTemplate, Machine, System } from './system.ts';
 
 const ALICE = { role: 'owner', owner: 'alice' } as const;
 const BOB = { role: 'owner', owner: 'bob' } as const;
 
-const reserve = (system: System) => system.leases.status()[0] as NonNullable<ReturnType<System['leases']['status']>[0]>;
+const reserve = (system: System) => system.leases.reserves()[0] as ReserveStatus;
 const ready = (system: System, count: number) => waitFor(`${count} ready`, () => reserve(system).ready >= count, 5000);
 
 describe('leases', () => {
@@ -13,7 +14,7 @@ describe('leases', () => {
     await using machine = await Machine.make([leasedTemplate()]);
     await using system = await System.start(machine);
     await ready(system, 3);
-    const leases = await Promise.all(Array.from({ length: 3 }, () => system.leases.acquire(ALICE, {})));
+    const leases = await Promise.all(Array.from({ length: 3 }, () => system.leases.acquire(ALICE, {}, null)));
     expect(new Set(leases.map((lease) => lease.instanceId)).size).toBe(3);
     expect(leases.every((lease) => lease.fromPool && lease.owner === 'alice')).toBe(true);
     expect(new Set(leases.map((lease) => lease.fence)).size).toBe(3);
@@ -26,7 +27,7 @@ describe('leases', () => {
       leasedTemplate({ reserve: { target: 0, min: 0, batchSize: 1, batchSpacingSeconds: 0, windows: [] } }),
     ]);
     await using system = await System.start(machine);
-    const lease = await system.leases.acquire(ALICE, {});
+    const lease = await system.leases.acquire(ALICE, {}, null);
     expect(lease.fromPool).toBe(false);
     await system.until({ [lease.instanceId]: 'running' });
     expect(system.api.getBot(ALICE, lease.instanceId).owner).toBe('alice');
@@ -36,7 +37,7 @@ describe('leases', () => {
     await using machine = await Machine.make([leasedTemplate()]);
     await using system = await System.start(machine);
     await ready(system, 3);
-    const { id, instanceId } = await system.leases.acquire(ALICE, { ttlSeconds: 90 });
+    const { id, instanceId } = await system.leases.acquire(ALICE, { ttlSeconds: 90 }, null);
     expect(system.leases.get(ADMIN, id).ttlSeconds).toBe(90);
     expect(() => system.leases.get(BOB, id)).toThrow('there is no');
     expect(() => system.api.getBot(BOB, instanceId)).toThrow('there is no');
@@ -47,16 +48,16 @@ describe('leases', () => {
     await using machine = await Machine.make([leasedTemplate()]);
     await using system = await System.start(machine);
     await ready(system, 3);
-    const lease = await system.leases.acquire(ALICE, {});
-    const before = system.store.current().bots[lease.instanceId];
+    const lease = await system.leases.acquire(ALICE, {}, null);
+    const before = system.store.current().bots.get(lease.instanceId);
     const ended = await system.leases.release(ALICE, lease.id);
     expect(ended.end?.how).toBe('released');
     expect(() => system.api.getBot(ALICE, lease.instanceId)).toThrow('there is no');
     await waitFor('it is ready again', () => {
-      const bot = system.store.current().bots[lease.instanceId];
+      const bot = system.store.current().bots.get(lease.instanceId);
       return bot?.reserve?.phase === 'ready' && bot.reserve.served === 1;
     });
-    const after = system.store.current().bots[lease.instanceId];
+    const after = system.store.current().bots.get(lease.instanceId);
     expect(after?.owner).toBe('pool');
     expect(after?.restartGeneration).toBeGreaterThan(before?.restartGeneration ?? 0);
   });
@@ -65,10 +66,10 @@ describe('leases', () => {
     await using machine = await Machine.make([leasedTemplate()]);
     await using system = await System.start(machine);
     await ready(system, 3);
-    const lease = await system.leases.acquire(ALICE, {});
+    const lease = await system.leases.acquire(ALICE, {}, null);
     machine.world.behaviours.set(lease.instanceId, { cleanable: false });
     await system.leases.release(ALICE, lease.id);
-    await waitFor('it is gone', () => system.store.current().bots[lease.instanceId] === undefined);
+    await waitFor('it is gone', () => system.store.current().bots.get(lease.instanceId) === undefined);
     await ready(system, 3);
   });
 
@@ -76,7 +77,7 @@ describe('leases', () => {
     await using machine = await Machine.make([leasedTemplate({ ttlSeconds: 1 })]);
     await using system = await System.start(machine);
     await ready(system, 3);
-    const lease = await system.leases.acquire(ALICE, { ttlSeconds: 0.2 });
+    const lease = await system.leases.acquire(ALICE, { ttlSeconds: 0.2 }, null);
     await waitFor('it has ended', () => system.leases.get(ALICE, lease.id).end?.how === 'expired');
   });
 
@@ -84,7 +85,7 @@ describe('leases', () => {
     await using machine = await Machine.make([leasedTemplate()]);
     await using system = await System.start(machine);
     await ready(system, 3);
-    const lease = await system.leases.acquire(ALICE, {});
+    const lease = await system.leases.acquire(ALICE, {}, null);
     const extended = await system.leases.extend(ALICE, lease.id, 100);
     expect(Date.parse(extended.expiresAt) - Date.parse(lease.expiresAt)).toBe(100_000);
     await expect(system.leases.extend(ALICE, lease.id, 600)).rejects.toMatchObject({ code: 'INVALID' });
@@ -96,7 +97,7 @@ describe('leases', () => {
     await using machine = await Machine.make([leasedTemplate()]);
     const first = await System.start(machine);
     await ready(first, 3);
-    const lease = await first.leases.acquire(ALICE, {});
+    const lease = await first.leases.acquire(ALICE, {}, null);
     await first[Symbol.asyncDispose]();
     await using second = await System.start(machine);
     expect(second.leases.get(ALICE, lease.id)).toMatchObject({ instanceId: lease.instanceId, end: null });

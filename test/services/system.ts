@@ -46,6 +46,8 @@ export class Machine implements AsyncDisposable {
   readonly world = new MemoryWorld(clock);
   readonly prober = new StagedProber();
   readonly templates: Map<string, Template>;
+  /** Of leases of one owner. */
+  quotas: { hourly: number | null; daily: number | null } = { hourly: null, daily: null };
   #store: Promise<Store> | null = null;
 
   private constructor(folder: string, templates: readonly Template[]) {
@@ -116,7 +118,11 @@ export class System implements AsyncDisposable {
     this.reconciler.onPicture((world) => accounts.observe(world));
     const options = { poolMode: true, location: 'local', defaultTemplate: 'echo' };
     this.api = new PoolIntegration(deps, this.reconciler, options);
-    this.leases = new Leases(deps, this.reconciler, { ...options, hourly: null, daily: null }, deps.newId);
+    this.leases = new Leases(deps, this.reconciler, {
+      ...options,
+      ...machine.quotas,
+      onAcquired: () => {},
+    });
   }
 
   static async start(machine: Machine): Promise<System> {

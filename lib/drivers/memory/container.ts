@@ -128,17 +128,26 @@ export class MemoryContainer {
     return { file: name, offset: start, next, size: log.length, data: log.toString('utf8', start, next) };
   }
 
-  /** There are no programs to run: a step of a bot that cannot be cleaned fails, the others succeed. */
+  /** There are no programs to run: `false` fails, and every step of a bot that cannot be cleaned; the others succeed. */
   reset(name: string, generation: number, { steps, verify }: ResetRule): void {
-    this.changes();
+    const waiters = this.changes();
     this.#checkFence(name, generation, false);
     this.#requireStopped(name);
+    const known = this.#bots.get(name);
+    if (known === undefined)
+      throw new BunkhouseError('NOT_FOUND', `${name} was not applied since its container started`);
+    this.#fences.set(name, { generation, removed: false });
     const files = this.#files.get(name);
     const { cleanable } = this.#setting.behaviourOf(name);
     for (const step of [...steps, ...verify]) {
       if (step.kind === 'clear') clear(files, step.keep);
-      else if (!cleanable) throw new BunkhouseError('RESET_FAILED', `${step.command[0]} failed on purpose`);
+      else if (!cleanable || step.command[0] === 'false') {
+        throw new BunkhouseError('RESET_FAILED', `${step.command[0]} failed on purpose`);
+      }
     }
+    this.#logs.delete(name);
+    this.#bots.set(name, new MemoryBot(known.spec, this.#surroundings(waiters)));
+    waiters.touch(name);
   }
 
   archive(name: string): ArchiveInfo {

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { Actor } from '../../domain/state.ts';
 import type { LeaseApi, LeaseTick } from '../../services/lease-api.ts';
 import { type Route, route } from '../route.ts';
-import { isoDate, name, ownerId } from '../schemas.ts';
+import { botState, isoDate, name, ownerId } from '../schemas.ts';
 import type { SseMessage } from '../sse.ts';
 
 const DAY = 86_400;
@@ -23,6 +23,7 @@ const leaseView = z
     template: z.string(),
     location: z.string(),
     url: z.string().meta({ description: 'Path of the bot behind this server' }),
+    state: botState.nullable().meta({ description: 'Of the bot; null once the lease has ended' }),
     createdAt: isoDate,
     expiresAt: isoDate,
     ttlSeconds: z.int().meta({ description: 'That are left' }),
@@ -38,6 +39,12 @@ const acquire = z
     ttlSeconds: seconds.exactOptional(),
     location: name.exactOptional(),
     owner: ownerId.exactOptional(),
+    waitSeconds: z
+      .number()
+      .min(0)
+      .max(300)
+      .exactOptional()
+      .meta({ description: 'How long the answer may wait for a bot that is being started to run' }),
   })
   .meta({ id: 'AcquireLease' });
 
@@ -48,22 +55,6 @@ const tick = z
     z.object({ type: z.literal('reconnect') }),
   ])
   .meta({ id: 'LeaseTick' });
-
-const reserve = z
-  .object({
-    template: z.string(),
-    location: z.string(),
-    target: z.int(),
-    minSize: z.int(),
-    ready: z.int(),
-    warming: z.int(),
-    assigned: z.int(),
-    resetting: z.int().meta({ description: 'Being stopped or cleaned after a lease' }),
-    isRefilling: z.boolean(),
-    acquired: z.int().meta({ description: 'Leases since this supervisor started' }),
-    fromPool: z.int().meta({ description: 'Of those, how many a warm bot waited for' }),
-  })
-  .meta({ id: 'Reserve' });
 
 /** `/api/leases`: bots handed out for a time. */
 export function leaseRoutes(api: LeaseApi): Route[] {
@@ -76,8 +67,8 @@ export function leaseRoutes(api: LeaseApi): Route[] {
       body: acquire,
       reply: { status: 201, json: leaseView },
       errors: ['FORBIDDEN', 'RATE_LIMITED', 'POOL_EXHAUSTED'],
-      handle: async ({ actor, body }) => {
-        const lease = await api.acquire(actor, body);
+      handle: async ({ actor, body, idempotencyKey }) => {
+        const lease = await api.acquire(actor, body, idempotencyKey);
         return { json: lease, headers: { Location: `/api/leases/${lease.id}` } };
       },
     }),
@@ -129,14 +120,6 @@ export function leaseRoutes(api: LeaseApi): Route[] {
         api.get(actor, id);
         return { events: (signal) => messages(api, actor, id, signal) };
       },
-    }),
-    route({
-      method: 'GET',
-      path: '/api/pool/reserve',
-      access: 'admin',
-      summary: 'What is kept ready of each template that is handed out on lease',
-      reply: { status: 200, json: z.object({ reserves: z.array(reserve) }) },
-      handle: () => ({ json: { reserves: api.status() } }),
     }),
   ];
 }
