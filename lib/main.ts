@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
 import { join, resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import pino from 'pino';
@@ -19,6 +18,8 @@ import { LOG_REDACTION } from './http/access-log.ts';
 import { createHttpApp, type HttpApp } from './http/app.ts';
 import { createAuth } from './http/auth.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
+import { listen, stopServer } from './listen.ts';
+import { openState } from './open-state.ts';
 import { createProber } from './probes/prober.ts';
 import { createBotGateway } from './router/gateway.ts';
 import { createBotProxy } from './router/proxy.ts';
@@ -32,7 +33,6 @@ import { stopContainers } from './services/stop-containers.ts';
 import { createTokens } from './services/tokens.ts';
 import { createUsageApi } from './services/usage-report.ts';
 import { createArchiveFiles } from './store/archive-files.ts';
-import { openFileStore } from './store/file-store.ts';
 import type { Store } from './store/store.ts';
 import { createUsageFiles } from './store/usage-files.ts';
 import { systemClock as clock } from './util/clock.ts';
@@ -44,11 +44,11 @@ const ROOT = resolve(import.meta.dirname, '..');
 const EVENTS_KEPT = 10_000;
 /** Longest time between two passes for which the watchdog still counts the supervisor as alive. */
 const STALLED_MS = 120_000;
-/** How long connections are left open when the server closes. */
-const LAST_WORDS_MS = 500;
 
 export interface Running {
   readonly url: string;
+  /** Resolves when another supervisor leads, or may: this one must end at once and touch nothing. */
+  readonly lost: Promise<BunkhouseError>;
   /** Ends the supervisor. Bots go on, unless STOP_ON_EXIT says otherwise. */
   close(): Promise<void>;
 }
@@ -64,8 +64,19 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
   try {
     const adminToken = await ensureAdminToken(config.adminTokenFile, newToken);
     const templates = await loadTemplates([join(ROOT, 'templates'), config.templateDir]);
-    const store = await openFileStore({ path: config.stateUrl.path, clock, log });
+    const version = await ownVersion();
+    let healthy = (): boolean => true;
+    const manager = serviceManager({
+      socket: env.NOTIFY_SOCKET,
+      watchdogUsec: env.WATCHDOG_USEC,
+      clock,
+      log,
+      healthy: () => healthy(),
+    });
+    closers.push(() => manager.close());
+    const { store, lost, endStandby } = await openState(config, version, { log, manager });
     closers.push(() => store.close());
+    closers.push(endStandby);
     const metrics = createMetrics({ perBot: config.metricsPerBot });
     const driver = await connectDriver(config, store, metrics, log);
     closers.push(() => driver.close());
@@ -121,19 +132,13 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
     reconciler.onPicture((world) => accounts.observe(world));
     await reconciler.start(config.healthCheckIntervalMs);
     const app = await createApp(config, deps, reconciler, accounts, metrics, adminToken);
+    await endStandby();
     const server = await listen(config, app, log);
     closers.push(() => stopServer(server, app));
-    const manager = serviceManager({
-      socket: env.NOTIFY_SOCKET,
-      watchdogUsec: env.WATCHDOG_USEC,
-      clock,
-      log,
-      healthy: () => clock.monotonic() - reconciler.lastPassAt < STALLED_MS + config.healthCheckIntervalMs,
-    });
-    closers.push(() => manager.close());
+    healthy = () => clock.monotonic() - reconciler.lastPassAt < STALLED_MS + config.healthCheckIntervalMs;
     await manager.ready(`listening on ${config.host}:${config.port}`);
     closers.push(() => manager.stopping());
-    return { url: `http://${config.host}:${config.port}`, close };
+    return { url: `http://${config.host}:${config.port}`, lost, close };
   } catch (error) {
     await close();
     throw error;
@@ -178,7 +183,6 @@ async function createApp(
     actorOf: (token) => auth.actorOf(token),
     route: (actor, bot) => api.route(actor, bot),
   });
-  const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
   const idempotency = createIdempotency({ store: deps.store, clock });
   const { maxBodyBytes } = config;
   return createHttpApp({
@@ -192,33 +196,14 @@ async function createApp(
     metrics,
     logger: deps.log,
     clock,
-    version,
+    version: await ownVersion(),
     maxBodyBytes,
   });
 }
 
-function listen(config: Config, app: HttpApp, log: Logger): Promise<Server> {
-  const server = createServer({ shouldUpgradeCallback: app.shouldUpgrade }, app.callback);
-  server.on('upgrade', app.upgrade);
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const taken = `port ${config.port} of ${config.host} is taken: is another supervisor running? Otherwise set PORT`;
-      reject(error.code === 'EADDRINUSE' ? new BunkhouseError('PORT_IN_USE', taken, { cause: error }) : error);
-    });
-    server.listen(config.port, config.host, () => {
-      server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
-      resolve(server);
-    });
-  });
-}
-
-/** Streams and answers under way get a moment for their last words, such as where to go on. */
-async function stopServer(server: Server, app: HttpApp): Promise<void> {
-  app.close();
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  const cancel = clock.after(LAST_WORDS_MS, () => server.closeAllConnections());
-  await closed;
-  cancel();
+async function ownVersion(): Promise<string> {
+  const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  return version;
 }
 
 async function stopReconciler(reconciler: Reconciler, config: Config, driver: Driver, log: Logger): Promise<void> {
@@ -250,6 +235,10 @@ async function main(): Promise<void> {
     process.exit(0);
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop(signal));
+  // Not in order: what would be finished now is another supervisor's business.
+  const reason = await running.lost;
+  log.error({}, reason.message);
+  process.exit(1);
 }
 
 if (import.meta.main) {

@@ -23,6 +23,8 @@ export interface Call {
 export interface Client {
   address(): string;
   call<T>(method: Method, path: string, call?: Call): Promise<Reply<T>>;
+  /** An answer that is no JSON, as it came. */
+  text(path: string, query: NonNullable<Call['query']>): Promise<string>;
   /** Events until the stream or the signal ends it; a `problem` event is thrown. */
   stream(
     path: string,
@@ -51,17 +53,24 @@ export function createClient({ url, token }: ClientOptions): Client {
       throw unreachable(base, error);
     }
   };
+  const sendOnceMore = (method: Method, path: string, call: Call): Promise<Response> => {
+    const init = initOf(method, call);
+    const send = (): Promise<Response> =>
+      request(path + queryOf(call.query), { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    return send().catch((error: unknown) => {
+      if (!lostAnswer(error) || call.once) throw error;
+      return send();
+    });
+  };
   return {
     address,
     async call<T>(method: Method, path: string, call: Call = {}) {
-      const init = initOf(method, call);
-      const send = (): Promise<Response> =>
-        request(path + queryOf(call.query), { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
-      const response = await send().catch((error: unknown) => {
-        if (!lostAnswer(error) || call.once) throw error;
-        return send();
-      });
-      return read<T>(response, address());
+      return read<T>(await sendOnceMore(method, path, call), address());
+    },
+    async text(path, query) {
+      const response = await sendOnceMore('GET', path, { query });
+      if (!response.ok) throw await problemOf(response, address());
+      return bodyOf(response, address());
     },
     async *stream(path, { lastEventId, signal }) {
       const headers: Record<string, string> = { Accept: 'text/event-stream' };

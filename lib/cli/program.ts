@@ -12,6 +12,7 @@ import { statusCommand } from './commands/status.ts';
 import { templateCommands } from './commands/template.ts';
 import { tokensCommands } from './commands/tokens.ts';
 import { topCommand } from './commands/top.ts';
+import { usageCommand } from './commands/usage.ts';
 import { EXIT_CODES_HELP } from './exit-codes.ts';
 
 /** The whole command line. Parsing throws CommanderError instead of ending the process. */
@@ -38,6 +39,7 @@ export function createProgram(): Command {
     preloadCommands,
     benchCommands,
     topCommand,
+    usageCommand,
     doctorCommand,
     templateCommands,
     tokensCommands,

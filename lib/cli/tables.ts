@@ -1,5 +1,6 @@
 import type { BotView, ContainerView } from '../services/pool-api.ts';
-import { mebibytes, table } from './text.ts';
+import { concern } from './resources.ts';
+import { count, mebibytes, table } from './text.ts';
 
 /** Bots for people, one a line. `columns`: width of the terminal, 0 for none. */
 export function botTable(bots: readonly BotView[], columns: number): string {
@@ -14,7 +15,7 @@ export function botTable(bots: readonly BotView[], columns: number): string {
     String(bot.pid ?? '-'),
     String(bot.restarts),
     mebibytes(bot.memory?.pssBytes ?? null),
-    bot.reason,
+    bot.reason || concern(bot),
   ]);
   const head = ['BOT', 'STATE', 'WANTED', 'OWNER', 'TEMPLATE', 'PLACE', 'PORT', 'PID', 'RESTARTS', 'MEMORY', 'REASON'];
   return table(head, rows, columns);
@@ -27,7 +28,14 @@ export function containerTable(containers: readonly ContainerView[], columns: nu
     container.driver,
     `${container.botsCount}/${container.capacity}`,
     mebibytes(container.memory?.pssBytes ?? null),
+    mebibytes(container.memory?.privateBytes ?? null),
+    zygotesText(container),
     container.reason,
   ]);
-  return table(['CONTAINER', 'STATUS', 'DRIVER', 'BOTS', 'MEMORY', 'REASON'], rows, columns);
+  return table(['CONTAINER', 'STATUS', 'DRIVER', 'BOTS', 'MEMORY', 'PRIVATE', 'ZYGOTE', 'REASON'], rows, columns);
+}
+
+function zygotesText({ zygotes }: ContainerView): string {
+  const texts = zygotes.map(({ state, forks }) => (state === 'ready' ? count(forks, 'fork') : state));
+  return texts.join(', ') || '-';
 }

@@ -64,20 +64,6 @@ export const host: Kind<string> = {
   allowed: 'an address such as `127.0.0.1`, `::` or a host name',
 };
 
-/** Where the state is kept. */
-export interface StateLocation {
-  readonly kind: 'file';
-  readonly path: string;
-}
-
-export const stateUrl: Kind<StateLocation> = {
-  schema: z
-    .string()
-    .regex(/^file:(\/\/)?\/[^\0]+$/)
-    .transform((text) => ({ kind: 'file', path: text.replace(/^file:(\/\/(?=\/))?/, '') })),
-  allowed: '`file:` and an absolute path',
-};
-
 export const dockerHost: Kind<string> = {
   schema: z.string().regex(/^(unix:\/\/\/[^\0]+|tcp:\/\/[A-Za-z0-9.-]+:\d{1,5})$/),
   allowed: '`unix:///path/to/socket` or `tcp://host:port`',

@@ -10,9 +10,9 @@ import {
   path,
   searchPath,
   size,
-  stateUrl,
   whole,
 } from './kinds.ts';
+import { stateUrl } from './state-url.ts';
 
 /** One setting: a row of the only table of settings. All else (parsing, docs, help, systemd) is made from it. */
 export interface Setting<T> {
@@ -154,7 +154,8 @@ export const SETTINGS = {
     key: 'STATE_URL',
     default: 'file:<DATA_DIR>/state/state.json',
     kind: stateUrl,
-    sentence: 'Where the state is kept.',
+    sentence:
+      'Where the state is kept: in a file, or in a Valkey or Redis server, with which a second supervisor can stand by.',
     secret: true,
   },
   adminTokenFile: {

@@ -3,6 +3,7 @@ import { type BotRecord, poolKey } from '../domain/bot.ts';
 import type { Usage } from '../domain/usage.ts';
 import type { ReserveStatus } from '../services/lease-api.ts';
 import type { PoolStatus } from '../services/pool-api.ts';
+import { botSeries } from './bot-series.ts';
 import { type LeaseMetrics, leaseMetrics } from './lease-metrics.ts';
 import { poolMetrics } from './pool-metrics.ts';
 
@@ -59,9 +60,10 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
     labelNames: ['pool'] as const,
     registers,
   });
-  const pools = poolMetrics(registry, perBot);
+  const pools = poolMetrics(registry);
   const leases = leaseMetrics(registry);
-  let refresh = (): void => {};
+  let status: (() => PoolStatus) | null = null;
+  let reserves: (() => readonly ReserveStatus[]) | null = null;
   return {
     registry,
     events,
@@ -69,15 +71,16 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
     httpRequest: ({ method, route, status, seconds }) => http.observe({ method, route, status }, seconds),
     usage: (bot, { cpuSeconds }) => cpu.inc({ pool: poolKey(bot) }, cpuSeconds),
     leases,
-    observe: (status, reserves) => {
-      refresh = () => {
-        pools(status());
-        leases.reserves(reserves());
-      };
+    observe: (poolStatus, reserveStatus) => {
+      status = poolStatus;
+      reserves = reserveStatus;
     },
-    text: () => {
-      refresh();
-      return registry.metrics();
+    async text() {
+      const now = status?.();
+      if (now !== undefined) pools(now);
+      if (reserves !== null) leases.reserves(reserves());
+      const text = await registry.metrics();
+      return perBot && now !== undefined ? text + botSeries(now) : text;
     },
   };
 }

@@ -1,7 +1,7 @@
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { Gauge, type Registry } from 'prom-client';
 import { BOT_STATES } from '../domain/bot.ts';
 import { FALLBACKS, fallbackOf } from '../domain/spawn.ts';
-import type { ContainerView, PoolStatus, SeatView } from '../services/pool-api.ts';
+import type { ContainerView, PoolStatus } from '../services/pool-api.ts';
 
 type Setter = (status: PoolStatus) => void;
 
@@ -64,10 +64,9 @@ const KINDS: readonly {
   },
 ];
 
-/** Gauges of pools and bots, and the function that sets them all from one status. */
-export function poolMetrics(registry: Registry, perBot: boolean): Setter {
+/** Gauges of pools, and the function that sets them all from one status. */
+export function poolMetrics(registry: Registry): Setter {
   const parts = [statesOfBots(registry), amounts(registry), kinds(registry), savings(registry)];
-  if (perBot) parts.push(bots(registry));
   return (status) => {
     for (const set of parts) set(status);
   };
@@ -121,28 +120,6 @@ function savings(registry: Registry): Setter {
   return ({ onePerContainer }) => {
     gauge.remove();
     if (onePerContainer !== null) gauge.set(onePerContainer.pssBytes);
-  };
-}
-
-function bots(registry: Registry): Setter {
-  const labels = ['bot', 'template'];
-  const pss = gaugeOf(registry, 'bunkhouse_bot_pss_bytes', 'Memory of a bot, its part of what is shared', labels);
-  const own = gaugeOf(registry, 'bunkhouse_bot_private_bytes', 'Memory that a bot has for itself', labels);
-  const cpu = new Counter({
-    name: 'bunkhouse_bot_cpu_seconds_total',
-    help: 'CPU time of the living process of a bot',
-    labelNames: labels,
-    registers: [registry],
-  });
-  const add = (template: string, { instanceId, memory, cpuSeconds }: SeatView): void => {
-    const of = { bot: instanceId, template };
-    if (memory !== null) pss.set(of, memory.pssBytes);
-    if (memory !== null) own.set(of, memory.privateBytes);
-    if (cpuSeconds !== null) cpu.inc(of, cpuSeconds);
-  };
-  return ({ pools }) => {
-    for (const metric of [pss, own, cpu]) metric.reset();
-    for (const { template, bots } of pools) for (const bot of bots) add(template, bot);
   };
 }
 

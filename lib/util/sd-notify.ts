@@ -16,7 +16,7 @@ export interface ServiceManagerOptions {
 
 /** The service manager (systemd) that started this process. No method throws. */
 export interface ServiceManager {
-  /** Says that the service is up, and begins to ping. */
+  /** Says that the service is up, and pings from then on. */
   ready(status: string): Promise<void>;
   /** One line for `systemctl status`. */
   status(text: string): Promise<void>;
@@ -54,6 +54,7 @@ export function serviceManager(options: ServiceManagerOptions): ServiceManager {
   return {
     async ready(status) {
       await send('READY=1', `STATUS=${oneLine(status)}`);
+      cancel();
       if (everyMs > 0) pingAgain();
     },
     status: (text) => send(`STATUS=${oneLine(text)}`),

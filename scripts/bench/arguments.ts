@@ -32,7 +32,8 @@ Benchmarks:
   memory   memory of FreqTrade bots while they trade on the paper exchange, and of all that keeps them
   starts   seconds until a FreqTrade bot answers, and its CPU seconds until then: after its start and after kill -9,
            one at a time and all at once
-  store    milliseconds until a change is durable, of a state with 1,000 bots: one by one, 500 a second, 1,000 at once
+  store    milliseconds until a change is durable, of a state with 1,000 bots: one by one, 500 a second, 1,000 at once;
+           in a file, and where valkey-server or redis-server is installed in a server that syncs every commit
 
 Options:
   --bots N[,N…]   memory: fleets to measure; starts: how many at once (default 10)

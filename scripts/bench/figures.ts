@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 
+/** Throws when there are no values. */
 export function median(values: readonly number[]): number {
+  if (values.length === 0) throw new Error('there is nothing to take the median of');
   const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
   return sorted.length % 2 === 1

@@ -7,8 +7,10 @@ import type { State } from '../../lib/domain/state.ts';
 import { Table } from '../../lib/domain/table.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import type { Store } from '../../lib/store/store.ts';
+import { openValkeyStore } from '../../lib/store/valkey/valkey-store.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { silentLogger as log } from '../../lib/util/logger.ts';
+import { startValkey, VALKEY } from '../../test/support/valkey-server.ts';
 import type { BenchOptions, Row } from './bench.ts';
 
 const BOTS = 1000;
@@ -27,7 +29,11 @@ export async function runStore({ progress, signal }: BenchOptions): Promise<read
   };
   const openStore = (): Promise<Store> => openFileStore({ path: join(folder, 'state/state.json'), clock, log });
   try {
-    return [...(await measureDisk(join(folder, 'bare'), tell)), ...(await measureStore('file', openStore, tell))];
+    return [
+      ...(await measureDisk(join(folder, 'bare'), tell)),
+      ...(await measureStore('file', openStore, tell)),
+      ...(VALKEY === null ? [] : await measureValkey(join(folder, 'marker'), tell)),
+    ];
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -48,6 +54,17 @@ async function measureDisk(path: string, tell: Tell): Promise<Row[]> {
   });
   await file.close();
   return percentiles('disk alone, one by one', times, `${line.length} bytes appended and synced`);
+}
+
+/** A server of its own on this machine, which syncs every commit to the same disk. */
+async function measureValkey(marker: string, tell: Tell): Promise<Row[]> {
+  const server = await startValkey();
+  try {
+    const location = server.location({ leaseMs: 10_000 });
+    return await measureStore('valkey', () => openValkeyStore({ location, home: 'here', marker, clock, log }), tell);
+  } finally {
+    await server.dispose();
+  }
 }
 
 async function measureStore(name: string, openStore: () => Promise<Store>, tell: Tell): Promise<Row[]> {

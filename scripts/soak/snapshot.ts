@@ -22,6 +22,8 @@ export interface KeeperFigures {
 
 /** The fleet at rest. Memory of bots: the median. */
 export interface Snapshot {
+  /** Of bots, living ones below supervisord. */
+  readonly bots: number;
   readonly processes: number;
   readonly zombies: number;
   readonly supervisord: KeeperFigures;
@@ -58,6 +60,7 @@ export async function takeSnapshot(way: PooledWay, driver: 'process' | 'docker')
   const memory = [...bots.values()].flatMap((pid) => memoryOf(pid) ?? []);
   const keeperPss = keepers.reduce((sum, pid) => sum + (memoryOf(pid)?.pssBytes ?? 0), 0);
   return {
+    bots: memory.length,
     processes: least(({ all }) => all.length),
     zombies: least(({ all }) => all.filter(({ state }) => state === 'Z').length),
     supervisord: figuresOf(

@@ -16,6 +16,7 @@ export function problemsOf(bots: number, start: Snapshot, end: Snapshot): readon
   const problems = [
     end.zombies > 0 && `${end.zombies} zombies stay`,
     end.processes > start.processes && `processes grew from ${start.processes} to ${end.processes}`,
+    end.bots < bots && `only ${end.bots} of ${bots} bots live below supervisord at the end`,
     start.forkedBots < bots && `only ${start.forkedBots} of ${bots} bots were forked at the start`,
     end.forkedBots < bots && `only ${end.forkedBots} of ${bots} bots were forked at the end`,
     ...keeperProblems('supervisord', start.supervisord, end.supervisord, BOUNDS.supervisordFiles),

@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { BotView } from '../../lib/services/pool-api.ts';
+import type { UsageReport } from '../../lib/services/usage-api.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Ran, run, type Supervisor, start, startSupervisor } from './bunkhouse.ts';
 
@@ -161,6 +162,29 @@ describe('the pool', () => {
     expect(code).toBe(0);
     expect(out).toMatch(/^\d+ bots?, \d+ running · \d+ containers?, [\d.]+ MiB/);
     expect(out).toMatch(/^watched +running/m);
+  });
+});
+
+describe('usage', () => {
+  it('shows what bots used, also when they are gone, as a table, JSON and CSV', async () => {
+    await create('used', '--owner', 'uma');
+    await cli('pool', 'health-check');
+    await cli('bots', 'delete', 'used', '--wait');
+    expect((await cli('usage', '--owner', 'uma')).out).toMatch(/^uma +used +\d+s +40\.0 MiB +0s$/m);
+    const report = await json<UsageReport>('usage', '--owner', 'uma');
+    expect(report.usage).toMatchObject([{ owner: 'uma', instanceId: 'used' }]);
+    expect(report.total.runningSeconds).toBeGreaterThan(0);
+    expect((await cli('usage', '--owner', 'uma', '--by', 'owner', '--csv')).out).toMatch(
+      /^owner,runningSeconds,pssByteSeconds,cpuSeconds\numa,[\d.]+,\d+,[\d.]+\n$/,
+    );
+  });
+
+  it('says so when nothing ran, and hands on what is wrong', async () => {
+    const { out } = await cli('usage', '--from', '2020-01-01', '--to', '2020-01-02');
+    expect(out).toBe('Nothing ran from 2020-01-01T00:00:00.000Z to 2020-01-02T00:00:00.000Z.\n');
+    const wrong = await cli('usage', '--from', 'yesterday');
+    expect(wrong).toMatchObject({ code: 2, out: '', err: expect.stringContaining('from: must be an ISO 8601 time') });
+    expect(await cli('usage', '--from', 'yesterday', '--csv')).toMatchObject({ code: 2, out: '' });
   });
 });
 

@@ -4,6 +4,7 @@ import { runChecks, worst } from '../../lib/cli/doctor/checks.ts';
 import type { Finding } from '../../lib/cli/doctor/finding.ts';
 import { createMachine, type Machine } from '../../lib/cli/doctor/machine.ts';
 import { loadConfig } from '../../lib/config/config.ts';
+import { startValkey, VALKEY } from '../support/valkey-server.ts';
 import { run } from './bunkhouse.ts';
 
 // Each command is a process that starts from nothing, many of them on a busy machine.
@@ -40,6 +41,7 @@ function machine(different: Partial<Machine> = {}, env: Record<string, string> =
     },
     portFree: async () => true,
     getJson: async () => ({ error: 'refused' }),
+    exchange: async () => ({ error: 'refused' }),
     ...different,
   };
 }
@@ -158,6 +160,37 @@ describe('doctor', () => {
         : { error: 'refused' };
     expect(named(await runChecks(machine({ getJson: version('1.41') }, docker)), 'docker')?.level).toBe('ok');
     expect(named(await runChecks(machine({ getJson: version('1.40') }, docker)), 'docker')?.level).toBe('fail');
+  });
+
+  it('says when the server of the state does not answer, or its password cannot be read', async () => {
+    const env = { STATE_URL: 'valkey://:hunter2@db.example:7000' };
+    expect(named(await runChecks(machine({}, env)), 'state')).toMatchObject({
+      level: 'fail',
+      found: expect.stringContaining('db.example:7000'),
+    });
+    const file = { STATE_URL: 'valkey://db.example?passwordFile=/run/secret' };
+    expect(named(await runChecks(machine({}, file)), 'state')?.found).toContain('/run/secret');
+    expect(named(await runChecks(machine()), 'state')).toBeUndefined();
+  });
+
+  it.skipIf(VALKEY === null).each<[string, string[], string, string, RegExp]>([
+    ['that keeps every commit', [], '', 'ok', /keeps every commit/],
+    ['that may lose some', ['--appendfsync', 'everysec'], '', 'warn', /appendfsync everysec/],
+    ['that says nothing about it', ['--rename-command', 'CONFIG', ''], '', 'warn', /does not tell/],
+    ['with a password', ['--requirepass', 'hunter2'], ':hunter2@', 'ok', /keeps every commit/],
+    ['with another password', ['--requirepass', 'hunter2'], ':hunter3@', 'fail', /WRONGPASS/],
+    ['with a password, without one', ['--requirepass', 'hunter2'], '', 'fail', /NOAUTH/],
+  ])('asks a server of the state %s', async (_, options, login, level, found) => {
+    const server = await startValkey(...options);
+    try {
+      const env = { STATE_URL: `valkey://${login}127.0.0.1:${server.port}` };
+      const { exchange } = createMachine(loadConfig({}, { envFile: '/none' }).config, 0);
+      const finding = named(await runChecks(machine({ exchange }, env)), 'state');
+      expect(finding).toMatchObject({ level, found: expect.stringMatching(found) });
+      expect(JSON.stringify(finding)).not.toMatch(/hunter/);
+    } finally {
+      await server.dispose();
+    }
   });
 
   it('looks at a real machine without throwing, and sees a port that is taken', async () => {

@@ -76,6 +76,8 @@ describe('wrong use ends with 2, says what is wrong, and writes nothing to stand
     },
     { args: ['bench', 'memory', '--seconds', '-1'], says: '--seconds takes a number of seconds, not "-1"' },
     { args: ['top', '--interval', '0'], says: '--interval takes a number of seconds' },
+    { args: ['usage', '--by', 'pool'], says: 'Allowed choices are bot, owner' },
+    { args: ['usage', '--csv', '--json'], says: 'Choose one of --csv and --json' },
   ])('$args', async ({ args, says }) => {
     const { code, out, err } = await run(args);
     expect({ code, out }).toEqual({ code: 2, out: '' });

@@ -39,7 +39,6 @@ describe('configuration', () => {
         poolModeEnabled: true,
         driver: 'process',
         maxBotsPerContainer: 10,
-        metricsPerBot: true,
         poolBasePort: 9000,
         poolTargetSize: 10,
         poolMinSize: 3,
@@ -57,6 +56,7 @@ describe('configuration', () => {
         stopOnExit: false,
         adminTokenFile: '/var/lib/bunkhouse/state/admin-token',
         maxBodyBytes: 4_194_304,
+        metricsPerBot: true,
         logLevel: 'info',
         containerMemoryBytes: null,
         containerCpus: null,
@@ -78,7 +78,7 @@ describe('configuration', () => {
   ])('puts everything below the data folder of a user without privilege: %j', (env, dataDir) => {
     const { config } = load(env, false);
     expect(config.dataDir).toBe(dataDir);
-    expect(config.stateUrl.path).toBe(`${dataDir}/state/state.json`);
+    expect(config.stateUrl).toEqual({ kind: 'file', path: `${dataDir}/state/state.json` });
     expect(config.supervisord).toBe(`${dataDir}/venv/bin/supervisord`);
   });
 
@@ -93,6 +93,39 @@ describe('configuration', () => {
     [{ UID_BASE: '' }, { uidBase: null }],
     [{ STATE_URL: 'file:///srv/a b/%41#.json' }, { stateUrl: { kind: 'file', path: '/srv/a b/%41#.json' } }],
     [{ STATE_URL: 'file:/srv/s.json' }, { stateUrl: { kind: 'file', path: '/srv/s.json' } }],
+    [
+      { STATE_URL: 'valkey://db.example' },
+      {
+        stateUrl: {
+          kind: 'valkey',
+          host: 'db.example',
+          port: 6379,
+          tls: false,
+          db: 0,
+          prefix: 'bunkhouse',
+          username: null,
+          password: null,
+          passwordFile: null,
+          leaseMs: 10_000,
+        },
+      },
+    ],
+    [
+      { STATE_URL: 'rediss://me:p%40ss@[::1]:7000/3?prefix=two&lease=30&passwordFile=/run/secret' },
+      {
+        stateUrl: {
+          host: '::1',
+          port: 7000,
+          tls: true,
+          db: 3,
+          prefix: 'two',
+          username: 'me',
+          password: 'p@ss',
+          passwordFile: '/run/secret',
+          leaseMs: 30_000,
+        },
+      },
+    ],
     [{ DOCKER_HOST: 'tcp://127.0.0.1:2375' }, { dockerHost: 'tcp://127.0.0.1:2375' }],
     [
       { HOST: '::', BUNKHOUSE_PORT: '80' },
@@ -136,9 +169,27 @@ describe('configuration', () => {
   });
 
   it('never shows the value of a setting that may hold a password', () => {
-    const [problem] = problems({ STATE_URL: 'valkey://:hunter2@db' });
+    const [problem] = problems({ STATE_URL: 'valkey://:hunter2@db?prefx=a' });
     expect(problem).toContain('STATE_URL = (not shown)');
     expect(problem).not.toContain('hunter2');
+  });
+
+  it.each([
+    'file:relative',
+    'valkey:db',
+    'valkey:///1',
+    'valkey://db/x',
+    'valkey://db:0',
+    'valkey://db?prefix=a:b',
+    'valkey://db?prefx=a',
+    'valkey://db?lease=0',
+    'valkey://db?lease=1e3',
+    'valkey://db?passwordFile=secret',
+    'valkey://db?host=other&port=1',
+    'valkey://db#x',
+    'http://db',
+  ])('refuses STATE_URL=%s', (STATE_URL) => {
+    expect(problems({ STATE_URL })).toHaveLength(1);
   });
 
   it('refuses two names of one setting that differ', () => {

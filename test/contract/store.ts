@@ -4,6 +4,7 @@ import type { ContainerRecord } from '../../lib/domain/container.ts';
 import { hasCode } from '../../lib/domain/errors.ts';
 import { emptyState, type State } from '../../lib/domain/state.ts';
 import type { Change, Store } from '../../lib/store/store.ts';
+import { anyState } from '../store/arbitrary.ts';
 
 /** One place where a store keeps its data; opened again and again by the suite, one store at a time. */
 export interface StorePlace {
@@ -160,6 +161,20 @@ export function storeContract(name: string, newPlace: () => Promise<StorePlace>)
             await again.close();
           },
         ),
+        { numRuns: 15 },
+      );
+    });
+
+    it('keeps any state that follows any other', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(anyState, { minLength: 1, maxLength: 5 }), async (states) => {
+          const store = await opened();
+          const { installation } = store.current();
+          for (const state of states) await store.update(() => ({ state: { ...state, installation }, result: null }));
+          const again = await reopened(store);
+          expect(again.current()).toEqual({ ...states.at(-1), installation });
+          await again.close();
+        }),
         { numRuns: 15 },
       );
     });

@@ -40,6 +40,10 @@ readiness: { kind: process }
 backoff: { minSeconds: 0.1, maxSeconds: 1 }
 `;
 
+/** Its bots are to be forked. */
+const FORKED = `${TEMPLATE.replace('name: demo', 'name: forked')}prefork: { entry: app:main, merge: on }
+`;
+
 export interface Call {
   /** The administrator's when left out; null: none. */
   readonly token?: string | null;
@@ -116,7 +120,10 @@ export async function startApp({
     driver,
     prober: createProber(),
     archives: createArchiveFiles(join(folder, 'archives'), clock),
-    templates: new Map([['demo', parseTemplate(`${TEMPLATE}lease: ${lease}\n`, 'demo.yaml')]]),
+    templates: new Map([
+      ['demo', parseTemplate(`${TEMPLATE}lease: ${lease}\n`, 'demo.yaml')],
+      ['forked', parseTemplate(FORKED, 'forked.yaml')],
+    ]),
     limits: { instanceName: 'test', maxBotsPerContainer: 10, basePort, bindHost: driver.bindHost },
     containerLimits: { memoryBytes: null, cpus: null, processes: null },
     reserve: { target: 0, min: 0, max: most, batchSize: 10, batchSpacingSeconds: 0 },

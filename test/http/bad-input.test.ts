@@ -30,6 +30,37 @@ const create = (what: string, body: unknown, field?: string): Bad => ({
 });
 
 const TABLE: readonly Bad[] = [
+  ...[
+    ['a time that is none', 'from=yesterday', 'from'],
+    ['a day that does not exist', 'to=2026-02-30', 'to'],
+    ['a time without a zone', 'from=2026-05-01T10:00:00', 'from'],
+    ['seconds since the epoch', 'from=1780000000', 'from'],
+    ['an empty time', 'from=', 'from'],
+    ['two times', 'from=2026-05-01&from=2026-05-02', 'from'],
+    ['an owner that cannot be', 'owner=../x', 'owner'],
+    ['rows of something else', 'by=pool', 'by'],
+    ['a format nobody knows', 'format=xml', 'format'],
+    ['a misspelt field', 'since=2026-05-01', 'since'],
+    ['a time that ends before it begins', 'from=2026-05-02&to=2026-05-01'],
+    ['no time at all', 'from=2026-05-01&to=2026-05-01'],
+    ['a time that begins in the future', 'from=2999-01-01'],
+  ].map(
+    ([what = '', query, field]): Bad => ({
+      what: `${what} in the question for usage`,
+      path: `/api/usage?${query}`,
+      status: 400,
+      code: 'INVALID',
+      ...(field === undefined ? {} : { field }),
+    }),
+  ),
+  {
+    what: "another owner's usage",
+    who: 'alice',
+    path: '/api/usage?owner=bob',
+    status: 403,
+    code: 'FORBIDDEN',
+  },
+  { what: 'usage without a token', who: 'nobody', path: '/api/usage', status: 401, code: 'UNAUTHORIZED' },
   create('an unknown template', { ...good, template: 'nothing' }),
   create('an unknown field', { ...good, colour: 'red' }, 'colour'),
   create('an unknown field of limits', { ...good, limits: { ram: 1 } }, 'limits.ram'),

@@ -18,8 +18,25 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PLUGIN = os.path.join(ROOT, "docker", "pool")
 BOTS = os.path.join(ROOT, "test", "fixtures", "bots")
 UID_BASE = 200_000
-# Two runs at once must not meet, neither on ports nor on the uids that go by them.
-FIRST_PORT = 21_000 + os.getpid() % 24 * 40
+RANGES, RANGE = 24, 40
+
+
+def _reserve():
+    """(First port of a range that is ours as long as the socket lives, the socket).
+
+    Two runs at once must not meet on ports, nor on the uids that go by them: each would end all processes of its bots' uids.
+    """
+    for number in (n % RANGES for n in range(os.getpid(), os.getpid() + RANGES)):
+        lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            lock.bind(f"\0bunkhouse-test-ports-{number}")
+            return 21_000 + number * RANGE, lock
+        except OSError:
+            lock.close()
+    raise RuntimeError(f"{RANGES} runs of these tests go on already")
+
+
+FIRST_PORT, _LOCK = _reserve()
 
 CONFIGURATION = """
 [supervisord]
@@ -65,23 +82,34 @@ class Connection(http.client.HTTPConnection):
 
 
 class Supervisord:
-    """supervisord below a new temporary directory. `isolated`: a uid for each slot, which takes root."""
+    """supervisord below a new temporary directory. `isolated`: a uid for each slot, which takes root. `group`: the cgroup it is put into.
 
-    def __init__(self, isolated=False):
+    `user`: the uid it runs as, which takes root. `more`: sections that its configuration has besides.
+    """
+
+    def __init__(self, isolated=False, group=None, user=None, more=""):
+        self.group, self.user, self.more = group, user, more
         self.directory = tempfile.mkdtemp(prefix="bunkhouse-")
         os.chmod(self.directory, 0o755)
+        if user is not None:
+            os.chown(self.directory, user, user)
         self.uid_base = UID_BASE if isolated else None
         self.process = None
 
     def start(self):
         config = os.path.join(self.directory, "supervisord.conf")
         with open(config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            file.write(CONFIGURATION.format(directory=self.directory, uid_base=self.uid_base or ""))
+            file.write(CONFIGURATION.format(directory=self.directory, uid_base=self.uid_base or "") + self.more)
+            if self.user is not None:
+                os.chown(config, self.user, self.user)
         modules = os.pathsep.join([PLUGIN, os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])
         env = {**os.environ, "PYTHONPATH": modules, "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", config]
         with open(os.path.join(self.directory, "stderr"), "ab") as stderr:
-            self.process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True)
+            options = {"preexec_fn": self._enter_group} if self.group else {}
+            if self.user is not None:
+                options |= {"user": self.user, "group": self.user, "extra_groups": []}
+            self.process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True, **options)
         until(lambda: self._answers() or self._give_up(), "supervisord answers", 15)
         return self
 
@@ -122,6 +150,10 @@ class Supervisord:
     def path(self, *parts):
         return os.path.join(self.directory, *parts)
 
+    def _enter_group(self):
+        with open(os.path.join(self.group, "cgroup.procs"), "w") as procs:
+            procs.write(str(os.getpid()))
+
     def _answers(self):
         try:
             return self.call("observe", timeout=2)
@@ -139,12 +171,15 @@ class PluginTest(unittest.TestCase):
     """One supervisord for the class. Each test uses bots of its own and leaves none behind."""
 
     isolated = False
+    group = None
+    user = None
+    more = ""
 
     @classmethod
     def setUpClass(cls):
         if cls.isolated and os.geteuid() != 0:
             raise unittest.SkipTest("a uid for each slot takes root")
-        cls.supervisord = Supervisord(isolated=cls.isolated)
+        cls.supervisord = Supervisord(isolated=cls.isolated, group=cls.group, user=cls.user, more=cls.more)
         cls.addClassCleanup(cls.supervisord.close)
         cls.addClassCleanup(cls._check_log)
         cls.supervisord.start()

@@ -50,20 +50,24 @@ class PreforkTest(PluginTest):
         os.chmod(path, 0o755)
         return path
 
-    def bot(self, name, *arguments, prefork=PREFORK, **changes):
-        spec = self.spec(name, *changes.pop("command", [self.script]), *arguments, **{"prefork": prefork, **changes})
+    def bot(self, name, *arguments, command=None, env={}, **changes):
+        """Applied; `env` beside its port."""
+        spec = self.spec(name, *(command or [self.script]), *arguments, **{"prefork": PREFORK, **changes})
+        spec["env"] |= env
         self.call("apply", spec)
         return spec
 
-    def serving(self, name, prefork=PREFORK, **changes):
+    def serving(self, name, **changes):
         """What is observed of a bot that answers its port."""
-        self.bot(name, "serve", prefork=prefork, readiness=LISTEN, **changes)
+        self.bot(name, "serve", **{"readiness": LISTEN, **changes})
         return self.until_state(name, "running", 30)
 
     def facts(self, slot=0):
         """What a serving bot says of itself."""
         with socket.create_connection(("127.0.0.1", FIRST_PORT + slot), timeout=10) as connection:
-            return json.loads(b"".join(iter(lambda: connection.recv(65536), b"")))
+            text = b"".join(iter(lambda: connection.recv(65536), b""))
+        self.assertTrue(text, [self.output(seen["bot"])[-2000:] for seen in self.call("observe")["bots"] if seen["slot"] == slot])
+        return json.loads(text)
 
     def zygotes(self):
         return self.call("observe")["zygotes"]

@@ -1,5 +1,6 @@
 """From apply to stop, and everything a process can do in between."""
 
+import signal
 import time
 import unittest
 import urllib.request
@@ -176,6 +177,22 @@ class Readiness(PluginTest):
         seen = self.until_observed("ann", lambda seen: seen["restarts"] == 1)
         self.assertGreater(seen["lastExit"]["at"] - first["readyAt"], 1.5)
         self.assertFalse(seen["lastExit"]["expected"])
+
+    def test_what_is_not_heard_while_supervisord_is_held_is_no_silence(self):
+        ready = {"kind": "notify", "startupSeconds": 2, "watchdogSeconds": 1}
+        self.call("apply", self.spec("ann", *bot("server"), readiness=ready))
+        self.call("apply", self.spec("bob", *bot("server"), "--start-after", "2.5", slot=1, readiness={**ready, "startupSeconds": 3}))
+        before = self.until_state("ann", "running")
+        kill(self.supervisord.process.pid, signal.SIGSTOP)
+        time.sleep(4)
+        kill(self.supervisord.process.pid, signal.SIGCONT)
+        self.until_state("bob", "running")
+        time.sleep(1.5)
+        for name in ("ann", "bob"):
+            self.assertEqual((self.observe(name)["state"], self.observe(name)["restarts"]), ("running", 0))
+        self.assertEqual(self.observe("ann")["pid"], before["pid"])
+        kill(before["pid"], signal.SIGSTOP)
+        self.until_observed("ann", lambda seen: seen["restarts"] == 1)
 
     def test_messages_of_others_do_not_count(self):
         ready = {"kind": "notify", "startupSeconds": 20, "watchdogSeconds": None}

@@ -4,7 +4,6 @@ import os
 import sys
 import unittest
 
-from harness import FIRST_PORT
 from prefork import EXECUTED, FORKED, PREFORK, PreforkTest, prefork, warmup
 
 LIMITS = {"memoryBytes": 2 << 30, "pssBytes": None, "diskBytes": 1 << 30, "cpuWeight": 100, "openFiles": 200, "processes": 300, "nice": 5}
@@ -31,13 +30,13 @@ class LikenessTest(PreforkTest):
                 self.assertEqual(forked[name], executed[name])
 
     def test_sees_the_same(self):
-        env = {"PORT": str(FIRST_PORT), "TZ": "Asia/Tokyo", "SECRET": "ä =x\n", "EMPTY": ""}
+        env = {"TZ": "Asia/Tokyo", "SECRET": "ä =x\n", "EMPTY": ""}
         forked, executed = self.both(env=env, limits=LIMITS)
         self.assertNotEqual(forked["loadedBy"], executed["loadedBy"])
         self.assertAlike(forked, executed)
 
     def test_sees_the_same_where_the_zygote_has_read_its_own_environment_before(self):
-        env = {"PORT": str(FIRST_PORT), "HOME": "/nowhere", "LANG": "C.UTF-8", "TMPDIR": "/var/tmp"}
+        env = {"HOME": "/nowhere", "LANG": "C.UTF-8", "TMPDIR": "/var/tmp"}
         forked, executed = self.both(env=env, way=warmup("import tempfile, time, random", "tempfile.gettempdir(), time.localtime(), random.seed(1)"))
         self.assertEqual(forked["temporary"], "/var/tmp")
         self.assertAlike(forked, executed)
@@ -50,7 +49,7 @@ class LikenessTest(PreforkTest):
         if not os.path.exists(link):
             os.symlink(self.script, link)
         path = os.pathsep.join([folder, os.path.dirname(sys.executable), os.environ["PATH"]])
-        forked, executed = self.both(command=["tool"], env={"PORT": str(FIRST_PORT), "PATH": path})
+        forked, executed = self.both(command=["tool"], env={"PATH": path})
         self.assertEqual((forked["argv"], forked["path"][0]), ([link, "serve"], self.folder))
         self.assertAlike(forked, executed)
 

@@ -7,6 +7,8 @@ import unittest
 from harness import PluginTest, bot, file, kill, until
 
 READY = {"kind": "notify", "startupSeconds": 60, "watchdogSeconds": 30}
+# So that everything there is to watch is watched.
+LIMITS = {"memoryBytes": None, "pssBytes": 1 << 30, "diskBytes": 1 << 30, "cpuWeight": 100, "openFiles": 4096, "processes": 100, "nice": 0}
 
 
 class Speed(PluginTest):
@@ -30,7 +32,7 @@ class Speed(PluginTest):
         self.supervisord.call("longest", namespace="probe")
         started = time.monotonic()
         specs = [
-            self.spec(f"bot{slot}", *bot("server"), slot=slot, readiness=READY, files=[file("config.json", "x" * 20_000)])
+            self.spec(f"bot{slot}", *bot("server"), slot=slot, readiness=READY, files=[file("config.json", "x" * 20_000)], limits=LIMITS)
             for slot in range(30)
         ]
         for spec in specs:

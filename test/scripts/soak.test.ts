@@ -58,6 +58,7 @@ describe('what is done to a fleet', () => {
 
 describe('the verdict on a soak', () => {
   const fleet: Snapshot = {
+    bots: 10,
     processes: 12,
     zombies: 0,
     supervisord: { openFiles: 30, rssMiB: 25, pssMiB: 20 },
@@ -82,6 +83,7 @@ describe('the verdict on a soak', () => {
   it.each([
     { end: { zombies: 1 }, problem: '1 zombies stay' },
     { end: { processes: 13 }, problem: 'processes grew from 12 to 13' },
+    { end: { bots: 9 }, problem: 'only 9 of 10 bots live below supervisord at the end' },
     { end: { forkedBots: 9 }, problem: 'only 9 of 10 bots were forked at the end' },
     {
       end: { supervisord: { ...supervisord, openFiles: 35 } },

@@ -10,8 +10,11 @@ from dataclasses import asdict, dataclass
 
 from . import children
 
-# Out of memory, the kernel should take a bot before supervisord or the zygote, whose end would be the end of all.
-OOM_SCORE_ADJ = b"500"
+# Out of memory, the kernel should take a bot before supervisord or the zygote, whose end would be the end of all. Those may
+# have a high score already: Kubernetes gives one up to 1000 to everything in a container.
+OOM_SCORE_ADJ = 500
+ABOVE_PARENT = 100
+MOST_OOM_SCORE_ADJ = 1000
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Launch:
     nice: int
     rlimits: tuple  # pairs of a RLIMIT_… number and its value
     parent: int  # supervisord's pid: the bot does not outlive it
+    cgroups: tuple  # directories of the cgroups it enters
 
     def encode(self):
         return json.dumps(asdict(self)).encode()
@@ -41,9 +45,10 @@ def wait_at(gate):
 
 
 def become(launch, output, keep=()):
-    """Session, descriptors, limits, user, directory. `keep`: descriptors that stay open. Raises OSError."""
+    """Session, descriptors, cgroups, limits, user, directory. `keep`: descriptors that stay open. Raises OSError."""
     os.setsid()
     _descriptors(output, keep)
+    _enter(launch.cgroups)
     _limit(launch)
     if launch.uid is not None:
         os.setgroups([])
@@ -62,9 +67,20 @@ def _descriptors(output, keep):
     children.close_from(3, keep)
 
 
+def _enter(cgroups):
+    """Done here and not from outside, because the kernel may let whoever does it wait for tens of milliseconds."""
+    for folder in cgroups:
+        try:
+            with open(os.path.join(folder, "cgroup.procs"), "wb", buffering=0) as procs:
+                procs.write(b"0")  # whoever writes it
+        except OSError as error:
+            os.write(2, f"bunkhouse: goes on without the cgroup {folder}: {error.strerror}\n".encode())
+
+
 def _limit(launch):
-    with open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
-        file.write(OOM_SCORE_ADJ)
+    with open("/proc/self/oom_score_adj", "r+b", buffering=0) as file:
+        inherited = int(file.read())
+        file.write(str(min(MOST_OOM_SCORE_ADJ, max(OOM_SCORE_ADJ, inherited + ABOVE_PARENT))).encode())
     # Less than what supervisord has may not be had without root.
     os.setpriority(os.PRIO_PROCESS, 0, max(launch.nice, os.getpriority(os.PRIO_PROCESS, 0)))
     for kind, value in launch.rlimits:

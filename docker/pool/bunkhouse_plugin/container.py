@@ -10,6 +10,7 @@ from supervisor.states import ProcessStates
 
 from . import children, files, leftovers, output, reset
 from .archive import Archives, Shared
+from .cgroups import Cgroups
 from .changes import Changes
 from .faults import CONFLICT, INTERNAL, NOT_FOUND, Fault, from_oserror
 from .fences import Fences
@@ -24,6 +25,7 @@ from .promise import Promise, Turns, run
 from .sampler import Sampler
 from .seats import Seats
 from .users import Users
+from .watch import Watch
 from .zygotes import Zygotes
 
 PROTOCOL = 2
@@ -47,6 +49,7 @@ class Container:
         self._supervisord = supervisord
         self._incarnation = secrets.token_hex(8)
         self.loop = Loop(supervisord.options.logger)
+        self.loop.held = self._excuse
         self.quick = Helpers(supervisord.options, self.loop, limit=4)
         self._slow = Helpers(supervisord.options, self.loop, limit=2)
         # None waits for another's steps.
@@ -54,6 +57,7 @@ class Container:
         self.changes = Changes(self._incarnation, self.loop)
         self.fences = Fences(self.layout.fences, self.quick)
         self.zygotes = Zygotes(self.layout, supervisord.options, self.loop, lambda: self.bots.values())
+        self.cgroups = Cgroups(directory)
         self.turns = Turns()
         self.bots = {}
         self._seats = Seats()
@@ -61,6 +65,7 @@ class Container:
         self._archives = Archives(self.layout, self._slow)
         self._shared = Shared()
         self._sampler = Sampler(self)
+        self._watch = Watch(self, self._sampler, supervisord.options)
         self._earlier = self._end_earlier_lives()
 
     def observe(self):
@@ -73,7 +78,7 @@ class Container:
             "isolatesUsers": self.users.isolates,
             "overhead": self._sampler.overhead,
             "zygotes": self.zygotes.observe(),
-            "cgroups": {"made": False, "reason": "not built yet"},
+            "cgroups": self.cgroups.observe(),
             "bots": [observe_bot(bot) for bot in self.bots.values()],
             "directories": os.listdir(self.layout.bots),
         }
@@ -219,7 +224,9 @@ class Container:
 
     def _unbind(self, name):
         if name in self._sockets:
-            self._sockets.pop(name)[1].close()
+            (slot, _), sock = self._sockets.pop(name)
+            sock.close()
+            self.cgroups.drop(slot)
 
     def _admit(self, spec):
         bot = add_program(self._supervisord, spec.bot, self.layout.log(spec.bot), self)
@@ -233,6 +240,10 @@ class Container:
         self._seats.free(name)
         self.zygotes.retire()
         self.changes.touch(name)
+
+    def _excuse(self, seconds):
+        for bot in self.bots.values():
+            bot.excuse(seconds)
 
     def _is_alive(self, name):
         return name in self.bots and self.bots[name].alive

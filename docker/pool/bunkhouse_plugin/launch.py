@@ -22,8 +22,8 @@ def environment_of(process, container):
     }
 
 
-def what_to_launch(process, container):
-    """The Launch of a bot."""
+def what_to_launch(process, container, cgroups):
+    """The Launch of a bot; `cgroups`: directories of those it is to be in."""
     spec = process.spec
     uid = container.users.uid(spec.port)
     return Launch(
@@ -34,6 +34,7 @@ def what_to_launch(process, container):
         nice=spec.limits.nice,
         rlimits=tuple(_rlimits(spec.limits, own_uid=uid is not None)),
         parent=os.getpid(),
+        cgroups=cgroups,
     )
 
 

@@ -31,6 +31,12 @@ class Life:
         self.ending = (reason, asked)
         self.kill_at = now + grace
 
+    def excuse(self, seconds):
+        """Nobody listened for so long, so nothing that was not heard of it counts against it."""
+        self.started += seconds
+        self.heard += seconds
+        self.kill_at += seconds
+
     def is_ready(self, readiness, listener, now):
         """Whether it just became ready without saying so."""
         if self.ready is not None:

@@ -17,6 +17,8 @@ from collections import deque
 from supervisor.medusa import asyncore_25 as asyncore
 
 ALMOST_NOW = 0.0002
+# supervisord polls for a second at the most. Past this, something held us: the disk, or the machine was suspended.
+HELD_SECONDS = 2.0
 
 
 class Timer:
@@ -72,6 +74,8 @@ class Loop(Dispatcher):
         self._order = itertools.count()
         self._forked = False
         self._handled = False
+        self._asked = time.monotonic()
+        self.held = lambda seconds: None  # called when we were held for so long
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGALRM, lambda *_: None)
 
@@ -85,6 +89,15 @@ class Loop(Dispatcher):
         timer = Timer(when, call)
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
+
+    def now(self):
+        """time.monotonic(), asked in every turn: so it is noticed, and told before anybody acts on it, that there were none for a while."""
+        now, before = time.monotonic(), self._asked
+        self._asked = now
+        if now - before > HELD_SECONDS:
+            self.logger.warn(f"bunkhouse: held for {now - before:.1f} s")
+            self.held(now - before)
+        return now
 
     def wake(self):
         """Makes the coming poll return at once."""
@@ -120,6 +133,7 @@ class Loop(Dispatcher):
             self._handled = False
             return True
         self._forked = False
+        self.now()
         self._forget_cancelled()
         if self._soon:
             self.wake()
@@ -133,7 +147,7 @@ class Loop(Dispatcher):
         self.socket.recv(4096)
         for _ in range(len(self._soon)):
             self.guard(self._soon.popleft())
-        for timer in self._take_due(time.monotonic()):
+        for timer in self._take_due(self.now()):
             if timer.call is not None:
                 self.guard(timer.call)
 

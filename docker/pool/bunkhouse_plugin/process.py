@@ -13,7 +13,7 @@ from dataclasses import replace
 from supervisor.process import Subprocess
 from supervisor.states import ProcessStates, SupervisorStates, getProcessStateDescription
 
-from . import backoff, leftovers, procfs
+from . import backoff, ceilings, leftovers, procfs
 from .exits import describe_exit
 from .faults import Fault
 from .launch import environment_of, what_to_launch
@@ -37,8 +37,7 @@ class BotProcess(Subprocess):
         self.restarts = 0
         self.reason = ""
         self.listener = None  # self, other or none; None: not looked yet
-        self.sample = None
-        self.disk_bytes = None
+        self.used = ceilings.Used()
         self.warning = ""
         self.next_start_at = None
         self._clean = True  # nothing of an earlier run is left: the apply that brings a bot has seen to it
@@ -49,6 +48,8 @@ class BotProcess(Subprocess):
         self._clear_from = 0.0
         self._start_from = 0.0
         self._failures = 0
+        self._held = ""  # why it is not started though nothing else speaks against it
+        self._admission = ""  # what went wrong with its cgroup
         self._unasked = False  # the coming start is one that nobody asked for
         self._timer = None
         self._telling = None
@@ -59,6 +60,8 @@ class BotProcess(Subprocess):
         if self.state == ProcessStates.BACKOFF and spec.generation > self.spec.generation:
             self._start_from = 0.0
         self.spec = spec
+        self._container.cgroups.adjust(spec.slot, spec.limits)
+        self._warn()
 
     @property
     def alive(self):
@@ -75,9 +78,10 @@ class BotProcess(Subprocess):
 
     def forget(self):
         """Its next tenant hears nothing of its runs so far."""
-        self.life = self.last_exit = self.listener = self.sample = self.disk_bytes = self.next_start_at = None
+        self.life = self.last_exit = self.listener = self.next_start_at = None
+        self.used = ceilings.Used()
         self.restarts = self._failures = 0
-        self.reason = self.warning = ""
+        self.reason = self.warning = self._held = self._admission = ""
         self._start_from, self._unasked = 0.0, False
         self._container.changes.touch(self.bot)
 
@@ -119,6 +123,17 @@ class BotProcess(Subprocess):
             self._container.changes.touch(self.bot)
             self.step()
 
+    def excuse(self, seconds):
+        """Our loop was held: deadlines of a living process are put off by that."""
+        if self.pid:
+            self.life.excuse(seconds)
+
+    def measured(self, used):
+        """What it uses was measured anew."""
+        self.used = used
+        self._warn()
+        self.step()
+
     def waits_for_port(self):
         return self.state == ProcessStates.STARTING and self.spec.readiness.kind == "listen"
 
@@ -147,7 +162,7 @@ class BotProcess(Subprocess):
     # The present situation decides
 
     def _step(self):
-        now = time.monotonic()
+        now = self._container.loop.now()
         if self.pid:
             self._watch(now)
         elif self._clearing or self._spawning or self._container.turns.busy(self.bot):
@@ -158,6 +173,8 @@ class BotProcess(Subprocess):
             self._waits_no_more()
             self._instead = None
             self._become(ProcessStates.STOPPED)
+        elif self._is_held():
+            return
         elif now >= self._start_from:
             self._launch(now)
         self._arm()
@@ -176,6 +193,8 @@ class BotProcess(Subprocess):
             self._end(now, "restarted as asked", True)
         elif late := self.life.overdue(self.spec.readiness, now):
             self._end(now, late, False)
+        elif excess := ceilings.excess(self.spec.limits, self.used):
+            self._end(now, excess, False)
         elif self.life.is_ready(self.spec.readiness, self.listener, now):
             self._become_ready(now)
 
@@ -215,9 +234,11 @@ class BotProcess(Subprocess):
         self._clean = False
         self._spawning = True
         self._become(ProcessStates.STARTING)  # not stopped any more, although its pid comes later
+        cgroups, self._admission = self._container.cgroups.admit(self.spec.slot, self.spec.limits)
+        self._warn()
         try:
             self.dispatchers, self.pipes = self.config.make_dispatchers(self)
-            started = start(way, what_to_launch(self, self._container), self.pipes["child_stdout"])
+            started = start(way, what_to_launch(self, self._container, cgroups), self.pipes["child_stdout"])
         except OSError as error:
             started = Promise()
             started.reject(error)
@@ -290,9 +311,13 @@ class BotProcess(Subprocess):
         self._container.fences.note_process(self.bot, None, None)
         now = time.monotonic()
         how, why = describe_exit(status)
+        if how["signal"] == "SIGKILL":
+            why = self._container.cgroups.explain(self.spec.slot, self.spec.limits) or why
         reason, asked = self.life.ending or (why, False)
         self.last_exit = {**how, "at": time.time(), "expected": asked}
-        self.sample = None
+        self.used = replace(self.used, sample=None)
+        self._admission = ""
+        self._warn()
         if self.life.was_healthy(self.spec.backoff, now):
             self._failures = 0
         if asked:
@@ -301,6 +326,20 @@ class BotProcess(Subprocess):
             self._fail(now, reason)
         self._container.changes.touch(self.bot)
         self._container.loop.wake()
+
+    def _is_held(self):
+        self._held = ceilings.hold(self._held, self.spec.limits, self.used)
+        if self._held:
+            self.reason, self.next_start_at = self._held, None
+            self._become(ProcessStates.BACKOFF)
+        return bool(self._held)
+
+    def _warn(self):
+        """What is near a ceiling. That it is, or is no more, is a change; how near it is changes all the time."""
+        before = self.warning
+        self.warning = "; ".join(filter(None, [self._admission, ceilings.warning(self.spec.limits, self.used)]))
+        if bool(before) != bool(self.warning):
+            self._container.changes.touch(self.bot)
 
     def _leave(self, reason):
         self.reason = reason

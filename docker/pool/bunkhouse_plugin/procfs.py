@@ -4,6 +4,9 @@ import os
 from dataclasses import dataclass
 
 TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+# Of a process whose children are looked for, so that a thousand threads do not hold the loop.
+MOST_THREADS = 200
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,14 @@ def open_files(pid):
         return None
 
 
+def open_paths(pid):
+    """Paths by which its open files can be looked at, deleted ones too."""
+    try:
+        return [f"/proc/{pid}/fd/{name}" for name in os.listdir(f"/proc/{pid}/fd")]
+    except OSError:
+        return []
+
+
 def socket_inodes(pid):
     """Inodes of its sockets."""
     found = set()
@@ -73,18 +84,34 @@ def socket_inodes(pid):
     return found
 
 
+def resident(pid):
+    """Bytes in memory, shared or not. Takes no time, and may be asked of any process; or None."""
+    text = _read(pid, "statm")
+    return int(text.split()[1]) * PAGE if text else None
+
+
+def written(pid):
+    """Bytes it and its former children wrote, to whatever, at least by as much as they made files grow; or None when it may not be read."""
+    text = _read(pid, "io")
+    if not text:
+        return None
+    counters = dict(line.split(b": ") for line in text.splitlines())
+    # What is written through a mapping is only in the second.
+    return max(int(counters[b"wchar"]), int(counters[b"write_bytes"]))
+
+
 def tree(pid):
-    """The process and its descendants."""
+    """The process and its descendants, found one by one as they are asked for: there may be thousands."""
     found = [pid]
     for parent in found:
+        yield parent
         found.extend(_children(parent))
-    return found
 
 
 def _children(pid):
     found = []
     try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
+        for thread in os.listdir(f"/proc/{pid}/task")[:MOST_THREADS]:
             with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
                 found.extend(int(child) for child in file.read().split())
     except OSError:

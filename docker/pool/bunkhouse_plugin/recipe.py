@@ -41,9 +41,9 @@ def recipe_of(prefork, command, env):
         raise Unfit(f"switched off for this bot by {OFF}=off")
     _check_variables(env, dict(prefork.env))
     path = env["PATH"]
+    if os.path.dirname(command[0]) and not os.path.isabs(command[0]):
+        raise Unfit(f"{command[0]} is in the bot's own directory: name the program by its full path, or by a name in PATH")
     script = _find(command[0], path)
-    if not os.path.isabs(script):
-        raise Unfit(f"{script} is looked for in the bot's directory: name the program by its full path, or by a name in PATH")
     python = _find(prefork.python, path)
     interpreter = _interpreter(script, path)
     if interpreter is None or not _is_same(interpreter, python):

@@ -34,12 +34,13 @@ class Reset:
 
 def what_to_reset(process, container, rule):
     """The Reset of a stopped bot."""
+    cgroups, _ = container.cgroups.admit(process.spec.slot, process.spec.limits)
     seat = container.marks(process.bot, process.spec.slot, process.spec.port, None, None)
     return Reset(
         home=container.layout.bot(process.bot),
         log=container.layout.log(process.bot),
         marks=(seat, process.marks()),
-        launch=what_to_launch(process, container),
+        launch=what_to_launch(process, container, cgroups),
         rule=rule,
     )
 

@@ -5,6 +5,8 @@ Reading the memory of one large process takes milliseconds, so each tick looks a
 
 import os
 import time
+from dataclasses import replace
+from itertools import islice
 
 from . import procfs
 from .listeners import listeners
@@ -13,6 +15,7 @@ from .users import acting_as
 ROUND_SECONDS = 5.0
 SHORTEST_TICK_SECONDS = 0.1
 PORTS_SECONDS = 1.0
+MOST_HOLDERS = 100
 PORTS_WHILE_STARTING_SECONDS = 0.1
 
 
@@ -21,6 +24,7 @@ class Sampler:
         self._container = container
         self.overhead = None
         self._round = iter(())
+        self._steps = self._last_steps = 1
         self._tick()
         self._look_at_ports()
 
@@ -29,12 +33,27 @@ class Sampler:
         self._ports_timer.cancel()
         self._look_at_ports()
 
+    def look_now(self, bot, done):
+        """Out of turn; calls `done` at the end. Still one process in each turn of the loop."""
+        steps = self._look_at(bot, bot.pid)
+
+        def step():
+            more = None
+            try:
+                more = next(steps, None)
+            finally:
+                done() if more is None else self._container.loop.soon(step)
+
+        step()
+
     def _tick(self):
         loop = self._container.loop
-        processes = max(1, len(self._container.bots))
+        processes = max(1, len(self._container.bots), self._last_steps)
         loop.at(time.monotonic() + max(SHORTEST_TICK_SECONDS, ROUND_SECONDS / processes), self._tick)
+        self._steps += 1
         if next(self._round, None) is None:
             self._round = self._look_at_all()
+            self._last_steps, self._steps = self._steps, 0
 
     def _look_at_all(self):
         """One round, a step for each process."""
@@ -59,7 +78,7 @@ class Sampler:
             total["cpuSeconds"] = _add(total["cpuSeconds"], stat and stat.cpu_seconds)
             yield True
         if bot.pid == leader:
-            bot.sample = total
+            bot.measured(replace(bot.used, sample=total))
 
     def _look_at_ports(self):
         bots = self._container.bots.values()
@@ -83,7 +102,7 @@ class Sampler:
         """Whether the bot's processes have one of the sockets; what was found once is not looked for again."""
         if bot.life.socket in inodes:
             return True
-        for process in procfs.tree(bot.pid):
+        for process in islice(procfs.tree(bot.pid), MOST_HOLDERS):
             if held := inodes & procfs.socket_inodes(process):
                 bot.life.socket = held.pop()
                 return True

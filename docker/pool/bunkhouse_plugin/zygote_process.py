@@ -7,7 +7,7 @@ import socket
 import time
 from collections import deque
 
-from . import children
+from . import children, procfs
 from .exits import describe_exit
 from .loop import Dispatcher
 from .promise import Promise
@@ -92,9 +92,16 @@ class ZygoteProcess(Dispatcher):
             self._verdict = answer["failed"]
         elif "pid" in answer:
             self.forks += 1
-            self._orders.popleft().resolve(answer["pid"])
+            self._forked(self._orders.popleft(), answer["pid"])
         else:
             self._orders.popleft().reject(NotForked(f"the zygote cannot fork: {answer['error']}"))
+
+    def _forked(self, order, pid):
+        """One that died before we heard of it may have been reaped as a stranger, and nobody would tell of its end again."""
+        if procfs.stat(pid) is None:
+            order.reject(NotForked("the process from the zygote ended at once"))
+        else:
+            order.resolve(pid)
 
     def finish(self, pid, status):
         """Was reaped. What it still said is read first."""

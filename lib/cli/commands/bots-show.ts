@@ -5,6 +5,7 @@ import type { BotPage, BotView } from '../../services/pool-api.ts';
 import { action } from '../action.ts';
 import type { Client, Reply } from '../client.ts';
 import { show } from '../context.ts';
+import { memoryText, spawnText } from '../resources.ts';
 import { botTable } from '../tables.ts';
 import { duration, facts, mebibytes } from '../text.ts';
 import { botPath, stateLine } from '../wait.ts';
@@ -65,8 +66,12 @@ function botText(bot: BotView): string {
     ['container', bot.container === null ? 'none yet' : `${bot.container}, slot ${bot.slot}, port ${bot.port}`],
     ['pid', String(bot.pid ?? '-')],
     ['restarts', String(bot.restarts)],
-    ['memory', mebibytes(bot.memory?.pssBytes ?? null)],
+    ['memory', memoryText(bot.memory)],
+    ['spawned', spawnText(bot)],
     ['CPU time', bot.cpuSeconds === null ? '-' : duration(bot.cpuSeconds)],
+    ['open files', String(bot.openFiles ?? '-')],
+    ...(bot.diskBytes === null ? [] : ([['disk', mebibytes(bot.diskBytes)]] as const)),
+    ...(bot.warning === '' ? [] : ([['warning', bot.warning]] as const)),
     ['files', bot.files.join(', ') || 'none of its own'],
     ['created', bot.createdAt],
     ['address', `/bots/${bot.instanceId}/`],

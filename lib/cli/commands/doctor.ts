@@ -1,12 +1,17 @@
 import type { Command } from 'commander';
 import { messageOf } from '../../domain/errors.ts';
+import type { PoolStatus } from '../../services/pool-api.ts';
 import { action } from '../action.ts';
+import type { Client } from '../client.ts';
 import type { Context } from '../context.ts';
 import { runChecks, worst } from '../doctor/checks.ts';
 import { type Finding, fail } from '../doctor/finding.ts';
-import { createMachine } from '../doctor/machine.ts';
+import { createMachine, type Machine } from '../doctor/machine.ts';
+import { runningFindings } from '../doctor/running.ts';
 import { EXIT } from '../exit-codes.ts';
 import { plain } from '../text.ts';
+
+const KSM = '/sys/kernel/mm/ksm/run';
 
 /** `doctor`: is this machine fit, and what to do about it. Works without a supervisor. */
 export function doctorCommand(program: Command): void {
@@ -21,14 +26,24 @@ export function doctorCommand(program: Command): void {
   });
 }
 
-async function diagnose({ settings }: Context): Promise<Finding[]> {
+async function diagnose({ settings, client }: Context): Promise<Finding[]> {
   let config: ReturnType<typeof settings.config>;
   try {
     config = settings.config();
   } catch (error) {
     return [fail('settings', messageOf(error), 'Put them right first: all other checks depend on them.')];
   }
-  return runChecks(createMachine(config, performance.timeOrigin + performance.now()));
+  const machine = createMachine(config, performance.timeOrigin + performance.now());
+  const checks = await runChecks(machine);
+  const running = await ofSupervisor(client, machine);
+  // What it knows better takes the place of what the machine shows.
+  return [...checks.filter(({ name }) => !running.some((finding) => finding.name === name)), ...running];
+}
+
+/** Nothing when no supervisor answers, or not to us: the rest is worth knowing all the same. */
+async function ofSupervisor(client: Client, machine: Machine): Promise<Finding[]> {
+  const reply = await client.call<PoolStatus>('GET', '/api/pool/status').catch(() => null);
+  return reply === null ? [] : runningFindings(reply.json, (await machine.readText(KSM))?.trim() ?? null);
 }
 
 function describe({ name, level, found, next }: Finding): string {

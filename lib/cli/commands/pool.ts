@@ -3,6 +3,7 @@ import type { CleanupReport, PoolStatus, SweepReport } from '../../services/pool
 import { action } from '../action.ts';
 import { show } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
+import { totalText } from '../resources.ts';
 import { containerTable } from '../tables.ts';
 import { count, plain } from '../text.ts';
 
@@ -11,7 +12,11 @@ export function poolCommands(program: Command): void {
   const pool = program.command('pool').description('the containers as a whole');
   action(pool.command('status').description('every container'), async ({ context }) => {
     const reply = await context.client.call<PoolStatus>('GET', '/api/pool/status');
-    show(context, reply, ({ pools }) => containerTable(pools, context.columns));
+    show(
+      context,
+      reply,
+      (status) => `${containerTable(status.pools, context.columns)}\nMemory: ${totalText(status)}\n`,
+    );
   });
   const check = pool.command('health-check').description('sweep now; exit code 1 when it finds an issue');
   action(check, async ({ context }) => {

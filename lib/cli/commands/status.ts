@@ -3,6 +3,7 @@ import { BOT_STATES } from '../../domain/bot.ts';
 import type { HealthSummary, PoolStatus } from '../../services/pool-api.ts';
 import { action } from '../action.ts';
 import { show } from '../context.ts';
+import { totalText } from '../resources.ts';
 import { containerTable } from '../tables.ts';
 import { count, facts } from '../text.ts';
 
@@ -15,11 +16,13 @@ export function statusCommand(program: Command): void {
   });
 }
 
-function summary(url: string, { health, totalBots, totalPools }: PoolStatus): string {
+function summary(url: string, status: PoolStatus): string {
+  const { health, totalBots, totalPools } = status;
   return facts([
     ['supervisor', `${url} (${health.status})`],
     ['containers', `${totalPools}, ${health.pools.running} running`],
     ['bots', `${totalBots}${states(health)}`],
+    ['memory', totalText(status)],
     ['last check', health.lastCheck ?? 'none yet'],
   ]);
 }

@@ -6,6 +6,7 @@ import type { Context } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { positive } from '../options.ts';
+import { concern, spawnMark, totalText } from '../resources.ts';
 import { clip, count, duration, mebibytes, table } from '../text.ts';
 import { allBots } from './bots-show.ts';
 
@@ -22,6 +23,10 @@ export interface Sample {
   readonly pool: PoolStatus | null;
 }
 
+const HELP = `
+MEMORY counts shared pages in proportion (PSS), PRIVATE those nobody else has. SPAWN: fork from a zygote, exec on its own,
+exec! on its own although the template wants it forked.`;
+
 const HOME_AND_CLEAR = '\u001b[H\u001b[J';
 
 /** `top`: a live table of the bots, the hungriest first. */
@@ -30,7 +35,8 @@ export function topCommand(program: Command): void {
     .command('top')
     .description('live table of the bots, by CPU and memory; Ctrl-C ends it')
     .option('--once', 'print one frame and end')
-    .option('--interval <seconds>', 'time between two frames', '2');
+    .option('--interval <seconds>', 'time between two frames', '2')
+    .addHelpText('after', HELP);
   action<TopOptions>(command, async ({ context, options }) => {
     const everyMs = positive(options.interval, '--interval') * 1000;
     let before: Sample | null = null;
@@ -56,12 +62,14 @@ export function frame(sample: Sample, before: Sample | null, columns: number): s
       cpu === null ? '-' : `${cpu.toFixed(1)}%`,
       bot.cpuSeconds === null ? '-' : duration(bot.cpuSeconds),
       mebibytes(bot.memory?.pssBytes ?? null),
+      mebibytes(bot.memory?.privateBytes ?? null),
+      spawnMark(bot),
       String(bot.restarts),
       String(bot.pid ?? '-'),
       bot.container === null ? '-' : `${bot.container}/${bot.slot}`,
-      bot.reason || bot.status,
+      bot.reason || concern(bot) || bot.status,
     ]);
-  const head = ['BOT', 'STATE', 'CPU', 'TIME', 'MEMORY', 'RESTARTS', 'PID', 'PLACE', 'SAYS'];
+  const head = ['BOT', 'STATE', 'CPU', 'TIME', 'MEMORY', 'PRIVATE', 'SPAWN', 'RESTARTS', 'PID', 'PLACE', 'SAYS'];
   return `${headline(sample)}\n\n${table(head, rows, columns)}`;
 }
 
@@ -93,8 +101,7 @@ function headline({ bots, pool }: Sample): string {
   const running = bots.filter((bot) => bot.state === 'running').length;
   const text = `${count(bots.length, 'bot')}, ${running} running`;
   if (pool === null) return text;
-  const memory = pool.pools.reduce((sum, container) => sum + (container.memory?.pssBytes ?? 0), 0);
-  return `${text} · ${count(pool.totalPools, 'container')}, ${mebibytes(memory)} · ${pool.health.status}`;
+  return `${text} · ${count(pool.totalPools, 'container')}, ${totalText(pool)} · ${pool.health.status}`;
 }
 
 function cpuShare(bot: BotView, before: BotView | undefined, ms: number): number | null {

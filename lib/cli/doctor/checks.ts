@@ -3,6 +3,7 @@ import type { Check, Finding, Level } from './finding.ts';
 import * as host from './host.ts';
 import type { Machine } from './machine.ts';
 import * as programs from './programs.ts';
+import { checkState } from './state.ts';
 
 const CHECKS: readonly Check[] = [
   programs.checkNode,
@@ -10,6 +11,7 @@ const CHECKS: readonly Check[] = [
   programs.checkSupervisord,
   programs.checkFreqtrade,
   programs.checkDocker,
+  checkState,
   host.checkDataDir,
   host.checkDisk,
   host.checkMemory,

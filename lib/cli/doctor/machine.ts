@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { access, constants, readFile, realpath, stat, statfs } from 'node:fs/promises';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { dirname } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import type { Config } from '../../config/settings.ts';
 import { messageOf } from '../../domain/errors.ts';
 
@@ -32,6 +33,11 @@ export interface Machine {
     url: string,
     socket?: string,
   ): Promise<{ readonly json: Readonly<Record<string, unknown>> } | { readonly error: string }>;
+  /** What a server says to this text until it ends the connection, or why it says nothing. */
+  exchange(
+    server: { readonly host: string; readonly port: number; readonly tls: boolean },
+    text: string,
+  ): Promise<{ readonly text: string } | { readonly error: string }>;
 }
 
 const TIMEOUT_MS = 5000;
@@ -58,6 +64,7 @@ export function createMachine(config: Config, now: number): Machine {
     run,
     portFree,
     getJson,
+    exchange,
   };
 }
 
@@ -104,5 +111,25 @@ function getJson(url: string, socketPath?: string): ReturnType<Machine['getJson'
     });
     asked.once('error', fail);
     asked.end();
+  });
+}
+
+function exchange(
+  { host, port, tls }: { readonly host: string; readonly port: number; readonly tls: boolean },
+  text: string,
+): ReturnType<Machine['exchange']> {
+  return new Promise((resolve) => {
+    let heard = '';
+    const place = { host, port, timeout: TIMEOUT_MS };
+    const socket = tls ? connectTls({ ...place, servername: host }) : connect(place);
+    const fail = (error: unknown): void => resolve({ error: messageOf(error) });
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      heard += chunk;
+    });
+    socket.once('timeout', () => socket.destroy(new Error('it does not answer')));
+    socket.once('error', fail);
+    socket.once('end', () => resolve({ text: heard }));
+    socket.once('close', () => fail(new Error('it ended the connection')));
+    socket.write(text);
   });
 }

@@ -1,4 +1,11 @@
-import type { BotObservation, BotSpec, ExitObservation, MemorySample, ProcessState } from '../../domain/agent.ts';
+import type {
+  BotObservation,
+  BotSpec,
+  ExitObservation,
+  MemorySample,
+  ProcessState,
+  Spawn,
+} from '../../domain/agent.ts';
 import { backoffMs } from '../../util/backoff.ts';
 import type { Clock } from '../../util/clock.ts';
 
@@ -35,12 +42,17 @@ const MEMORY: MemorySample = {
   swapBytes: 0,
 };
 
+/** Share of a processor that each process takes. */
+const CPU_SHARE = 0.01;
+
 /** What a bot needs of the container it is in. */
 export interface Surroundings {
   readonly clock: Clock;
   readonly random: () => number;
   readonly behaviourOf: (bot: string) => Behaviour;
   readonly nextPid: () => number;
+  /** Why the zygotes cannot be had; empty when they can. */
+  readonly zygoteTrouble: () => string;
   readonly changed: (bot: string) => void;
   readonly say: (bot: string, line: string) => void;
 }
@@ -50,6 +62,7 @@ interface Life {
   readonly startedAt: number;
   readonly generation: number;
   readonly behaviour: Behaviour;
+  readonly spawn: Spawn;
   readyAt: number | null;
   /** Why it is being ended, and whether somebody asked for it. */
   ending: { readonly reason: string; readonly asked: boolean } | null;
@@ -127,10 +140,10 @@ export class MemoryBot {
       status: life?.readyAt === undefined || life.readyAt === null ? '' : 'State: RUNNING.',
       listener: life === null ? null : life.readyAt === null ? 'none' : life.behaviour.listener,
       memory: life === null ? null : MEMORY,
-      cpuSeconds: life === null ? null : 0,
+      cpuSeconds: life === null ? null : (this.#around.clock.now() / 1000 - life.startedAt) * CPU_SHARE,
       openFiles: life === null ? null : 12,
       diskBytes: null,
-      spawn: life === null ? null : { kind: this.#spec.prefork === null ? 'exec' : 'prefork', reason: '' },
+      spawn: life?.spawn ?? null,
       reason: this.#reason,
       warning: '',
     };
@@ -148,6 +161,7 @@ export class MemoryBot {
       startedAt: clock.now() / 1000,
       generation,
       behaviour,
+      spawn: this.#way(),
       readyAt: null,
       ending: null,
     };
@@ -162,6 +176,14 @@ export class MemoryBot {
       if (life.readyAt === null) this.#end(life, `not ready ${startupSeconds} s after its start`, false);
     });
     this.#become('starting');
+  }
+
+  #way(): Spawn {
+    if (this.#spec.prefork === null) return { kind: 'exec', reason: '' };
+    const trouble = this.#around.zygoteTrouble();
+    return trouble === ''
+      ? { kind: 'prefork', reason: '' }
+      : { kind: 'exec', reason: `the zygote is not there: ${trouble}` };
   }
 
   #ready(life: Life): void {

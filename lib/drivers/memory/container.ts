@@ -9,6 +9,7 @@ import type { Clock } from '../../util/clock.ts';
 import { packTar } from '../docker/tar.ts';
 import { type Behaviour, MemoryBot, type Surroundings } from './bot.ts';
 import { Waiters } from './waiters.ts';
+import { zygotesOf } from './zygotes.ts';
 
 interface Fence {
   readonly generation: number;
@@ -20,6 +21,7 @@ export interface ContainerSetting {
   readonly random: () => number;
   readonly behaviourOf: (bot: string) => Behaviour;
   readonly nextPid: () => number;
+  readonly zygoteTrouble: () => string;
 }
 
 const LONGEST_CHUNK = 256 * 1024;
@@ -87,7 +89,7 @@ export class MemoryContainer {
       python: 'none',
       isolatesUsers: true,
       overhead: { pssBytes: 20 << 20, rssBytes: 25 << 20, privateBytes: 15 << 20, sharedBytes: 10 << 20, swapBytes: 0 },
-      zygotes: [],
+      zygotes: zygotesOf([...this.#bots.values()], this.#setting.zygoteTrouble()),
       cgroups: { made: false, reason: 'there are no processes' },
       bots: [...this.#bots.values()].map((bot) => bot.observe()),
       directories: [...this.#files.keys()],

@@ -18,6 +18,8 @@ export class MemoryWorld {
   /** How bots behave that `behaviours` does not name. */
   behaviour: Behaviour = WELL_BEHAVED;
   readonly behaviours = new Map<string, Partial<Behaviour>>();
+  /** Why no bot can be forked; empty when they can. */
+  zygoteTrouble = '';
   readonly #listeners = new Set<(event: DriverEvent) => void>();
   readonly #random: () => number;
   #pid = 1000;
@@ -52,6 +54,7 @@ export class MemoryWorld {
       random: this.#random,
       behaviourOf: (bot) => ({ ...this.behaviour, ...this.behaviours.get(bot) }),
       nextPid: () => ++this.#pid,
+      zygoteTrouble: () => this.zygoteTrouble,
     });
   }
 

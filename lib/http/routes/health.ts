@@ -2,9 +2,9 @@ import * as z from 'zod';
 import type { PoolApi } from '../../services/pool-api.ts';
 import { type Route, route } from '../route.ts';
 
-const health = z
+export const health = z
   .object({
-    status: z.enum(['ready', 'starting']).meta({ description: 'That there is an answer is liveness' }),
+    status: z.enum(['ready', 'starting', 'standby']).meta({ description: 'That there is an answer is liveness' }),
     ready: z.boolean(),
     reason: z.string().meta({ description: 'Why it is not ready' }),
     version: z.string(),

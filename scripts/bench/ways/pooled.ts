@@ -57,6 +57,7 @@ export async function openPooled(
     throw error;
   }
   const { client } = sandbox;
+  const asked = new Set<string>();
   const ports = new Map<string, number>();
 
   async function create(id: string): Promise<void> {
@@ -65,6 +66,7 @@ export async function openPooled(
     const template = kind.merge ? TEMPLATE_MERGING : bot.template;
     const created = { ...bot, template, env };
     await client.create(created);
+    asked.add(id);
   }
 
   async function portOf(id: string): Promise<number> {
@@ -80,6 +82,7 @@ export async function openPooled(
   }
 
   async function census(): Promise<Census> {
+    await Promise.all([...asked].map(portOf));
     const roots = await rootsOf(sandbox, ground.engine);
     const bots = new Map<string, number>();
     const keepers = roots.flatMap(({ helpers }) => helpers);
@@ -127,6 +130,7 @@ export async function openPooled(
       };
       await sandbox.until('the bots are gone', gone, GONE_SECONDS);
       for (const id of ids) ports.delete(id);
+      for (const id of ids) asked.delete(id);
     },
   };
 }

@@ -95,10 +95,10 @@ def _call(entry):
     except SystemExit as end:
         return _exit_code(end.code)
     except KeyboardInterrupt as error:
-        sys.excepthook(KeyboardInterrupt, error, _own(error))
+        _show(error)
         return None
     except BaseException as error:
-        sys.excepthook(type(error), error, _own(error))
+        _show(error)
         return 1
 
 
@@ -111,9 +111,10 @@ def _exit_code(value):
     return 1
 
 
-def _own(error):
-    """The traceback without our frame."""
-    return error.__traceback__.tb_next
+def _show(error):
+    """Without our frame in its traceback."""
+    error.__traceback__ = error.__traceback__.tb_next
+    sys.excepthook(type(error), error, error.__traceback__)
 
 
 def _end(code):

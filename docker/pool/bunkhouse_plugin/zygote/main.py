@@ -23,7 +23,7 @@ def main(descriptor):
         ready, entry, libraries = _prepare(recipe, sock)
     except Failure as failure:
         traceback.print_exc()
-        sys.stderr.flush()
+        sys.stdout.flush()
         sock.send(json.dumps({"failed": str(failure)}).encode())
         os._exit(1)
     sock.send(json.dumps({"ready": ready}).encode())
@@ -36,6 +36,8 @@ def main(descriptor):
 def _prepare(recipe, sock):
     """What there is to tell about this zygote; the entry function; descriptors that its libraries need."""
     checks.check_python()
+    heap.keep_pages_small()
+    count, mortal = heap.immortal_count()
     gc.disable()  # before the imports, or the collector's marks would be spread over all pages
     sys.path.insert(0, os.path.dirname(os.path.realpath(recipe["script"])))
     missing = preload.import_all(recipe["preload"])
@@ -44,8 +46,11 @@ def _prepare(recipe, sock):
     notes += preload.warm_up(recipe["warmup"])
     libraries = checks.library_descriptors()
     checks.check_alone(sock.fileno(), libraries)
-    immortal, note = heap.make_immortal() if recipe["immortal"] else (False, "")
-    notes += [note] if note else []
+    immortal = recipe["immortal"] and count is not None
+    if immortal:
+        heap.make_immortal(count)
+    elif recipe["immortal"]:
+        notes.append(mortal)
     merge, note = heap.ask_for_merging() if recipe["merge"] else (False, "")
     notes += [note] if note else []
     heap.settle()

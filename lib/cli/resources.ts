@@ -1,0 +1,36 @@
+import type { MemoryView, PoolStatus, ResourcesView } from '../services/pool-api.ts';
+import { mebibytes } from './text.ts';
+
+/** What bots and containers take, in words. Pure. */
+
+/** `exec!`: executed although its template wants it forked. */
+export function spawnMark({ spawn }: ResourcesView): string {
+  if (spawn === null) return '-';
+  if (spawn.kind === 'prefork') return 'fork';
+  return spawn.reason === '' ? 'exec' : 'exec!';
+}
+
+export function spawnText({ spawn }: ResourcesView): string {
+  if (spawn === null) return '-';
+  if (spawn.kind === 'prefork') return 'forked from a zygote';
+  return spawn.reason === '' ? 'executed' : `executed, not forked: ${spawn.reason}`;
+}
+
+/** What is worth a word though it runs; empty when all is as it should be. */
+export function concern({ spawn, warning }: ResourcesView): string {
+  return warning || (spawn?.kind === 'exec' && spawn.reason !== '' ? `not forked: ${spawn.reason}` : '');
+}
+
+export function memoryText(memory: MemoryView | null): string {
+  if (memory === null) return '-';
+  const swap = memory.swapBytes === 0 ? '' : `, swapped ${mebibytes(memory.swapBytes)}`;
+  return `${mebibytes(memory.pssBytes)}, of it private ${mebibytes(memory.privateBytes)}${swap}`;
+}
+
+/** What everything takes, and would take one bot per container where a sample of that was taken. */
+export function totalText({ memory, onePerContainer }: Pick<PoolStatus, 'memory' | 'onePerContainer'>): string {
+  const total = mebibytes(memory?.pssBytes ?? null);
+  return onePerContainer === null
+    ? total
+    : `${total} (${mebibytes(onePerContainer.pssBytes)} if each bot had a container)`;
+}
