@@ -46,6 +46,11 @@ const PARTS: Readonly<Record<string, Part>> = {
     tally: (exitCode, output) => tallyOfUnittest(output, exitCode),
     minutes: 8,
   },
+  pythons: {
+    command: () => [PYTHON, 'test/plugin/versions.py', process.env.BUNKHOUSE_TEST_PYTHONS ?? ''],
+    tally: (exitCode, output) => tallyOfUnittest(output, exitCode),
+    minutes: 10,
+  },
   e2e: vitest('e2e', 15),
   docker: vitest('docker', 12),
 };
@@ -167,7 +172,7 @@ function summarise(): void {
   const total = outcomes.map(({ tally }) => tally).reduce(add, { ...NOTHING, skipped: leftOut.length });
   console.log('\n── summary ──');
   for (const { name, tally, time, notes } of outcomes) {
-    console.log(`${tally.failed === 0 ? '✓' : '✗'} ${name.padEnd(6)}  ${closingLine(tally)} (${time})`);
+    console.log(`${tally.failed === 0 ? '✓' : '✗'} ${name.padEnd(7)}  ${closingLine(tally)} (${time})`);
     for (const note of notes) console.log(`  ${note}`);
   }
   for (const sentence of leftOut) console.log(`- ${sentence}`);

@@ -52,6 +52,9 @@ class Made(PluginTest):
         self.assertEqual((self.value("pids", pid, "pids.max"), self.value("cpu", pid, "cpu.shares")), (50, 102))
         self.limit("ann", pssBytes=40 * MIB, processes=60)
         self.assertEqual((self.value("memory", pid, "memory.limit_in_bytes"), self.value("pids", pid, "pids.max")), (250 * MIB, 60))
+        self.limit("ann", pssBytes=300 * MIB, cpuWeight=20)
+        self.assertEqual((self.value("memory", pid, "memory.limit_in_bytes"), self.value("cpu", pid, "cpu.shares")), (375 * MIB, 204))
+        self.limit("ann", pssBytes=40 * MIB, processes=60)
         self.assertEqual(self.observe("ann")["pid"], pid)
         kill(pid)
         pid = self.until_observed("ann", lambda seen: seen["pid"] not in (None, pid))["pid"]

@@ -5,6 +5,7 @@ import sys
 import tempfile
 import unittest
 
+from harness import until
 from prefork import EXECUTED, FORKED, PreforkTest, prefork, warmup
 
 BROKEN = "raise ValueError('broken on purpose')\n"
@@ -40,6 +41,13 @@ class FallbackTest(PreforkTest):
     def test_what_the_preload_leaves(self):
         self.assertExecuted(*((reason, {"prefork": warmup(*lines)}) for *lines, reason in LEFT.values()))
 
+    def test_a_child_that_the_preload_leaves_ends_with_the_zygote(self):
+        path = os.path.join(self.folder, "child")
+        child = f"open({path!r}, 'w').write(str(subprocess.Popen(['sleep', '600']).pid))"
+        self.assertExecuted(("the preload left child processes: ", {"prefork": warmup("import subprocess", child)}))
+        with open(path) as file:
+            self.until_gone(int(file.read()))
+
     def test_an_entry_that_is_not_there(self):
         self.assertExecuted(
             ("nothing.there:main cannot be imported: ModuleNotFoundError", {"prefork": prefork(entry="nothing.there:main")}),
@@ -71,8 +79,8 @@ class FallbackTest(PreforkTest):
 
     def test_the_traceback_is_in_the_zygotes_log(self):
         self.serving("ann", prefork=warmup("print('told by the warmup')", "1 / 0"))
-        zygote, = self.zygotes()
-        self.assertEqual((zygote["state"], zygote["pid"]), ("failed", None))
+        zygote = until(lambda: (found := self.zygotes()[0])["state"] == "failed" and found, "it has failed and is not tried again yet")
+        self.assertIsNone(zygote["pid"])
         with open(self.supervisord.path("logs", f".zygote-{zygote['key']}.log")) as file:
             log = file.read()
         self.assertIn("told by the warmup", log)

@@ -49,7 +49,7 @@ class LikenessTest(PreforkTest):
         if not os.path.exists(link):
             os.symlink(self.script, link)
         path = os.pathsep.join([folder, os.path.dirname(sys.executable), os.environ["PATH"]])
-        forked, executed = self.both(command=["tool"], env={"PATH": path})
+        forked, executed = self.both(command=["tool"], env={"PATH": path}, way=prefork(env={"PATH": path}))
         self.assertEqual((forked["argv"], forked["path"][0]), ([link, "serve"], self.folder))
         self.assertAlike(forked, executed)
 

@@ -94,17 +94,21 @@ class RenewalTest(PreforkTest):
         self.assertEqual(self.zygote()["pid"], first["pid"])
         self.stop("bot0")
         self.assertEqual(self.zygote()["pid"], first["pid"])
+        log = self.supervisord.path("logs", f".zygote-{first['key']}.log")
+        self.assertTrue(os.path.exists(log))
         self.stop("bot2")
-        self.assertEqual(self.zygotes(), [])
+        self.assertEqual((self.zygotes(), os.path.exists(log)), ([], False))
         self.until_gone(first["pid"])
 
-    def test_a_bot_with_another_path_leaves_none_behind(self):
+    def test_a_template_with_another_path_leaves_none_behind(self):
         folder = os.path.dirname(self.script)
         for path in (f"{folder}:/usr/bin:/bin", f"{folder}:/bin:/usr/bin", f"/bin:{folder}:/usr/bin"):
-            seen = self.serving("ann", command=["app"], env={"PATH": path}, restartGeneration=self.generation + 1)
+            changes = {"command": ["app"], "env": {"PATH": path}, "prefork": prefork(env={"PATH": path})}
+            seen = self.serving("ann", restartGeneration=self.generation + 1, **changes)
             until(lambda: self.observe("ann")["spawn"] == FORKED and self.facts()["env"]["PATH"] == path, "it has the new path")
             self.assertEqual(len(self.zygotes()), 1, seen)
-        self.serving("ann", command=["app"], env={"PATH": path, "BUNKHOUSE_PREFORK": "off"}, restartGeneration=self.generation + 1)
+        changes["env"] = {"PATH": path, "BUNKHOUSE_PREFORK": "off"}
+        self.serving("ann", restartGeneration=self.generation + 1, **changes)
         self.until_observed("ann", lambda seen: seen["spawn"] and seen["spawn"]["kind"] == "exec")
         self.assertEqual(self.zygotes(), [])
 

@@ -3,10 +3,11 @@
 import json
 import os
 import secrets
+import sys
 import unittest
 
 from harness import FIRST_PORT, file, until
-from prefork import FORKED, PREFORK, PreforkTest
+from prefork import FORKED, PREFORK, PreforkTest, prefork
 
 PASSWORD, VARIABLE = f"password-{secrets.token_hex(16)}", f"variable-{secrets.token_hex(16)}"
 MORE = f"""
@@ -117,11 +118,29 @@ class SecretsTest(PreforkTest):
     def test_a_bot_can_neither_signal_nor_read_the_zygote_nor_its_neighbour(self):
         neighbour = self.serving("bot0")["pid"]
         for slot, pid in enumerate((self.zygote()["pid"], self.supervisord.process.pid, neighbour), start=4):
-            for prefork in (PREFORK, None):
-                self.bot("snoop", "neighbour", str(pid), slot=slot, prefork=prefork)
+            for wanted in (PREFORK, None):
+                self.bot("snoop", "neighbour", str(pid), slot=slot, prefork=wanted)
                 tried = json.loads(until(lambda: self.output("snoop"), "it has tried"))
                 self.assertEqual(tried, dict.fromkeys(("signal", "memory", "environ", "descriptors"), "PermissionError"))
                 self.stop("snoop")
+
+    def test_a_bot_cannot_choose_what_the_zygote_runs(self):
+        """Which runs as root."""
+        home = self.supervisord.path("bots", "ann")
+        python = f"#!/bin/sh\nid -u >>{home}/ran-as\nexec {sys.executable} \"$@\"\n"
+        script = f"#!{home}/python\nimport time\ntime.sleep(600)\n"
+        files = [file("python", python, 0o755), file("app", script, 0o755)]
+        for reason, changes in (
+            ("its variable PATH works only at the start of Python", {"command": ["app"], "env": {"PATH": f"{home}:{os.environ['PATH']}"}}),
+            ("is in a bot's directory", {"command": [f"{home}/app"]}),
+        ):
+            self.bot("ann", files=files, **{"prefork": prefork(python=f"{home}/python"), **changes})
+            seen = self.until_state("ann", "running")
+            with open(os.path.join(home, "ran-as")) as ran:
+                self.assertNotIn("0", ran.read().split())
+            self.assertIn(reason, seen["spawn"]["reason"])
+            self.assertEqual(self.zygotes(), [])
+            self.stop("ann")
 
     def test_nor_can_it_write_to_what_the_zygote_reads(self):
         self.serving("bot0")

@@ -111,6 +111,15 @@ class TroubleTest(PreforkTest):
         for wait, least in zip(waits, (0.5, 1, 2)):
             self.assertTrue(least <= wait <= 2 * least, waits)
 
+    def test_one_that_hangs_when_supervisord_starts_anew(self):
+        self.bot("ann", "serve", prefork=warmup("import time", "time.sleep(600)"))
+        zygote = until(lambda: self.zygotes()[0]["pid"], "its zygote")
+        before = self.call("observe")["incarnation"]
+        kill(self.supervisord.process.pid, signal.SIGHUP)
+        until(lambda: self.supervisord._answers() and self.call("observe")["incarnation"] != before, "it has started anew")
+        self.until_gone(zygote)
+        self.assertEqual(self.serving("ann")["spawn"], FORKED)
+
     def held(self):
         """A zygote that has forked bot1 and holds back the answer: (file, zygote's pid, the nameless child's pid)."""
         path = os.path.join(self.folder, "hold")

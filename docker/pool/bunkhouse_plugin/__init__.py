@@ -7,7 +7,7 @@ def make_rpcinterface(supervisord, directory, uid_base=""):
     `directory` holds everything of this container; `uid_base` + port is a bot's uid, empty leaves all bots one uid.
     A ValueError from here ends supervisord before it serves anything, with its message.
     """
-    from .container import container_of
+    from .reload import container_of
     from .rpc import BunkhouseInterface
 
     return BunkhouseInterface(container_of(supervisord, directory, uid_base))

@@ -7,6 +7,7 @@ import atexit
 import hashlib
 import itertools
 import os
+from dataclasses import replace
 
 from . import cgroup_owners
 from .cgroup_ground import own_trees, prepare
@@ -57,7 +58,7 @@ class Cgroups:
                 if controller != "memory" or not less:
                     # Of memory, version 1 keeps the first limit below the second: more means from the last to the first.
                     self._set(slot, controller, settings(controller, self._groups[controller][0], limits)[::-1])
-            self._applied[slot] = None if less else limits
+            self._applied[slot] = replace(limits, pss_bytes=before.pss_bytes) if less else limits
         except OSError:
             self._applied.pop(slot, None)
         self._weigh(slot, limits.cpu_weight)

@@ -1,4 +1,4 @@
-"""Forking off supervisord without taking its signal handling along."""
+"""Forking off supervisord without taking its signal handling along, and what a child is told or tells the kernel."""
 
 import ctypes
 import os
@@ -34,6 +34,16 @@ def fork():
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
     return pid
+
+
+def tell(pid, number):
+    """Sends a signal to the whole process group of a child; right after the fork it does not lead one yet."""
+    for send in (os.killpg, os.kill):
+        try:
+            send(pid, number)
+            return
+        except ProcessLookupError:
+            continue
 
 
 def die_with(parent):

@@ -5,7 +5,6 @@ import secrets
 import sys
 from dataclasses import replace
 
-from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.states import ProcessStates
 
 from . import children, files, leftovers, output, reset
@@ -17,7 +16,7 @@ from .fences import Fences
 from .helpers import Helpers
 from .layout import Layout
 from .leftovers import Marks
-from .loop import Dispatcher, Loop
+from .loop import Loop
 from .notify import NotifySocket
 from .observation import observe_bot
 from .program import add_program
@@ -265,18 +264,3 @@ class Container:
         files.delete(self.layout.bot(name))
         reset.remove_log(self.layout.log(name))
         return None if uid is None else reset.clear_user(uid)
-
-
-def container_of(supervisord, directory, uid_base):
-    """The one Container of this supervisord."""
-    if not hasattr(supervisord, "bunkhouse"):
-        _forget_earlier_dispatchers()
-        supervisord.bunkhouse = Container(supervisord, directory, uid_base)
-    return supervisord.bunkhouse
-
-
-def _forget_earlier_dispatchers():
-    """On SIGHUP supervisord starts anew in the same process and closes all descriptors, but keeps the map of them."""
-    for dispatcher in list(asyncore.socket_map.values()):
-        if isinstance(dispatcher, Dispatcher):
-            dispatcher.forget()

@@ -6,6 +6,7 @@ to a second late. Here every signal, SIGCHLD above all, also writes a byte into 
 dispatcher `readable()` right before it polls: that is where the timer is set.
 """
 
+import atexit
 import heapq
 import itertools
 import signal
@@ -78,6 +79,8 @@ class Loop(Dispatcher):
         self.held = lambda seconds: None  # called when we were held for so long
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGALRM, lambda *_: None)
+        # Python's end puts the handler away, and the next alarm would then kill what has ended well.
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
 
     def soon(self, call):
         """Calls it in the next turn of the loop, outside whatever is going on now."""

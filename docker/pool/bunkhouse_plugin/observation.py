@@ -31,11 +31,11 @@ def observe_bot(process):
         "lastExit": process.last_exit,
         "status": life.status if life else "",
         "listener": process.listener,
-        **(process.used.sample or NO_SAMPLE),
-        "diskBytes": process.used.disk,
+        **(process.allowance.used.sample or NO_SAMPLE),
+        "diskBytes": process.allowance.used.disk,
         "spawn": life and life.spawn,
         "reason": process.reason,
-        "warning": process.warning,
+        "warning": process.allowance.warning,
     }
 
 

@@ -8,10 +8,11 @@ import json
 import traceback
 
 from .faults import INTERNAL, INVALID, Fault
+from .fields import Fields
 from .promise import Promise, run
 from .replies import deferred
 from .reset_rule import parse_reset_rule
-from .spec import GENERATION, INSTANCE_ID, Fields, parse_spec
+from .spec import GENERATION, INSTANCE_ID, parse_spec
 
 OFFSET = (-(2**53), 2**53)
 ANY_NUMBER = (-(2**53), 2**53)

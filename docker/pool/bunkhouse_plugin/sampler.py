@@ -78,7 +78,7 @@ class Sampler:
             total["cpuSeconds"] = _add(total["cpuSeconds"], stat and stat.cpu_seconds)
             yield True
         if bot.pid == leader:
-            bot.measured(replace(bot.used, sample=total))
+            bot.allowance.measured(replace(bot.allowance.used, sample=total))
 
     def _look_at_ports(self):
         bots = self._container.bots.values()

@@ -10,9 +10,9 @@ from .promise import Promise
 
 @dataclass(frozen=True)
 class Wait:
-    """Not yet, and why."""
+    """Until this zygote is ready, or cannot be any more."""
 
-    reason: str
+    zygote: object
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,19 @@ class Fork:
 
     zygote: object
 
+    observed = {"kind": "prefork", "reason": ""}
+
 
 @dataclass(frozen=True)
 class Execute:
     """As a program of its own; `reason` says why it is not forked, if somebody wanted that."""
 
     reason: str
+
+    @property
+    def observed(self):
+        """BotObservation.spawn."""
+        return {"kind": "exec", "reason": self.reason}
 
 
 class NotForked(Exception):

@@ -1,16 +1,19 @@
 """BotSpec of lib/domain/agent.ts, checked at the door."""
 
+import hashlib
+import json
 import re
 import signal
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from .faults import INVALID, Fault
+from .fields import Fields
 
 INSTANCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 FILE_PATH = re.compile(r"(?!/)(?!.*(?:^|/)\.{0,2}(?:/|$))[A-Za-z0-9._/@ -]{1,255}")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 ENTRY = re.compile(rf"{MODULE.pattern}:{MODULE.pattern}")
-ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 READINESS = ("notify", "listen", "process")
 LARGEST_FILES = 8 << 20
 MOST_FILES = 500
@@ -57,8 +60,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Prefork:
-    """What a zygote is made from. Two equal ones may share a zygote."""
+    """What a zygote is made from. Two of one `key` are the same object."""
 
+    key: str
     entry: str
     python: str
     preload: tuple
@@ -87,81 +91,6 @@ class Spec:
     prefork: Prefork | None
 
 
-class Fields:
-    """Takes named, checked values out of decoded JSON. A fault names the field and says what is allowed."""
-
-    def __init__(self, value, where=""):
-        if not isinstance(value, dict):
-            raise Fault(INVALID, f"{where or 'the argument'} must be an object")
-        self._value, self._where = value, where
-
-    def __getitem__(self, name):
-        if name not in self._value:
-            raise Fault(INVALID, f"{self._name(name)} is missing")
-        return self._value[name]
-
-    def number(self, name, low, high, null=False):
-        return self._number(name, (int, float), "a number", low, high, null)
-
-    def integer(self, name, low, high, null=False):
-        return self._number(name, int, "an integer", low, high, null)
-
-    def boolean(self, name):
-        value = self[name]
-        if not isinstance(value, bool):
-            raise Fault(INVALID, f"{self._name(name)} must be true or false")
-        return value
-
-    def text(self, name, pattern=None):
-        return self._text(self[name], name, pattern)
-
-    def choice(self, name, choices):
-        value = self[name]
-        if value not in choices:
-            raise Fault(INVALID, f"{self._name(name)} must be one of {', '.join(choices)}")
-        return value
-
-    def list(self, name):
-        value = self[name]
-        if not isinstance(value, list):
-            raise Fault(INVALID, f"{self._name(name)} must be a list")
-        return value
-
-    def texts(self, name, pattern=None):
-        return tuple(self._text(value, name, pattern) for value in self.list(name))
-
-    def environment(self, name):
-        value = self[name]
-        if not isinstance(value, dict):
-            raise Fault(INVALID, f"{self._name(name)} must be an object")
-        return {self._text(key, name, ENV_NAME): self._text(text, name) for key, text in value.items()}
-
-    def fields(self, name):
-        return Fields(self[name], self._name(name))
-
-    def _name(self, name):
-        return f"{self._where}.{name}" if self._where else name
-
-    def _number(self, name, types, kind, low, high, null):
-        value = self[name]
-        if value is None and null:
-            return None
-        if isinstance(value, bool) or not isinstance(value, types) or not low <= value <= high:
-            raise Fault(INVALID, f"{self._name(name)} must be {kind} from {low} to {high}{' or null' if null else ''}")
-        return value
-
-    def _text(self, value, name, pattern=None):
-        if not isinstance(value, str) or "\0" in value:
-            raise Fault(INVALID, f"{self._name(name)} must be text without NUL characters")
-        if pattern is not None and not pattern.fullmatch(value):
-            raise Fault(INVALID, f"{self._name(name)}: {value[:80]!r} is not allowed")
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise Fault(INVALID, f"{self._name(name)} holds a half of a surrogate pair") from None
-        return value
-
-
 GENERATION = (0, 2**53)
 SECONDS = (0, 365 * 86400)
 
@@ -187,7 +116,7 @@ def parse_spec(value):
         stop=_stop(fields.fields("stop")),
         backoff=_backoff(fields.fields("backoff")),
         limits=_limits(fields.fields("limits")),
-        prefork=None if fields["prefork"] is None else _prefork(fields.fields("prefork")),
+        prefork=None if fields["prefork"] is None else _prefork(fields["prefork"]),
     )
 
 
@@ -246,8 +175,21 @@ def _limits(fields):
     )
 
 
-def _prefork(fields):
+# Thousands of names, the same for all bots of a template: checked, kept and hashed once.
+_preforks = WeakValueDictionary()
+
+
+def _prefork(value):
+    key = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    known = _preforks.get(key)
+    if known is None:
+        known = _preforks[key] = _new_prefork(key, Fields(value, "prefork"))
+    return known
+
+
+def _new_prefork(key, fields):
     return Prefork(
+        key=key,
         entry=fields.text("entry", ENTRY),
         python=fields.text("python"),
         preload=fields.texts("preload", MODULE),

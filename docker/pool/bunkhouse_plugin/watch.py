@@ -20,8 +20,9 @@ from .users import acting_as
 LOOK_SECONDS = 1.0
 LOOK_NEAR_SECONDS = 0.2
 SHORTEST_TICK_SECONDS = 0.02
-# Looked at in one go; more are the sampler's.
+# Looked at in one go, and the processor time for it; what is more is the sampler's.
 MOST_PROCESSES = 20
+MOST_SECONDS = 0.003
 
 DISK_SECONDS = 60.0
 DISK_NEAR_SECONDS = 5.0
@@ -68,7 +69,7 @@ class Watch:
             return
         resident, written = self._counters(bot) if bot.pid else (0, 0)
         if limits.pss_bytes is not None and bot.pid and now >= mark.memory_from:
-            if _memory_at_most(bot.used.sample, resident) > limits.pss_bytes * NEAR:
+            if _memory_at_most(bot.allowance.used.sample, resident) > limits.pss_bytes * NEAR:
                 self._sample(bot, mark, now)
         if limits.disk_bytes is not None and bot.spec.run and _is_due(bot, mark, written, now):
             self._measure(bot, mark, written)
@@ -76,10 +77,13 @@ class Watch:
     def _counters(self, bot):
         """Bytes in memory and bytes written, of all its processes."""
         resident = written = 0
+        until = time.thread_time() + MOST_SECONDS
         with acting_as(self._container.users.uid(bot.spec.port)):
             for pid in itertools.islice(procfs.tree(bot.pid), MOST_PROCESSES):
                 resident += procfs.resident(pid) or 0
                 written += procfs.written(pid) or 0
+                if time.thread_time() > until:
+                    break
         return resident, written
 
     def _sample(self, bot, mark, began):
@@ -104,7 +108,7 @@ class Watch:
             mark.measuring, mark.disk_at = False, time.monotonic()
             found = _found(outcome)
             mark.disk_took = found["seconds"]
-            bot.measured(_with_disk(bot.used, found))
+            bot.allowance.measured(_with_disk(bot.allowance.used, found))
 
         work = self._helpers.run(f"measure the directory of {bot.bot}", lambda: measure(root, uid, leader, MEASURING_SECONDS), MEASURING_SECONDS + 10)
         work.then(done)
@@ -122,7 +126,7 @@ def _is_due(bot, mark, written, now):
         return True
     # A new run counts from nothing.
     more = written - mark.written if written >= mark.written else written
-    near = bot.used.disk is None or bot.used.disk + more > bot.spec.limits.disk_bytes * NEAR
+    near = bot.allowance.used.disk is None or bot.allowance.used.disk + more > bot.spec.limits.disk_bytes * NEAR
     pause = DISK_NEAR_SECONDS if near else DISK_SECONDS
     return now >= mark.disk_at + max(pause, mark.disk_took / SHARE)
 

@@ -61,15 +61,26 @@ class ZygoteProcess(Dispatcher):
             order.reject(NotForked(f"the zygote cannot be reached: {error.strerror}"))
             return order
         self._orders.append(order)
-        timer = self._loop.at(time.monotonic() + FORK_SECONDS, lambda: self.end(f"no answer within {FORK_SECONDS} s"))
-        order.then(lambda _: timer.cancel())
+        if len(self._orders) == 1:
+            self._await_answer()
         return order
+
+    def _await_answer(self):
+        """To the oldest order: on a busy machine many at once take their time, and a zygote that goes on is not to be ended."""
+        self._deadline.cancel()
+        if self._orders:
+            self._deadline = self._loop.at(time.monotonic() + FORK_SECONDS, lambda: self.end(f"no answer within {FORK_SECONDS} s"))
 
     def end(self, why):
         """It ends at once; forked bots go on."""
         if not self._reaped and self._verdict is None:
             self._verdict = why
             os.kill(self.pid, signal.SIGKILL)
+
+    def forget(self):
+        """supervisord starts anew, and whoever is still importing would not see for long that nobody waits for it."""
+        super().forget()
+        self.end("supervisord starts anew")
 
     # Called by supervisord
 
@@ -90,11 +101,17 @@ class ZygoteProcess(Dispatcher):
             self._changed()
         elif "failed" in answer:
             self._verdict = answer["failed"]
-        elif "pid" in answer:
-            self.forks += 1
-            self._forked(self._orders.popleft(), answer["pid"])
         else:
-            self._orders.popleft().reject(NotForked(f"the zygote cannot fork: {answer['error']}"))
+            order = self._orders.popleft()
+            self._await_answer()
+            self._answered(order, answer)
+
+    def _answered(self, order, answer):
+        if "pid" in answer:
+            self.forks += 1
+            self._forked(order, answer["pid"])
+        else:
+            order.reject(NotForked(f"the zygote cannot fork: {answer['error']}"))
 
     def _forked(self, order, pid):
         """One that died before we heard of it may have been reaped as a stranger, and nobody would tell of its end again."""
@@ -106,6 +123,8 @@ class ZygoteProcess(Dispatcher):
     def finish(self, pid, status):
         """Was reaped. What it still said is read first."""
         self._reaped = True
+        if self.ready is None:
+            _end_group(self.pid)
         self._loop.soon(lambda: self._finish(status))
 
     def _finish(self, status):
@@ -147,12 +166,20 @@ def _run(recipe, home, text, output, sock, parent):
         os.set_inheritable(keep, True)
         children.close_from(SOCKET + 1)
         children.die_with(parent)
-        env = {"PATH": recipe.path, "LANG": "C.UTF-8", "HOME": home, "PADDING": PADDING, **dict(recipe.env)}
+        env = {"PATH": recipe.path, "LANG": "C.UTF-8", "HOME": home, "PADDING": PADDING, **dict(recipe.prefork.env)}
         os.execve(recipe.python, [recipe.python, PROGRAM, str(SOCKET), PADDING], env)
     except BaseException as error:
         os.write(2, f"cannot start {recipe.python}: {error}\n".encode(errors="replace"))
     finally:
         os._exit(127)
+
+
+def _end_group(pid):
+    """What a preload started and left behind. Of one that was ready there is nothing but bots that are still on their way."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 def _write_all(descriptor, data):

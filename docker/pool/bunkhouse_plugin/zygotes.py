@@ -3,6 +3,7 @@
 import os
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from . import backoff
@@ -10,7 +11,6 @@ from .recipe import Unfit, recipe_of
 from .spawn import Execute, Fork, Wait
 from .zygote_process import ZygoteProcess
 
-WAITING = "waits for the zygote, which is importing"
 HEALTHY_SECONDS = 60
 
 
@@ -34,24 +34,26 @@ class Zygotes:
         if spec.prefork is None:
             return Execute("")
         try:
-            recipe = recipe_of(spec.prefork, spec.command, env)
+            recipe = recipe_of(spec.prefork, spec.command, env, os.environ.get("PATH", os.defpath), self._layout.bots)
         except Unfit as unfit:
             self._note(spec.bot, None)
             return Execute(str(unfit))
         self._note(spec.bot, recipe.key)
         if recipe.key not in self._zygotes:
-            self._zygotes[recipe.key] = Zygote(recipe, spec.prefork, self._start, self._changed, self._loop)
+            self._zygotes[recipe.key] = Zygote(recipe, self._start, self._changed, self._loop)
         return self._zygotes[recipe.key].way()
 
     def retire(self):
         """Ends those that no bot wants any more, by its last start and its present spec."""
-        preforks = {bot.bot: bot.spec.prefork for bot in self._bots()}
+        preforks = {bot.bot: bot.spec.prefork and bot.spec.prefork.key for bot in self._bots()}
         self._asked = {bot: key for bot, key in self._asked.items() if bot in preforks}
         wanted = {(key, preforks[bot]) for bot, key in self._asked.items()}
         for key, zygote in list(self._zygotes.items()):
-            if (key, zygote.prefork) not in wanted:
+            if (key, zygote.prefork.key) not in wanted:
                 del self._zygotes[key]
                 zygote.close()
+                with suppress(FileNotFoundError):
+                    os.unlink(self._log(key))
 
     def _note(self, bot, key):
         if self._asked.get(bot) != key:
@@ -66,8 +68,10 @@ class Zygotes:
         return [zygote for zygote in self._zygotes.values() if zygote.pid]
 
     def _start(self, recipe, changed):
-        log = self._layout.log(f".zygote-{recipe.key}")
-        return ZygoteProcess(recipe, self._layout.zygote_home, log, self._options, self._loop, changed)
+        return ZygoteProcess(recipe, self._layout.zygote_home, self._log(recipe.key), self._options, self._loop, changed)
+
+    def _log(self, key):
+        return self._layout.log(f".zygote-{key}")
 
     def _changed(self):
         for bot in list(self._bots()):
@@ -77,8 +81,8 @@ class Zygotes:
 class Zygote:
     """Keeps one process for a recipe."""
 
-    def __init__(self, recipe, prefork, start, changed, loop):
-        self._recipe, self.prefork = recipe, prefork
+    def __init__(self, recipe, start, changed, loop):
+        self._recipe = recipe
         self._start_process, self._tell, self._loop = start, changed, loop
         self._process = None
         self._trouble = ""  # why the last one ended, until another is ready
@@ -86,8 +90,19 @@ class Zygote:
         self._ready_at = None
         self._starts = 0
         self._timer = None
+        self._closed = False
         self.memory = None
         self._start()
+
+    @property
+    def prefork(self):
+        return self._recipe.prefork
+
+    @property
+    def importing(self):
+        """Worth waiting for: neither ready nor in trouble."""
+        ready = self._process is not None and self._process.ready is not None
+        return not (ready or self._trouble or self._closed)
 
     @property
     def pid(self):
@@ -100,7 +115,7 @@ class Zygote:
             self._renew()
         if self._trouble:
             return Execute(f"the zygote is not there: {self._trouble}")
-        return Wait(WAITING)
+        return Wait(self)
 
     def observe(self):
         ready = (self._process and self._process.ready) or {}
@@ -122,6 +137,7 @@ class Zygote:
 
     def close(self):
         """For good."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         self._let_go()
