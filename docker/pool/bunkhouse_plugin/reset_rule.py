@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from .faults import INVALID, Fault
-from .spec import FILE_PATH, Fields
+from .fields import Fields
+from .spec import FILE_PATH
 
 STEP_SECONDS = (0.001, 3600)
 
