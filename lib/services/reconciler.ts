@@ -202,6 +202,7 @@ export class Reconciler {
     const busyBefore = [...this.#lanes.busy];
     await this.#observer.refresh(scope);
     if (this.#abort.signal.aborted) return;
+    const looked = this.#deps.clock.monotonic();
     const world = this.world();
     this.#follow(world);
     // What a step did that ended since may not be in this picture; it has asked for the next pass.
@@ -210,7 +211,7 @@ export class Reconciler {
     this.states.update(world);
     if (world.listing.kind === 'seen') this.#pictures.tell(world);
     await this.#dispatch(steps);
-    this.#scheduleWake();
+    this.#scheduleWake(world, looked);
     this.#lastPassAt = this.#deps.clock.monotonic();
     this.#lastPassMs = this.#lastPassAt - began;
     if (world.listing.kind === 'unknown') return;
@@ -251,10 +252,14 @@ export class Reconciler {
     );
   }
 
-  #scheduleWake(): void {
+  /** From the moment of the plan on: what came due while its steps were done must not be slept through. */
+  #scheduleWake({ now, leaseClock }: World, looked: number): void {
     this.#cancelWake();
-    const next = nextLook(this.world());
-    if (next !== null) this.#cancelWake = this.#deps.clock.after(next.inMs, () => this.request(next.scope));
+    const { clock } = this.#deps;
+    const next = nextLook({ ...this.world(), now, leaseClock });
+    if (next === null) return;
+    const inMs = Math.max(0, next.inMs - (clock.monotonic() - looked));
+    this.#cancelWake = clock.after(inMs, () => this.request(next.scope));
   }
 
   async #sweepForEver(intervalMs: number): Promise<void> {

@@ -1,3 +1,4 @@
+import { isWaiting } from '../domain/lease.ts';
 import type { State } from '../domain/state.ts';
 import type { LeaseRule, ReserveRule, Template } from '../domain/template.ts';
 import type { ReserveTarget } from '../planner/world.ts';
@@ -115,9 +116,8 @@ const batchSize = (rule: ReserveRule, settings: ReserveSettings): number => rule
 /** Bots that are ready or on their way to be, by template. */
 function countWaiting({ bots }: State): ReadonlyMap<string, number> {
   const waiting = new Map<string, number>();
-  for (const { template, reserve, deleting } of bots.records) {
-    if (reserve === null || reserve.phase === 'assigned' || deleting) continue;
-    waiting.set(template, (waiting.get(template) ?? 0) + 1);
+  for (const bot of bots.records) {
+    if (!bot.deleting && isWaiting(bot)) waiting.set(bot.template, (waiting.get(bot.template) ?? 0) + 1);
   }
   return waiting;
 }
