@@ -1,6 +1,13 @@
 import type { BotRecord } from '../domain/bot.ts';
 import { BunkhouseError } from '../domain/errors.ts';
-import { isWaiting, type LeaseRecord, POOL_OWNER, type ReserveLife, type ReservePhase, reserveLife } from '../domain/lease.ts';
+import {
+  isWaiting,
+  type LeaseRecord,
+  POOL_OWNER,
+  type ReserveLife,
+  type ReservePhase,
+  reserveLife,
+} from '../domain/lease.ts';
 import type { State } from '../domain/state.ts';
 import type { Change } from '../store/store.ts';
 import { isoTime } from '../util/clock.ts';
