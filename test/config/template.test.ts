@@ -374,7 +374,7 @@ describe('templates that are handed out on lease', () => {
       text: template('{ ttlSeconds: 9, maxTtlSeconds: 8 }'),
       says: 'maxTtlSeconds',
     },
-    { what: 'placeholders elsewhere', text: template('{}', 'description: "{{id}}"\\n'), says: 'is not filled in' },
+    { what: 'placeholders elsewhere', text: template('{}', 'description: "{{id}}"\n'), says: 'is not filled in' },
   ])('do not have $what', ({ text, says }) => {
     expect(() => parseTemplate(text, 'a.yaml')).toThrow(says);
   });
