@@ -219,9 +219,11 @@ export class Reconciler {
     if (scope === 'all') this.#lastSweep = this.#deps.clock.now();
   }
 
-  /** When many bots change, passes take half of the time at most; a single request never waits. */
-  #rest(): Promise<void> {
-    return this.#deps.clock.sleep(Math.min(this.#lastPassMs, LONGEST_REST_MS), this.#abort.signal);
+  /** When many bots change, passes take a fifth of the time: requests must be answered in between. */
+  #rest(): Promise<void> | null {
+    const { clock } = this.#deps;
+    const left = this.#lastPassAt + Math.min(4 * this.#lastPassMs, LONGEST_REST_MS) - clock.monotonic();
+    return left < 1 ? null : clock.sleep(left, this.#abort.signal);
   }
 
   /** Store steps first, in order, because the others build on them; then everything else, side by side. */

@@ -91,8 +91,19 @@ export class ReserveModel {
   /** A new supervisor: it knows what is in the store and nothing else. */
   restart(how: 'restart' | 'back up' | 'set back'): void {
     if (how === 'back up') this.#copy = this.state;
-    if (how === 'set back') this.state = this.#copy;
+    if (how === 'set back') this.#setBack();
     this.#targets = this.#newTargets();
+  }
+
+  /** What a container never heard of before an older store came back, nobody can know: there nobody left anything. */
+  #setBack(): void {
+    for (const box of this.containers.values()) {
+      for (const bot of box.dirt.keys()) {
+        const { generation = 0 } = this.state.bots.get(bot) ?? {};
+        if ((box.fences.get(bot) ?? 0) < generation) box.dirt.delete(bot);
+      }
+    }
+    this.state = this.#copy;
   }
 
   world(): World {

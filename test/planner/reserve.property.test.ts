@@ -143,7 +143,9 @@ function calm(model: ReserveModel): void {
     check(model);
   }
   expect(plan(model.world()).steps).toEqual([]);
-  const phases = model.state.bots.records.map((bot) => bot.reserve?.phase);
+  // One that was seen where an older store knows no container is held, deleted or not, until somebody stops that.
+  const kept = model.state.bots.records.filter((bot) => !bot.deleting);
+  const phases = kept.map((bot) => bot.reserve?.phase);
   expect(phases).toEqual(Array.from({ length: TARGET }, () => 'ready'));
   expect(model.state.leases.records).toEqual([]);
 }
