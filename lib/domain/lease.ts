@@ -20,6 +20,11 @@ export function reserveLife(phase: ReservePhase, since: string, lease: string | 
   return { phase, lease, since, served };
 }
 
+/** Whether it is ready, or on its way to be. */
+export function isWaiting({ reserve }: { readonly reserve: ReserveLife | null }): boolean {
+  return reserve !== null && reserve.phase !== 'assigned';
+}
+
 /** Whether it is on that lease now. */
 export function isOnLease<T extends { readonly reserve: ReserveLife | null }>(
   bot: T,

@@ -26,8 +26,8 @@ export interface StepArgs {
   controlBot: { readonly bot: string; readonly action: 'pause' | 'resume'; readonly generation: number };
   /** Stop and remove a container that was found empty, its leftovers archived, before it was marked. */
   removeContainer: { readonly container: string };
-  /** Make warm bots. */
-  addReserve: { readonly template: string; readonly count: number };
+  /** Make warm bots, at most so many, and no more than up to the target. */
+  addReserve: { readonly template: string; readonly count: number; readonly target: number };
   /** A warm bot was proven well: it may be handed out. */
   admitReady: { readonly bot: string };
   /** A ready bot is not well any more: it has to prove itself again. */

@@ -6,18 +6,18 @@ import type { Template } from '../domain/template.ts';
 import { type Decision, planSubjects } from './decisions.ts';
 import { leaseOf } from './leases.ts';
 import { renderSpec } from './render.ts';
-import { findBots, isAlive, type Sighting } from './sightings.ts';
+import { findBots, isAlive, observedIn, type Sighting } from './sightings.ts';
 import type { Plan, World } from './world.ts';
 
 /** One step for each bot whose container can be asked: what brings it nearer to its record. */
 export function planBots(world: World): Plan {
   const sightings = findBots(world);
-  const subjects = world.state.bots.records.map((bot) => ({
-    name: bot.instanceId,
-    lane: botLane(bot.instanceId),
-    decide: () => decide(world, bot, sightings.get(bot.instanceId)),
-  }));
-  return planSubjects(world, subjects);
+  return planSubjects(world, {
+    among: world.state.bots.records,
+    name: (bot) => bot.instanceId,
+    lane: (bot) => botLane(bot.instanceId),
+    decide: (bot) => decide(world, bot, sightings.get(bot.instanceId)),
+  });
 }
 
 // Private
@@ -30,7 +30,7 @@ function decide(world: World, bot: BotRecord, sighting: Sighting | undefined): D
     const why = `still runs in ${sighting.container}, where it has no place; stop that container, so that it does not run twice`;
     return { target: bot.instanceId, why };
   }
-  const observed = agent.value.bots.find((candidate) => candidate.bot === bot.instanceId);
+  const observed = observedIn(bot.placement.container, agent.value, bot.instanceId)?.observed;
   if (bot.deleting) return decideDeletion(world, bot, bot.placement, observed, agent.value);
   const template = world.templates.get(bot.template);
   if (template === undefined) {

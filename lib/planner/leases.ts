@@ -2,8 +2,8 @@ import type { BotRecord } from '../domain/bot.ts';
 import { isOnLease, type LeaseRecord } from '../domain/lease.ts';
 import type { State } from '../domain/state.ts';
 import { LEASES_LANE, leaseLane, type Step } from '../domain/steps.ts';
-import { planSubjects, type Subject } from './decisions.ts';
-import type { Plan, World } from './world.ts';
+import { planSubjects } from './decisions.ts';
+import { joinPlans, type Plan, type World } from './world.ts';
 
 /** Less than this is no clock that was set, only one that is corrected little by little. */
 const STEP_MS = 1000;
@@ -13,9 +13,20 @@ const FORGET_MS = 3_900_000;
 
 /** Ends leases that are over, also while nothing can be seen of the containers: who has no lease has no access. */
 export function planLeases(world: World): Plan {
-  const { leases } = world.state;
-  const over = lasting(leases.records).filter((lease) => Date.parse(lease.expiresAt) <= world.leaseClock);
-  return planSubjects(world, [...over.map(end), upkeep(world)]);
+  const now = timeOf(world);
+  const ends = planSubjects(world, {
+    among: world.state.leases.records.filter((lease) => lease.end === null && lease.expiresAt <= now),
+    name: (lease) => lease.bot,
+    lane: (lease) => leaseLane(lease.id),
+    decide: ({ id, bot }) => ({ kind: 'expireLease', lease: id, bot }),
+  });
+  const upkeep = planSubjects(world, {
+    among: ['leases'],
+    name: (name) => name,
+    lane: () => LEASES_LANE,
+    decide: () => decideUpkeep(world),
+  });
+  return joinPlans([ends, upkeep]);
 }
 
 /** The lease a bot is on now. */
@@ -25,29 +36,23 @@ export function leaseOf(state: State, bot: BotRecord): LeaseRecord | null {
 }
 
 /** When the next lease ends, by `leaseClock`; null: none is out. Those that are over already are the plan's. */
-export function nextExpiry({ state, leaseClock }: Pick<World, 'state' | 'leaseClock'>): number | null {
-  const ends = lasting(state.leases.records)
-    .map((lease) => Date.parse(lease.expiresAt))
-    .filter((at) => at > leaseClock);
-  return ends.length === 0 ? null : ends.reduce((a, b) => Math.min(a, b));
+export function nextExpiry(world: Pick<World, 'state' | 'leaseClock'>): number | null {
+  const now = timeOf(world);
+  let first: string | null = null;
+  for (const { end, expiresAt } of world.state.leases.records) {
+    if (end === null && expiresAt > now && (first === null || expiresAt < first)) first = expiresAt;
+  }
+  return first === null ? null : Date.parse(first);
 }
 
 // Private
 
-const lasting = (leases: readonly LeaseRecord[]): LeaseRecord[] => leases.filter((lease) => lease.end === null);
-
-function end({ id, bot }: LeaseRecord): Subject {
-  const step: Step = { kind: 'expireLease', lease: id, bot };
-  return { name: bot, lane: leaseLane(id), decide: () => step };
-}
-
-function upkeep(world: World): Subject {
-  return { name: 'leases', lane: LEASES_LANE, decide: () => decideUpkeep(world) };
-}
+/** Times of one form stand in the order of their text, and there may be thousands of leases in every pass. */
+const timeOf = ({ leaseClock }: Pick<World, 'leaseClock'>): string => new Date(leaseClock).toISOString();
 
 function decideUpkeep({ now, leaseClock, state }: World): Step | null {
   const byMs = Math.round(now - leaseClock);
   if (Math.abs(byMs) >= STEP_MS) return { kind: 'shiftLeases', byMs };
-  const old = state.leases.records.some(({ end }) => end !== null && Date.parse(end.at) < leaseClock - FORGET_MS);
-  return old ? { kind: 'forgetLeases' } : null;
+  const longAgo = timeOf({ leaseClock: leaseClock - FORGET_MS });
+  return state.leases.records.some(({ end }) => end !== null && end.at < longAgo) ? { kind: 'forgetLeases' } : null;
 }

@@ -1,5 +1,5 @@
 import type { BotRecord } from '../domain/bot.ts';
-import type { ReserveLife } from '../domain/lease.ts';
+import { isWaiting, type ReserveLife } from '../domain/lease.ts';
 import { reserveLane, type Step } from '../domain/steps.ts';
 import { type Held, joinPlans, NOTHING, type Plan, type ReserveTarget, type World } from './world.ts';
 
@@ -26,7 +26,7 @@ export function planRefill(world: World, members: readonly Member[]): Plan {
 
 /** What is on its way counts: a bot being made or cleaned will be ready without another. */
 function refill(world: World, template: string, wanted: ReserveTarget, members: readonly Member[]): Plan {
-  const waiting = members.filter((bot) => bot.reserve.phase !== 'assigned').length;
+  const waiting = members.filter(isWaiting).length;
   const ready = members.filter((bot) => bot.reserve.phase === 'ready');
   if (ready.length > wanted.target) return trim(world, ready, ready.length - wanted.target);
   const missing = Math.min(wanted.target - waiting, wanted.max - members.length);
@@ -35,7 +35,8 @@ function refill(world: World, template: string, wanted: ReserveTarget, members: 
   const hold = world.holds.get(lane);
   if (hold !== undefined && hold.until > world.now) return holding(template, hold.reason);
   if (wanted.notBefore > world.leaseClock) return holding(template, wanted.why);
-  return { steps: [{ kind: 'addReserve', template, count: Math.min(missing, wanted.batchSize) }], held: [] };
+  const count = Math.min(missing, wanted.batchSize);
+  return { steps: [{ kind: 'addReserve', template, count, target: wanted.target }], held: [] };
 }
 
 function holding(target: string, why: string): Plan {

@@ -42,12 +42,12 @@ function isWell({ state, observed }: DerivedState, bot: BotRecord): boolean {
 }
 
 function planMembers(world: World, members: readonly Member[]): Plan {
-  const subjects = members.map((bot) => ({
-    name: bot.instanceId,
-    lane: botLane(bot.instanceId),
-    decide: () => DECIDE[bot.reserve.phase](world, bot),
-  }));
-  return planSubjects(world, subjects);
+  return planSubjects(world, {
+    among: members,
+    name: (bot) => bot.instanceId,
+    lane: (bot) => botLane(bot.instanceId),
+    decide: (bot) => DECIDE[bot.reserve.phase](world, bot),
+  });
 }
 
 const DECIDE: Readonly<Record<ReservePhase, (world: World, bot: Member) => Decision>> = {

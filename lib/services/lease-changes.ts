@@ -39,8 +39,8 @@ export function leaseReady(bot: string, wish: Acquisition): Change<LeaseRecord> 
 /** Hands out a bot that is made for it. Throws CONFLICT (its id is taken), RATE_LIMITED, POOL_EXHAUSTED beyond `most`. */
 export function leaseNew(bot: NewBot, wish: Acquisition, most: number): Change<LeaseRecord> {
   return (state) => {
-    if (countMembers(state, wish.template) >= most) throw exhausted(state, wish, most);
     const counted = countLease(state, wish.owner, wish.limits, wish.now);
+    if (countMembers(state, wish.template) >= most) throw exhausted(state, wish, most);
     const reserve = reserveLife('assigned', isoTime(wish.now), wish.id, 0);
     return grant(addBot({ ...bot, owner: wish.owner, reserve })(counted), wish, false);
   };

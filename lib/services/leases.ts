@@ -121,14 +121,16 @@ export class Leases implements LeaseApi {
     this.#options.onAcquired({ template: template.name, fromPool, seconds });
     const facts = { lease: id, bot, template: template.name, expiresAt, fromPool, fence };
     this.#deps.events.emit({ type: 'lease.acquired', ...facts }, owner);
-    this.#reconciler.request();
+    // After the answer, which a pass over thousands of bots would hold up.
+    this.#deps.clock.after(0, () => this.#reconciler.request());
     return lease;
   }
 
   /** Null when none is ready. What another change has taken meanwhile is passed over. */
   async #takeReady(wish: Acquisition): Promise<LeaseRecord | null> {
     const { template } = wish;
-    for (let bot = this.#ready.take(template); bot !== undefined; bot = this.#ready.take(template)) {
+    const take = (): string | undefined => this.#ready.take(template, (bot) => this.#stateOf(bot) === 'running');
+    for (let bot = take(); bot !== undefined; bot = take()) {
       try {
         return await this.#deps.store.update(leaseReady(bot, wish));
       } catch (error) {

@@ -202,6 +202,7 @@ export class Reconciler {
     const busyBefore = [...this.#lanes.busy];
     await this.#observer.refresh(scope);
     if (this.#abort.signal.aborted) return;
+    const looked = this.#deps.clock.monotonic();
     const world = this.world();
     this.#follow(world);
     // What a step did that ended since may not be in this picture; it has asked for the next pass.
@@ -210,7 +211,7 @@ export class Reconciler {
     this.states.update(world);
     if (world.listing.kind === 'seen') this.#pictures.tell(world);
     await this.#dispatch(steps);
-    this.#scheduleWake();
+    this.#scheduleWake(world, looked);
     this.#lastPassAt = this.#deps.clock.monotonic();
     this.#lastPassMs = this.#lastPassAt - began;
     if (world.listing.kind === 'unknown') return;
@@ -218,9 +219,11 @@ export class Reconciler {
     if (scope === 'all') this.#lastSweep = this.#deps.clock.now();
   }
 
-  /** When many bots change, passes take half of the time at most; a single request never waits. */
-  #rest(): Promise<void> {
-    return this.#deps.clock.sleep(Math.min(this.#lastPassMs, LONGEST_REST_MS), this.#abort.signal);
+  /** When many bots change, passes take a fifth of the time: requests must be answered in between. */
+  #rest(): Promise<void> | null {
+    const { clock } = this.#deps;
+    const left = this.#lastPassAt + Math.min(4 * this.#lastPassMs, LONGEST_REST_MS) - clock.monotonic();
+    return left < 1 ? null : clock.sleep(left, this.#abort.signal);
   }
 
   /** Store steps first, in order, because the others build on them; then everything else, side by side. */
@@ -251,10 +254,14 @@ export class Reconciler {
     );
   }
 
-  #scheduleWake(): void {
+  /** From the moment of the plan on: what came due while its steps were done must not be slept through. */
+  #scheduleWake({ now, leaseClock }: World, looked: number): void {
     this.#cancelWake();
-    const next = nextLook(this.world());
-    if (next !== null) this.#cancelWake = this.#deps.clock.after(next.inMs, () => this.request(next.scope));
+    const { clock } = this.#deps;
+    const next = nextLook({ ...this.world(), now, leaseClock });
+    if (next === null) return;
+    const inMs = Math.max(0, next.inMs - (clock.monotonic() - looked));
+    this.#cancelWake = clock.after(inMs, () => this.request(next.scope));
   }
 
   async #sweepForEver(intervalMs: number): Promise<void> {

@@ -1,6 +1,13 @@
 import type { BotRecord } from '../domain/bot.ts';
 import { BunkhouseError } from '../domain/errors.ts';
-import { type LeaseRecord, POOL_OWNER, type ReserveLife, type ReservePhase, reserveLife } from '../domain/lease.ts';
+import {
+  isWaiting,
+  type LeaseRecord,
+  POOL_OWNER,
+  type ReserveLife,
+  type ReservePhase,
+  reserveLife,
+} from '../domain/lease.ts';
 import type { State } from '../domain/state.ts';
 import type { Change } from '../store/store.ts';
 import { isoTime } from '../util/clock.ts';
@@ -21,10 +28,19 @@ export function countMembers(state: State, template: string): number {
   return state.bots.records.filter((bot) => bot.template === template && bot.reserve !== null).length;
 }
 
-/** Warm bots to be, as many of them as there is room for below `most`. Says how many. */
-export function addReserve(template: string, bots: readonly NewBot[], most: number, now: number): Change<number> {
+export interface Bounds {
+  /** Of bots that are ready or on their way to be. */
+  readonly target: number;
+  /** Of all that can be leased. */
+  readonly most: number;
+}
+
+/** Warm bots to be, as many of them as there is room for. Says how many. */
+export function addReserve(template: string, bots: readonly NewBot[], bounds: Bounds, now: number): Change<number> {
   return (state) => {
-    const added = bots.slice(0, Math.max(0, most - countMembers(state, template)));
+    const waiting = state.bots.records.filter((bot) => bot.template === template && !bot.deleting && isWaiting(bot));
+    const room = Math.min(bounds.target - waiting.length, bounds.most - countMembers(state, template));
+    const added = bots.slice(0, Math.max(0, room));
     const reserve = reserveLife('warming', isoTime(now), null, 0);
     return {
       state: added.reduce((next, bot) => addBot({ ...bot, owner: POOL_OWNER, reserve })(next).state, state),

@@ -43,13 +43,14 @@ export function reserveExecutors(context: ApplyContext): Pick<Executors, Reserve
   };
 
   return {
-    async addReserve({ template, count }) {
+    async addReserve({ template, count, target }) {
       const made = Array.from({ length: count }, () => {
         const instanceId = warmId(template, context.newId());
         const request = { instanceId, template, owner: POOL_OWNER };
         return newBot({ ...context, defaultTemplate: template }, { role: 'admin' }, request);
       });
-      const added = await store.update(addReserve(template, made, context.reserve.max, leaseClock.now()));
+      const bounds = { target, most: context.reserve.max };
+      const added = await store.update(addReserve(template, made, bounds, leaseClock.now()));
       reserves.noteBatch(template);
       events.emit({ type: 'reserve.refill', template, count: added }, null);
     },

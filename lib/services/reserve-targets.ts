@@ -1,3 +1,4 @@
+import { isWaiting } from '../domain/lease.ts';
 import type { State } from '../domain/state.ts';
 import type { LeaseRule, ReserveRule, Template } from '../domain/template.ts';
 import type { ReserveTarget } from '../planner/world.ts';
@@ -40,6 +41,7 @@ export class ReserveTargets {
   readonly #pauses = new Map<string, Pause>();
   /** Warm bots in a row that did not get well. */
   readonly #failures = new Map<string, number>();
+  #counted: { readonly bots: State['bots']; readonly waiting: ReadonlyMap<string, number> } | null = null;
 
   constructor(options: ReserveTargetsOptions) {
     this.#options = options;
@@ -49,7 +51,7 @@ export class ReserveTargets {
   now(state: State): ReadonlyMap<string, ReserveTarget> {
     const leasable = [...this.#options.templates.values()].filter((template) => template.lease !== null);
     if (leasable.length === 0) return new Map();
-    const waiting = countWaiting(state);
+    const waiting = this.#countWaiting(state);
     return new Map(
       leasable.map(({ name, lease }) => [name, this.#of(name, lease as LeaseRule, waiting.get(name) ?? 0)]),
     );
@@ -77,6 +79,12 @@ export class ReserveTargets {
   }
 
   // Private
+
+  /** The same bots are counted once, however often they are asked about. */
+  #countWaiting({ bots }: State): ReadonlyMap<string, number> {
+    if (this.#counted?.bots !== bots) this.#counted = { bots, waiting: countWaiting(bots) };
+    return this.#counted.waiting;
+  }
 
   #of(name: string, { reserve }: LeaseRule, waiting: number): ReserveTarget {
     const { settings, clock } = this.#options;
@@ -113,11 +121,10 @@ export class ReserveTargets {
 const batchSize = (rule: ReserveRule, settings: ReserveSettings): number => rule.batchSize ?? settings.batchSize;
 
 /** Bots that are ready or on their way to be, by template. */
-function countWaiting({ bots }: State): ReadonlyMap<string, number> {
+function countWaiting(bots: State['bots']): ReadonlyMap<string, number> {
   const waiting = new Map<string, number>();
-  for (const { template, reserve, deleting } of bots.records) {
-    if (reserve === null || reserve.phase === 'assigned' || deleting) continue;
-    waiting.set(template, (waiting.get(template) ?? 0) + 1);
+  for (const bot of bots.records) {
+    if (!bot.deleting && isWaiting(bot)) waiting.set(bot.template, (waiting.get(bot.template) ?? 0) + 1);
   }
   return waiting;
 }

@@ -1,5 +1,6 @@
 import type { AgentObservation, BotObservation } from '../domain/agent.ts';
 import type { BotRecord } from '../domain/bot.ts';
+import type { State } from '../domain/state.ts';
 import { type OpenLedger, type Period, type Reading, Tally, type Usage } from '../domain/usage.ts';
 import type { World } from '../planner/world.ts';
 import { follow } from './usage-follow.ts';
@@ -26,6 +27,8 @@ export class UsageMeter {
   readonly #taken: Map<string, Taken>;
   readonly #periods: Map<Period, Tally>;
   readonly #looked = new Map<string, AgentObservation>();
+  /** Those there were at the last look; null: before the first. */
+  #bots: State['bots'] | null = null;
 
   constructor(options: MeterOptions) {
     this.#options = options;
@@ -68,10 +71,16 @@ export class UsageMeter {
       }
     }
     for (const container of this.#looked.keys()) if (!agents.has(container)) this.#looked.delete(container);
-    for (const bot of this.#taken.keys()) if (!state.bots.has(bot)) this.#taken.delete(bot);
+    for (const bot of this.#gone(state)) this.#taken.delete(bot);
+    this.#bots = state.bots;
   }
 
   // Private
+
+  #gone({ bots }: State): readonly string[] {
+    if (this.#bots !== null) return bots.since(this.#bots).drop;
+    return [...this.#taken.keys()].filter((bot) => !bots.has(bot));
+  }
 
   #look(at: number, monotonic: number, container: string, bot: BotRecord, observed: BotObservation): void {
     const taken = this.#taken.get(bot.instanceId);

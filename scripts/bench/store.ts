@@ -12,6 +12,7 @@ import { systemClock as clock } from '../../lib/util/clock.ts';
 import { silentLogger as log } from '../../lib/util/logger.ts';
 import { startValkey, VALKEY } from '../../test/support/valkey-server.ts';
 import type { BenchOptions, Row } from './bench.ts';
+import { percentiles } from './figures.ts';
 
 const BOTS = 1000;
 const BOT_BYTES = 10_000;
@@ -162,14 +163,4 @@ async function everySoOften(work: () => Promise<number>): Promise<Promise<number
     await sleep(1);
   }
   return running;
-}
-
-function percentiles(name: string, times: readonly number[], note: string): Row[] {
-  const sorted = times.toSorted((a, b) => a - b);
-  const at = (share: number): number =>
-    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] as number;
-  return [
-    { name: `${name}, p50`, value: at(0.5), unit: 'ms', note },
-    { name: `${name}, p99`, value: at(0.99), unit: 'ms', note },
-  ];
 }

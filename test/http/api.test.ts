@@ -1,15 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type * as z from 'zod';
-import { type App, startApp } from './app.ts';
+import { startApp } from './app.ts';
+import { expectSchema } from './schema-check.ts';
 
 const demo = (instanceId: string, more: object = {}) => ({ instanceId, template: 'demo', ...more });
-
-/** The reply must be what the route's schema says: no field missing, none beside. */
-function expectSchema(app: App, method: string, path: string, json: unknown): void {
-  const route = app.http.routes.find((found) => found.method === method && found.path === path);
-  const schema = route?.reply.json as z.ZodObject;
-  expect(schema.parse(json)).toEqual(json);
-}
 
 describe('API', { timeout: 20_000 }, () => {
   it('creates, shows, changes, stops, starts, restarts and deletes a bot', async () => {

@@ -73,7 +73,9 @@ export interface App extends AsyncDisposable {
   settled(): Promise<void>;
   connections(): Promise<number>;
   logLines(): Record<string, unknown>[];
-  close(): Promise<void>;
+  readonly folder: string;
+  /** `keepFolder`: another app goes on from there. */
+  close(options?: { readonly keepFolder?: boolean }): Promise<void>;
 }
 
 export interface AppOptions {
@@ -188,7 +190,7 @@ export async function startApp({
     } while (!settledNow());
   }
 
-  async function close(): Promise<void> {
+  async function close({ keepFolder = false } = {}): Promise<void> {
     http.close();
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -198,11 +200,12 @@ export async function startApp({
     await driver.close();
     await deps.prober.close();
     await store.close();
-    await rm(folder, { recursive: true });
+    if (!keepFolder) await rm(folder, { recursive: true });
   }
 
   const app: App = {
     http,
+    folder,
     port,
     adminToken,
     store,
@@ -217,7 +220,7 @@ export async function startApp({
       ),
     logLines: () => lines.map((line) => JSON.parse(line)),
     close,
-    [Symbol.asyncDispose]: close,
+    [Symbol.asyncDispose]: () => close(),
   };
   if (start) await app.start();
   return app;

@@ -315,7 +315,7 @@ describe('the planner, whatever happens', () => {
       }),
       { numRuns: 400 },
     );
-  });
+  }, 30_000);
 
   it('does nothing at all while the driver cannot be asked', () => {
     fc.assert(

@@ -74,6 +74,20 @@ export class MemoryContainer {
     return this.#bots.get(name);
   }
 
+  /** Names of what is in a bot's directory. */
+  filesOf(name: string): readonly string[] {
+    return [...(this.#files.get(name)?.keys() ?? [])];
+  }
+
+  fileOf(name: string, path: string): string | null {
+    return this.#files.get(name)?.get(path)?.data.toString() ?? null;
+  }
+
+  /** A bot writes a file. */
+  write(name: string, path: string, text: string): void {
+    this.#files.get(name)?.set(path, { mode: 0o600, data: Buffer.from(text) });
+  }
+
   /** Throws AGENT_UNAVAILABLE while it does not run. */
   changes(): Waiters {
     if (this.#running === null) throw new BunkhouseError('AGENT_UNAVAILABLE', `${this.record.name} does not run`);
