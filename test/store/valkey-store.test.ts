@@ -145,13 +145,16 @@ describe.skipIf(VALKEY === null)('valkey store', { timeout: 30_000 }, () => {
       expect(overlap(first, second)).toEqual([]);
     });
 
-    it('is kept by a process that was stopped longer than its lease, when nobody took it', async () => {
+    it('is kept, or given up in order, by a process that was stopped longer than its lease when nobody took it', async () => {
       const only = await counter();
       await only.until('9');
       only.child.kill('SIGSTOP');
       await clock.sleep(2 * LEASE_MS);
       only.child.kill('SIGCONT');
-      await only.until(String(only.last() + 20));
+      // Whoever was amid an answer may find the connection gone when it asks once more, and then ends rather than guess.
+      const goesOn = only.until(String(only.last() + 20)).then(() => null);
+      expect([null, 3]).toContain(await Promise.race([goesOn, only.ended]));
+      goesOn.catch(() => {});
     });
 
     it('is refused where the containers are not', async () => {
