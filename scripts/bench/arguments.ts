@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import type { BenchOptions } from './bench.ts';
-import { WAYS, type WayKind } from './ways/way.ts';
+import { TIMEFRAMES, WAYS, type WayKind } from './ways/way.ts';
 
 export const BENCH_NAMES = ['core', 'memory', 'starts', 'store'] as const;
 export type BenchName = (typeof BENCH_NAMES)[number];
@@ -19,6 +19,7 @@ const OPTIONS = {
   rounds: { type: 'string', default: '5' },
   bots: { type: 'string', default: '10' },
   settle: { type: 'string', default: '90' },
+  timeframe: { type: 'string', default: '5m' },
   ways: { type: 'string', default: 'container,exec,prefork,pm2' },
   'allow-ksm': { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
@@ -42,6 +43,7 @@ Options:
   --allow-ksm     memory: measure \`merge\` too. It needs kernel same-page merging, which is switched on for all of this
                   host meanwhile and put back as it was afterwards, also after a failure and Ctrl-C
   --settle S      memory: seconds between the last bot running and the measurement (default 90)
+  --timeframe T   memory: candles of 1m or 5m (default 5m); it goes on until each bot has fetched the next ones
   --rounds N      starts, core: rounds of what is timed (default 5)
   --json          one JSON object on stdout, progress on stderr
 
@@ -67,6 +69,7 @@ export function readCommand(args: readonly string[]): BenchCommand {
         rounds: wholeNumber('rounds', values.rounds, 1),
         bots: values.bots.split(',').map((text) => wholeNumber('bots', text, 1, 100)),
         settleSeconds: wholeNumber('settle', values.settle, 0),
+        timeframe: oneOf('timeframe', TIMEFRAMES, values.timeframe),
         ways: allowKsm && !asked ? [...ways, 'merge'] : ways,
         allowKsm,
       },
@@ -91,10 +94,10 @@ function readBench(positionals: readonly string[]): BenchName {
   return name;
 }
 
-function readWays(text: string): readonly WayKind[] {
-  return text.split(',').map((word) => {
-    const way = WAYS.find((known) => known === word);
-    if (way === undefined) throw new Error(`--ways knows ${WAYS.join(', ')}, not ${JSON.stringify(word)}`);
-    return way;
-  });
+const readWays = (text: string): readonly WayKind[] => text.split(',').map((word) => oneOf('ways', WAYS, word));
+
+function oneOf<T extends string>(option: string, known: readonly T[], word: string): T {
+  const found = known.find((candidate) => candidate === word);
+  if (found !== undefined) return found;
+  throw new Error(`--${option} knows ${known.join(', ')}, not ${JSON.stringify(word)}`);
 }

@@ -1,4 +1,4 @@
-import type { WayKind } from './ways/way.ts';
+import type { Timeframe, WayKind } from './ways/way.ts';
 
 /** One figure. `unit` is s, ms, MiB or x (a ratio); `note` says how it was measured. */
 export interface Row {
@@ -13,6 +13,8 @@ export interface BenchOptions {
   /** Sizes of fleets, one run each. */
   readonly bots: readonly number[];
   readonly settleSeconds: number;
+  /** Of the candles that bots trade on where memory is measured. */
+  readonly timeframe: Timeframe;
   readonly ways: readonly WayKind[];
   /** Whether kernel same-page merging may be switched on for the time of a measurement. */
   readonly allowKsm: boolean;

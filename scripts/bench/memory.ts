@@ -13,8 +13,11 @@ import type { Ground, Way, WayKind } from './ways/way.ts';
 const ALONE_BYTES = 260 * MIB;
 const SPARE_BYTES = 2 * GIB;
 const START_SECONDS = 900;
-/** Candles are of a minute. */
-const TRADE_SECONDS = 180;
+/** Beyond the time of a candle. */
+const TRADE_SECONDS = 120;
+/** Spread over a minute, because what bots need swings with what they do. */
+const LOOKS = 5;
+const LOOK_EVERY_MS = 12_000;
 
 /** What one way was found to need. */
 export interface Footprint {
@@ -27,9 +30,11 @@ export interface Footprint {
   readonly startSeconds: number;
 }
 
+type Sample = Pick<Footprint, 'bots' | 'keepersBytes' | 'supervisorBytes'>;
+
 /** Memory of bots that trade, and of all that keeps them: one way after the other, each alone. */
 export function runMemory(options: BenchOptions): Promise<readonly Row[]> {
-  return onGround(options.signal, async (ground) => {
+  return onGround(options, async (ground) => {
     const rows: Row[] = [];
     for (const count of options.bots) {
       const footprints: Footprint[] = [];
@@ -74,7 +79,7 @@ export function footprintRows(count: number, footprints: readonly Footprint[]): 
 
 // Private
 
-const totalOf = ({ bots, keepersBytes }: Footprint): number =>
+const totalOf = ({ bots, keepersBytes }: Sample): number =>
   bots.reduce((sum, { pssBytes }) => sum + pssBytes, keepersBytes);
 
 async function measureWay(kind: WayKind, count: number, ground: Ground, options: BenchOptions): Promise<Footprint> {
@@ -112,18 +117,34 @@ async function measure(
   await sleep(settleSeconds * 1000, undefined, { signal });
   const before = await untilTrading(way, ids, ground, { seconds: TRADE_SECONDS });
   await way.verify();
+  const sample = await middleSample(way, ids, signal);
+  const seconds = 60 * Number.parseInt(ground.timeframe, 10) + TRADE_SECONDS;
+  await untilTrading(way, ids, ground, { since: before, seconds });
+  progress(`${way.name}: ${(totalOf(sample) / MIB).toFixed(0)} MiB, and all bots went on trading`);
+  const note = `${ground.timeframe} candles, median of ${LOOKS} looks; ${way.note}`;
+  return { name: way.name, note, ...sample, startSeconds };
+}
+
+/** Of several looks, the one with the median total. */
+async function middleSample(way: Way, ids: readonly string[], signal: AbortSignal): Promise<Sample> {
+  const samples: Sample[] = [];
+  for (let look = 0; look < LOOKS; look++) {
+    if (look > 0) await sleep(LOOK_EVERY_MS, undefined, { signal });
+    samples.push(await takeSample(way, ids));
+  }
+  const sorted = samples.toSorted((a, b) => totalOf(a) - totalOf(b));
+  return sorted[Math.floor(LOOKS / 2)] as Sample;
+}
+
+async function takeSample(way: Way, ids: readonly string[]): Promise<Sample> {
   const { bots, keepers } = await way.census();
   const samples = ids.map((id) => {
     const sample = memoryOf(bots.get(id) ?? 0);
     if (sample === null) throw new Error(`${way.name}: ${id} is gone`);
     return sample;
   });
-  const keepersBytes = pssOf(keepers);
   const supervisorBytes = way.supervisor === null ? null : pssOf([way.supervisor]);
-  await untilTrading(way, ids, ground, { since: before, seconds: TRADE_SECONDS });
-  const total = samples.reduce((sum, { pssBytes }) => sum + pssBytes, keepersBytes);
-  progress(`${way.name}: ${(total / MIB).toFixed(0)} MiB, and all bots went on trading`);
-  return { name: way.name, note: way.note, bots: samples, keepersBytes, supervisorBytes, startSeconds };
+  return { bots: samples, keepersBytes: pssOf(keepers), supervisorBytes };
 }
 
 /** Measured under memory pressure the figures would be of something else. */

@@ -25,7 +25,7 @@ interface Contender {
 /** Seconds until bots answer. All ways are open at the same time and take turns, so that they meet the same machine. */
 export function runStarts(options: BenchOptions): Promise<readonly Row[]> {
   const [many = 10] = options.bots;
-  return onGround(options.signal, async (ground) => {
+  return onGround({ timeframe: '1m', signal: options.signal }, async (ground) => {
     const contenders: Contender[] = [];
     try {
       for (const kind of options.ways) {

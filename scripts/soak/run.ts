@@ -32,7 +32,7 @@ export interface SoakContext extends SoakOptions {
 
 /** A fleet is measured at rest, harassed, and measured at rest again. */
 export function runSoak(context: SoakContext): Promise<SoakReport> {
-  return onGround(context.signal, async (ground) => {
+  return onGround({ timeframe: '1m', signal: context.signal }, async (ground) => {
     const { bots: capacity, driver } = context;
     const basePort = await freePorts(FIRST_PORT, LAST_PORT, capacity);
     const way = await openPooled(ground, POOLED[driver === 'docker' ? 'prefork' : 'process-prefork'], {

@@ -29,6 +29,12 @@ describe('merging of equal pages', () => {
     expect(process.listeners('exit').filter(({ name }) => name === 'restore')).toEqual([]);
   });
 
+  it('is one run’s at a time', async () => {
+    const second = withMerging(() => withMerging(run, folder), folder);
+    await expect(second).rejects.toThrow('another run has the merging');
+    expect(await withMerging(run, folder)).toBe('1');
+  });
+
   it('leaves out what this kernel does not have', async () => {
     await rm(join(folder, 'advisor_mode'));
     expect(await withMerging(run, folder)).toBe('1');

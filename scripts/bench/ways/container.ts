@@ -13,7 +13,7 @@ import type { Ground, Way } from './way.ts';
 const run = promisify(execFile);
 
 /** One container per bot, as operators run FreqTrade today. */
-export async function openContainers({ exchange }: Ground, engine: Docker, basePort: number): Promise<Way> {
+export async function openContainers(ground: Ground, engine: Docker, basePort: number): Promise<Way> {
   const folder = await makeTempDir();
   const prefix = `bunkhouse-bench-${randomBytes(4).toString('hex')}`;
   const nameOf = (id: string): string => `${prefix}-${id}`;
@@ -21,7 +21,7 @@ export async function openContainers({ exchange }: Ground, engine: Docker, baseP
 
   async function startOne(id: string): Promise<void> {
     const port = ports.of(id);
-    const bot = await layOut(join(folder, id), id, exchange, { host: '0.0.0.0', port });
+    const bot = await layOut(join(folder, id), id, ground, { host: '0.0.0.0', port });
     const mounts = ['config.json', 'user_data'].flatMap((path) => ['-v', `${join(bot, path)}:/freqtrade/${path}`]);
     const command = ['trade', '--config', 'config.json', '--strategy', 'DemoStrategy'];
     await run('docker', [

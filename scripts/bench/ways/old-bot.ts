@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { demoBot } from '../../../test/fixtures/exchange/demo-bot.ts';
-import type { PaperExchange } from '../../../test/fixtures/exchange/server.ts';
+import { traderOn } from './trader.ts';
+import type { Ground } from './way.ts';
 
 /** Bots whose owner keeps their folder, port and password by hand, as without Bunkhouse. */
 
@@ -12,10 +12,10 @@ const PATIENCE_MS = 10_000;
 export async function layOut(
   folder: string,
   id: string,
-  exchange: PaperExchange,
+  ground: Ground,
   listen: { readonly host: string; readonly port: number },
 ): Promise<string> {
-  const { files } = await demoBot(id, exchange.urlFor(id));
+  const { files } = await traderOn(ground, id);
   const config = {
     ...(JSON.parse(files['config.json'] ?? '{}') as object),
     bot_name: id,

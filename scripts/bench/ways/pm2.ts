@@ -14,7 +14,7 @@ const PACKAGE = 'pm2@7';
 const GONE_SECONDS = 60;
 
 /** PM2 as a user would install it, with a daemon and a home of its own. */
-export async function openPm2({ exchange }: Ground, basePort: number): Promise<Way> {
+export async function openPm2(ground: Ground, basePort: number): Promise<Way> {
   const folder = await makeTempDir();
   const home = join(folder, 'pm2');
   const botFolder = (id: string): string => join(folder, 'bots', id);
@@ -33,7 +33,7 @@ export async function openPm2({ exchange }: Ground, basePort: number): Promise<W
   }
 
   async function app(id: string): Promise<object> {
-    await layOut(botFolder(id), id, exchange, { host: '127.0.0.1', port: ports.of(id) });
+    await layOut(botFolder(id), id, ground, { host: '127.0.0.1', port: ports.of(id) });
     return {
       name: id,
       script: join(VENV, 'bin/freqtrade'),

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import type Docker from 'dockerode';
 import { mapLimited } from '../../../lib/util/limit.ts';
 import { createSandbox, type Sandbox } from '../../../test/e2e/support.ts';
-import { demoBot } from '../../../test/fixtures/exchange/demo-bot.ts';
 import { DOCKER_HOST, installationOf, removeAllOf } from '../../../test/support/docker-harness.ts';
 import { descendantsOf, listProcesses, mergesPages, realUid } from '../../lib/host-processes.ts';
 import { type ContainerProcesses, containerProcesses } from './engine.ts';
 import { mergingTemplate, TEMPLATE_MERGING } from './merging.ts';
 import { observePools } from './observing.ts';
+import { traderOn } from './trader.ts';
 import type { Census, Ground, Way } from './way.ts';
 
 /** How a pooled way differs from the others. */
@@ -61,7 +61,7 @@ export async function openPooled(
   const ports = new Map<string, number>();
 
   async function create(id: string): Promise<void> {
-    const bot = await demoBot(id, ground.exchange.urlFor(id));
+    const bot = await traderOn(ground, id);
     const env = kind.spawn === 'exec' ? { BUNKHOUSE_PREFORK: 'off' } : {};
     const template = kind.merge ? TEMPLATE_MERGING : bot.template;
     const created = { ...bot, template, env };

@@ -4,9 +4,15 @@ import type { PaperExchange } from '../../../test/fixtures/exchange/server.ts';
 export const WAYS = ['container', 'exec', 'prefork', 'merge', 'pm2', 'process-exec', 'process-prefork'] as const;
 export type WayKind = (typeof WAYS)[number];
 
+/** A bot computes anew, and so rewrites memory, with each new candle. */
+export const TIMEFRAMES = ['1m', '5m'] as const;
+export type Timeframe = (typeof TIMEFRAMES)[number];
+
 /** What all ways of one run stand on. */
 export interface Ground {
   readonly exchange: PaperExchange;
+  /** Of the candles that its bots trade on. */
+  readonly timeframe: Timeframe;
   /** Null when there is no engine, or not the image. */
   readonly engine: Docker | null;
   readonly signal: AbortSignal;
