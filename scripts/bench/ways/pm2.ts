@@ -3,9 +3,10 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { mapLimited } from '../../../lib/util/limit.ts';
-import { killAll, processesBelow } from '../../../test/e2e/processes.ts';
+import { killAll, processesBelow, signal } from '../../../test/e2e/processes.ts';
 import { poll, VENV } from '../../../test/e2e/support.ts';
 import { makeTempDir, removeDir } from '../../../test/support/temp-dir.ts';
+import { commandLine } from '../../lib/host-processes.ts';
 import { askDirectly, layOut, PortList } from './old-bot.ts';
 import type { Ground, Way } from './way.ts';
 
@@ -22,12 +23,17 @@ export async function openPm2(ground: Ground, basePort: number): Promise<Way> {
   // It would ask home for a newer version.
   const env = { PATH: process.env.PATH ?? '', HOME: folder, PM2_HOME: home, PM2_DISABLE_VERSION_CHECK: 'true' };
   const pm2 = (...args: string[]): Promise<{ stdout: string }> =>
-    run(process.execPath, [join(folder, 'node_modules/pm2/bin/pm2'), ...args], { env });
+    run(process.execPath, [join(folder, 'node_modules/pm2/bin/pm2'), ...args], { env, cwd: folder });
   const processOf = (id: string): number | undefined =>
     processesBelow(botFolder(id)).find(({ directory }) => directory === botFolder(id))?.pid;
 
+  const daemonPid = async (): Promise<number> => Number(await readFile(join(home, 'pm2.pid'), 'utf8'));
+
   async function close(): Promise<void> {
     await pm2('kill').catch(() => {});
+    // Should that have failed: the daemon first, because it would start the bots again.
+    const daemon = await daemonPid().catch(() => null);
+    if (daemon !== null && commandLine(daemon).join(' ').includes(home)) signal(daemon, 'SIGKILL');
     await killAll(() => processesBelow(folder));
     await removeDir(folder);
   }
@@ -72,7 +78,7 @@ export async function openPm2(ground: Ground, basePort: number): Promise<Way> {
     },
 
     async census() {
-      const daemon = Number(await readFile(join(home, 'pm2.pid'), 'utf8'));
+      const daemon = await daemonPid();
       const pids = ports.ids().map((id) => [id, processOf(id)] as const);
       return {
         bots: new Map(pids.filter((entry): entry is [string, number] => entry[1] !== undefined)),
