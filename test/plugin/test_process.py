@@ -62,7 +62,8 @@ class Process(PluginTest):
         self.assertEqual(seen["limits"]["DATA"], [300 << 20] * 2)
         self.assertEqual(seen["limits"]["NOFILE"], [200] * 2)
         self.assertEqual(seen["limits"]["CORE"], [0, 0])
-        self.assertEqual(seen["nice"], 7)
+        # A bot is never put before its supervisord, so a run that was itself made nicer shows that.
+        self.assertEqual(seen["nice"], max(7, os.getpriority(os.PRIO_PROCESS, 0)))
         self.assertEqual(seen["oom"], 500)
         own = [50] * 2 if self.isolated else list(resource.getrlimit(resource.RLIMIT_NPROC))
         self.assertEqual(seen["limits"]["NPROC"], own)
