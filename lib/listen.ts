@@ -2,7 +2,11 @@ import { createServer, type Server } from 'node:http';
 import type { Config } from './config/settings.ts';
 import { BunkhouseError } from './domain/errors.ts';
 import type { HttpApp } from './http/app.ts';
+import { systemClock as clock } from './util/clock.ts';
 import type { Logger } from './util/logger.ts';
+
+/** How long connections are left open when the server closes. */
+const LAST_WORDS_MS = 500;
 
 /** A server for the API. Throws PORT_IN_USE. */
 export function listen(config: Config, app: HttpApp, log: Logger): Promise<Server> {
@@ -20,11 +24,11 @@ export function listen(config: Config, app: HttpApp, log: Logger): Promise<Serve
   });
 }
 
-/** Ends it with all its connections. */
-export function stopServer(server: Server, app: HttpApp): Promise<void> {
+/** Streams and answers under way get a moment for their last words, such as where to go on. */
+export async function stopServer(server: Server, app: HttpApp): Promise<void> {
   app.close();
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const cancel = clock.after(LAST_WORDS_MS, () => server.closeAllConnections());
+  await closed;
+  cancel();
 }

@@ -26,6 +26,7 @@ import { createBotProxy } from './router/proxy.ts';
 import { type Accounts, openAccounts } from './services/accounts.ts';
 import type { Dependencies } from './services/dependencies.ts';
 import { createIdempotency } from './services/idempotency.ts';
+import { Leases } from './services/leases.ts';
 import { PoolIntegration } from './services/pool-integration.ts';
 import { Reconciler } from './services/reconciler.ts';
 import { stopContainers } from './services/stop-containers.ts';
@@ -107,12 +108,21 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
         cpus: config.containerCpus,
         processes: config.containerPids,
       },
+      reserve: {
+        target: config.poolTargetSize,
+        min: config.poolMinSize,
+        max: config.poolMaxSize,
+        batchSize: config.poolBatchSize,
+        batchSpacingSeconds: config.poolBatchSpacingSeconds,
+      },
+      location: config.location,
+      newId: () => randomBytes(10).toString('hex'),
       random: Math.random,
       secret: (bytes) => randomBytes(bytes).toString('base64url'),
       events: createEventLog({
         clock,
         capacity: EVENTS_KEPT,
-        sinks: [loggerSink(log), counterSink(metrics.events)],
+        sinks: [loggerSink(log), counterSink(metrics.events), ({ event }) => metrics.leases.event(event)],
         logger: log,
       }),
       alone: accounts.alone,
@@ -158,11 +168,14 @@ async function createApp(
   metrics: Metrics,
   adminToken: string,
 ): Promise<HttpApp> {
-  const api = new PoolIntegration(deps, reconciler, {
+  const options = {
     poolMode: config.poolModeEnabled,
     location: config.location,
     defaultTemplate: config.defaultTemplate,
-  });
+  };
+  const api = new PoolIntegration(deps, reconciler, options);
+  const quotas = { hourly: config.rateLimitHourly, daily: config.rateLimitDaily };
+  const leases = new Leases(deps, reconciler, { ...options, ...quotas, onAcquired: metrics.leases.acquired });
   const tokens = createTokens({ store: deps.store, clock });
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: (hash) => tokens.findByHash(hash) });
   const gateway = createBotGateway({
@@ -174,6 +187,7 @@ async function createApp(
   const { maxBodyBytes } = config;
   return createHttpApp({
     api,
+    leases,
     usage: createUsageApi(accounts.usage, clock),
     tokens,
     idempotency,

@@ -2,6 +2,7 @@
 import { type BenchName, HELP, readCommand } from './bench/arguments.ts';
 import type { BenchOptions, Row } from './bench/bench.ts';
 import { runCore } from './bench/core.ts';
+import { runLease } from './bench/lease.ts';
 import { runMemory } from './bench/memory.ts';
 import { runStarts } from './bench/starts.ts';
 import { runStore } from './bench/store.ts';
@@ -9,6 +10,7 @@ import { runInterruptibly } from './lib/interruptible.ts';
 
 const BENCHES: Readonly<Record<BenchName, (options: BenchOptions) => Promise<readonly Row[]>>> = {
   core: runCore,
+  lease: runLease,
   memory: runMemory,
   starts: runStarts,
   store: runStore,

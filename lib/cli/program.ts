@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { benchCommands } from './commands/bench.ts';
 import { botsCommands } from './commands/bots.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { leasesCommands } from './commands/leases.ts';
 import { logsCommand } from './commands/logs.ts';
 import { planCommand } from './commands/plan.ts';
 import { poolCommands } from './commands/pool.ts';
@@ -33,6 +34,7 @@ export function createProgram(): Command {
     serveCommand,
     statusCommand,
     botsCommands,
+    leasesCommands,
     poolCommands,
     logsCommand,
     planCommand,

@@ -48,6 +48,8 @@ export async function waitUntilGone(context: Context, instanceId: string, second
 
 export const botPath = (instanceId: string, rest = ''): string => `/api/bots/${encodeURIComponent(instanceId)}${rest}`;
 
+export const leasePath = (id: string, rest = ''): string => `/api/leases/${encodeURIComponent(id)}${rest}`;
+
 export const stateLine = (bot: BotView): string =>
   bot.reason === '' ? `${bot.state}` : `${bot.state} (${bot.reason})`;
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { FILE_PATH, NAME } from '../domain/ids.ts';
 import { SECRET_NAME } from '../domain/placeholders.ts';
 import type { Template } from '../domain/template.ts';
+import { lease } from './lease-schema.ts';
 import { MODULE_NAME, MOST_MODULES } from './preload-list.ts';
 import { parseSize, SIZE_ALLOWED } from './size.ts';
 
@@ -153,6 +154,7 @@ export const templateSchema = z.strictObject({
   proxy: z.strictObject({ headers, query: z.record(z.string(), z.string()).default({}) }).prefault({}),
   isolation: z.enum(['template', 'owner']).default('template'),
   capacity: z.int().min(1).max(100).nullable().default(null),
+  lease: lease.nullable().default(null),
   prefork: prefork.nullable().default(null),
 });
 

@@ -5,6 +5,7 @@ import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import type { Template } from '../domain/template.ts';
 import { type FilesBeside, readBeside } from './files-beside.ts';
 import { parseDocument, type TemplateDocument } from './template-document.ts';
+import { findLeaseProblems } from './template-lease.ts';
 import { findPlaceholderProblems } from './template-placeholders.ts';
 import { filesNamedBy, resolvePrefork } from './template-prefork.ts';
 import { type TemplateContent, type TemplateForm, templateSchema } from './template-schema.ts';
@@ -63,7 +64,7 @@ function parseForm(text: string, file: string): Parsed {
 function complete({ document, form }: Parsed, file: string, beside: FilesBeside): Template {
   const { prefork, problems } = resolvePrefork(form.prefork, beside);
   const content: TemplateContent = { ...form, prefork };
-  const found = [...findPlaceholderProblems(content, document.value), ...problems];
+  const found = [...findPlaceholderProblems(content, document.value), ...findLeaseProblems(content), ...problems];
   refuseIfAny(
     file,
     found.map(({ path, message }) => document.locate(path, message)),

@@ -1,3 +1,4 @@
+import type { ReserveLife } from './lease.ts';
 import type { BotLimits } from './template.ts';
 
 /** What the owner wants. Kept apart from what is observed: a bot its owner stopped stays stopped. */
@@ -52,12 +53,19 @@ export interface BotRecord {
   readonly desiredGeneration: number;
   /** Newest `desiredGeneration` that was carried out in a living process by a control call. */
   readonly controlledGeneration: number;
+  /** Null: an ordinary bot, which is nobody's to hand out. */
+  readonly reserve: ReserveLife | null;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
 }
 
 export function poolKey(bot: Pick<BotRecord, 'template' | 'group' | 'location'>): string {
   return `${bot.template}/${bot.group}/${bot.location}`;
+}
+
+/** Whether it is the owner's to see and use. What waits in the reserve is nobody's, whatever somebody calls themselves. */
+export function belongsTo({ owner, reserve }: Pick<BotRecord, 'owner' | 'reserve'>, who: string): boolean {
+  return owner === who && (reserve === null || reserve.phase === 'assigned');
 }
 
 /** Whether the bot's process should be alive (a paused bot's process is). */

@@ -1,4 +1,5 @@
 import type { BotState, Desired } from './bot.ts';
+import type { LeaseEnd } from './lease.ts';
 
 /** Everything that happens, as one union. Ids and facts only: never a secret. */
 export type BunkhouseEvent =
@@ -22,6 +23,28 @@ export type BunkhouseEvent =
   | { readonly type: 'bot.restarted'; readonly bot: string; readonly why: string }
   | { readonly type: 'bot.archived'; readonly bot: string; readonly archive: string }
   | { readonly type: 'bot.deleted'; readonly bot: string; readonly archive: string | null }
+  | {
+      readonly type: 'lease.acquired';
+      readonly lease: string;
+      readonly bot: string;
+      readonly template: string;
+      readonly expiresAt: string;
+      readonly fromPool: boolean;
+      readonly fence: number;
+    }
+  | { readonly type: 'lease.extended'; readonly lease: string; readonly bot: string; readonly expiresAt: string }
+  | {
+      readonly type: 'lease.ended';
+      readonly lease: string;
+      readonly bot: string;
+      readonly template: string;
+      readonly how: LeaseEnd['how'];
+    }
+  | { readonly type: 'reserve.refill'; readonly template: string; readonly count: number }
+  | { readonly type: 'reserve.ready'; readonly bot: string }
+  | { readonly type: 'reserve.unwell'; readonly bot: string; readonly why: string }
+  | { readonly type: 'reserve.clean'; readonly bot: string }
+  | { readonly type: 'reserve.discarded'; readonly bot: string; readonly why: string }
   | { readonly type: 'container.created'; readonly container: string; readonly pool: string }
   | { readonly type: 'container.started'; readonly container: string }
   | { readonly type: 'container.lost'; readonly container: string; readonly reason: string }

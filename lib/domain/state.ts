@@ -1,7 +1,9 @@
 import type { BotRecord } from './bot.ts';
 import type { ContainerRecord } from './container.ts';
+import type { LeaseRecord, Quota } from './lease.ts';
+import { Table } from './table.ts';
 
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** Everything Bunkhouse must not forget. Immutable: a change makes a new value. */
 export interface State {
@@ -10,11 +12,15 @@ export interface State {
   readonly installation: string;
   /** Source of generations: only ever grows, also across restarts. */
   readonly generation: number;
-  readonly bots: Readonly<Record<string, BotRecord>>;
+  /** What there may be thousands of is in tables. */
+  readonly bots: Table<BotRecord>;
   readonly containers: Readonly<Record<string, ContainerRecord>>;
   readonly tokens: Readonly<Record<string, TokenRecord>>;
   /** Answers to mutations by Idempotency-Key, kept for a day. */
   readonly replies: Readonly<Record<string, ReplyRecord>>;
+  readonly leases: Table<LeaseRecord>;
+  /** By owner. */
+  readonly quotas: Table<Quota>;
 }
 
 export type Actor = { readonly role: 'admin' } | { readonly role: 'owner'; readonly owner: string };
@@ -36,5 +42,15 @@ export interface ReplyRecord {
 }
 
 export function emptyState(installation: string): State {
-  return { schema: SCHEMA_VERSION, installation, generation: 0, bots: {}, containers: {}, tokens: {}, replies: {} };
+  return {
+    schema: SCHEMA_VERSION,
+    installation,
+    generation: 0,
+    bots: Table.of({}),
+    containers: {},
+    tokens: {},
+    replies: {},
+    leases: Table.of({}),
+    quotas: Table.of({}),
+  };
 }

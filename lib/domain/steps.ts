@@ -26,6 +26,23 @@ export interface StepArgs {
   controlBot: { readonly bot: string; readonly action: 'pause' | 'resume'; readonly generation: number };
   /** Stop and remove a container that was found empty, its leftovers archived, before it was marked. */
   removeContainer: { readonly container: string };
+  /** Make warm bots, at most so many, and no more than up to the target. */
+  addReserve: { readonly template: string; readonly count: number; readonly target: number };
+  /** A warm bot was proven well: it may be handed out. */
+  admitReady: { readonly bot: string };
+  /** A ready bot is not well any more: it has to prove itself again. */
+  demoteReady: { readonly bot: string; readonly why: string };
+  /** Delete a warm bot that does not get well; others are made only after a while. */
+  giveUpWarming: { readonly bot: string; readonly template: string; readonly why: string };
+  expireLease: { readonly lease: string; readonly bot: string };
+  /** The clock was set: move the times of all leases, so that they last as long as they would have. */
+  shiftLeases: { readonly byMs: number };
+  /** Drop leases and quotas that are long over. */
+  forgetLeases: Record<never, never>;
+  /** Clean a stopped bot after a lease; one that cannot be proven clean is discarded. */
+  resetBot: { readonly container: string; readonly bot: string; readonly generation: number };
+  /** Delete a bot of the reserve, with its data. */
+  discardBot: { readonly bot: string; readonly why: string };
   /** Forget a container that the driver positively no longer has. */
   forgetContainer: { readonly container: string };
 }
@@ -39,6 +56,14 @@ export type Step = { [K in StepKind]: { readonly kind: K } & StepArgs[K] }[StepK
  */
 export function stepLane(step: Step): string {
   switch (step.kind) {
+    case 'addReserve':
+      return reserveLane(step.template);
+    // Not the lane of its bot, whose trouble must not hold up the end of the lease.
+    case 'expireLease':
+      return leaseLane(step.lease);
+    case 'shiftLeases':
+    case 'forgetLeases':
+      return LEASES_LANE;
     case 'recordContainer':
     case 'createContainer':
       return containerLane(step.container.name);
@@ -53,20 +78,45 @@ export function stepLane(step: Step): string {
     case 'forgetBot':
     case 'restartBot':
     case 'controlBot':
+    case 'admitReady':
+    case 'demoteReady':
+    case 'giveUpWarming':
+    case 'resetBot':
+    case 'discardBot':
       return botLane('spec' in step ? step.spec.bot : step.bot);
   }
 }
 
 export const containerLane = (name: string): string => `container ${name}`;
+export const reserveLane = (template: string): string => `reserve ${template}`;
+export const leaseLane = (id: string): string => `lease ${id}`;
+export const LEASES_LANE = 'leases';
 export const botLane = (instanceId: string): string => `bot ${instanceId}`;
 
 /** Which container a step may have changed. */
 export function stepContainer(step: Step, bots: State['bots']): string | null {
   if ('container' in step) return typeof step.container === 'string' ? step.container : step.container.name;
-  return bots[step.bot]?.placement?.container ?? null;
+  if (!('bot' in step)) return null;
+  return bots.get(step.bot)?.placement?.container ?? null;
 }
+
+const STORE_STEPS: ReadonlySet<StepKind> = new Set([
+  'recordContainer',
+  'assign',
+  'forgetBot',
+  'forgetContainer',
+  'restartBot',
+  'addReserve',
+  'admitReady',
+  'demoteReady',
+  'giveUpWarming',
+  'expireLease',
+  'shiftLeases',
+  'forgetLeases',
+  'discardBot',
+]);
 
 /** Steps that only change the store: quick, and done in the order of the plan before anything else. */
 export function isStoreStep(step: Step): boolean {
-  return ['recordContainer', 'assign', 'forgetBot', 'forgetContainer', 'restartBot'].includes(step.kind);
+  return STORE_STEPS.has(step.kind);
 }

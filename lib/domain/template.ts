@@ -41,6 +41,8 @@ export interface Template {
   readonly isolation: 'template' | 'owner';
   /** Bots per container; null takes MAX_BOTS_PER_CONTAINER. */
   readonly capacity: number | null;
+  /** Null: bots of this template are not handed out on lease. */
+  readonly lease: LeaseRule | null;
   /** Null: each bot is executed on its own and shares nothing. */
   readonly prefork: Prefork | null;
 }
@@ -64,6 +66,59 @@ export interface Prefork {
   readonly merge: boolean;
   /** Immortal reference counts (Python 3.12 and later), so that looking at an object does not copy its page. */
   readonly immortal: boolean;
+}
+
+/** How bots of a template are handed out for a time. */
+export interface LeaseRule {
+  readonly ttlSeconds: number;
+  /** Longest from acquire to end, extensions included. */
+  readonly maxTtlSeconds: number;
+  /** Leases one owner may hold at a time; null: any number. */
+  readonly perOwner: number | null;
+  readonly reserve: ReserveRule;
+  /**
+   * What cleans a stopped bot after a lease, beside the processes, shared memory and files elsewhere that are always cleared
+   * away; null: it is deleted and another made.
+   */
+  readonly reset: ResetRule | null;
+}
+
+/** Null: the setting of that name. */
+export interface ReserveRule {
+  readonly target: number | null;
+  /** Refilled to the target when fewer than this are left. */
+  readonly min: number | null;
+  readonly batchSize: number | null;
+  readonly batchSpacingSeconds: number | null;
+  /** Other targets at certain times. */
+  readonly windows: readonly ReserveWindow[];
+}
+
+export interface ReserveWindow {
+  /** When it opens: a cron expression of five fields, in the supervisor's time zone. */
+  readonly cron: string;
+  readonly minutes: number;
+  readonly target: number;
+}
+
+/** Run in order as the slot's user in the bot's directory; the first that fails makes the slot unfit. */
+export interface ResetRule {
+  readonly steps: readonly ResetStep[];
+  /** Must prove it clean: each has to succeed. */
+  readonly verify: readonly ExecStep[];
+}
+
+export type ResetStep =
+  | ExecStep
+  /** Empties the directory but for these paths. */
+  | { readonly kind: 'clear'; readonly keep: readonly string[] };
+
+export interface ExecStep {
+  readonly kind: 'exec';
+  readonly command: readonly string[];
+  /** Given to its standard input: SQL for a client, for example. */
+  readonly stdin: string;
+  readonly timeoutSeconds: number;
 }
 
 export interface TemplateFile {
@@ -129,4 +184,9 @@ export interface BotLimits {
   readonly processes: number | null;
   /** 0 to 19; higher is kinder to the neighbours. */
   readonly nice: number;
+}
+
+/** Longest time that the steps of a reset may take together. */
+export function resetSeconds({ steps, verify }: ResetRule): number {
+  return [...steps, ...verify].reduce((sum, step) => sum + (step.kind === 'exec' ? step.timeoutSeconds : 0), 0);
 }

@@ -1,3 +1,4 @@
+import { resetSeconds } from '../domain/template.ts';
 import type { Clock } from '../util/clock.ts';
 import { withDeadline } from '../util/deadline.ts';
 import type { Agent, Driver } from './driver.ts';
@@ -18,6 +19,8 @@ const LIMITS = {
   /** Besides the time asked for. */
   wait: 30,
   log: 45,
+  /** Besides the time its steps may take. */
+  reset: 60,
   archive: 3_900,
   fetch: 45,
   discard: 45,
@@ -59,6 +62,8 @@ function agentWithDeadlines(agent: Agent, container: string, clock: Clock): Agen
       }
     },
     log: (bot, offset, length) => limit('log', container, LIMITS.log, agent.log(bot, offset, length)),
+    reset: (bot, generation, rule) =>
+      limit('reset', container, LIMITS.reset + resetSeconds(rule), agent.reset(bot, generation, rule)),
     archive: (bot) => limit('archive', container, LIMITS.archive, agent.archive(bot)),
     fetchArchive: (archive, offset, length) =>
       limit('fetch', container, LIMITS.fetch, agent.fetchArchive(archive, offset, length)),

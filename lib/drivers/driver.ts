@@ -1,5 +1,6 @@
 import type { AgentObservation, ArchiveInfo, BotObservation, BotSpec, LogChunk, WaitResult } from '../domain/agent.ts';
 import type { ContainerObservation, ContainerSpec } from '../domain/container.ts';
+import type { ResetRule } from '../domain/template.ts';
 
 /** What a driver can do on this machine. Asked once at start; never guessed from a failure. */
 export interface Capabilities {
@@ -67,6 +68,13 @@ export interface Agent {
   wait(cursor: number, seconds: number, signal?: AbortSignal | undefined): Promise<WaitResult>;
   /** Bytes of the bot's output. Negative offset counts from the end. Throws NOT_FOUND. */
   log(bot: string, offset: number, length: number): Promise<LogChunk>;
+  /**
+   * Clean a stopped bot: end what is left of its processes, remove what its user left outside its directory (temporary
+   * files, shared memory), run the steps in order as its user in its directory, then the checks. Throws RESET_FAILED (with
+   * which and what it printed) at the first that fails or takes too long, CONFLICT while its process lives, NOT_FOUND when it was not
+   * applied since its container started, STALE_GENERATION. Its output, archives and last exit are forgotten. Broken off anywhere, it may be repeated.
+   */
+  reset(bot: string, generation: number, rule: ResetRule): Promise<void>;
   /** Pack the directory of a stopped bot. Throws NOT_FOUND, CONFLICT while its process lives. */
   archive(bot: string): Promise<ArchiveInfo>;
   fetchArchive(archive: string, offset: number, length: number): Promise<Uint8Array>;

@@ -6,6 +6,7 @@ import Koa from 'koa';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import type { Actor } from '../domain/state.ts';
 import type { Idempotency } from '../services/idempotency.ts';
+import type { LeaseApi } from '../services/lease-api.ts';
 import type { PoolApi } from '../services/pool-api.ts';
 import type { Tokens } from '../services/tokens.ts';
 import type { UsageApi } from '../services/usage-api.ts';
@@ -21,6 +22,7 @@ import type { Route } from './route.ts';
 import { botRoutes } from './routes/bots.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
+import { leaseRoutes } from './routes/leases.ts';
 import { logRoutes } from './routes/logs.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { openapiRoutes } from './routes/openapi.ts';
@@ -42,6 +44,7 @@ export interface Gateway {
 
 export interface HttpOptions {
   readonly api: PoolApi;
+  readonly leases: LeaseApi;
   readonly usage: UsageApi;
   readonly tokens: Tokens;
   readonly idempotency: Idempotency;
@@ -68,9 +71,12 @@ export interface HttpApp {
 
 /** The HTTP interface, without a server: main makes that, and closes it. */
 export function createHttpApp(options: HttpOptions): HttpApp {
-  const { gateway, metrics, api } = options;
+  const { gateway, metrics, api, leases } = options;
   const closing = new AbortController();
-  metrics.observePools(() => api.poolStatus());
+  metrics.observe(
+    () => api.poolStatus(),
+    () => leases.reserves(),
+  );
   const routes = allRoutes(options);
   const router = mount(routes, { ...options, closing: closing.signal });
   const app = new Koa<RequestState>();
@@ -100,11 +106,12 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   };
 }
 
-function allRoutes({ api, usage, tokens, metrics, clock, version }: HttpOptions): Route[] {
+function allRoutes({ api, leases, usage, tokens, metrics, clock, version }: HttpOptions): Route[] {
   const routes: Route[] = [
-    ...poolRoutes(api),
+    ...poolRoutes(api, leases),
     ...planRoutes(api),
     ...botRoutes(api),
+    ...leaseRoutes(leases),
     ...logRoutes(api, clock),
     ...eventRoutes(api),
     ...usageRoutes(usage),

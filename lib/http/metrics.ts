@@ -1,8 +1,10 @@
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { type BotRecord, poolKey } from '../domain/bot.ts';
 import type { Usage } from '../domain/usage.ts';
+import type { ReserveStatus } from '../services/lease-api.ts';
 import type { PoolStatus } from '../services/pool-api.ts';
 import { botSeries } from './bot-series.ts';
+import { type LeaseMetrics, leaseMetrics } from './lease-metrics.ts';
 import { poolMetrics } from './pool-metrics.ts';
 
 export interface MetricsOptions {
@@ -19,8 +21,9 @@ export interface Metrics {
   httpRequest(request: { method: string; route: string; status: number; seconds: number }): void;
   /** For the meter of usage. */
   usage(bot: BotRecord, usage: Usage): void;
-  /** Pools and bots are read from here at each scrape. */
-  observePools(status: () => PoolStatus): void;
+  readonly leases: LeaseMetrics;
+  /** Pools, bots and reserves are read from here at each scrape. */
+  observe(status: () => PoolStatus, reserves: () => readonly ReserveStatus[]): void;
   text(): Promise<string>;
 }
 
@@ -58,19 +61,24 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
     registers,
   });
   const pools = poolMetrics(registry);
+  const leases = leaseMetrics(registry);
   let status: (() => PoolStatus) | null = null;
+  let reserves: (() => readonly ReserveStatus[]) | null = null;
   return {
     registry,
     events,
     driverCall: (method, outcome, seconds) => driver.observe({ method, outcome }, seconds),
     httpRequest: ({ method, route, status, seconds }) => http.observe({ method, route, status }, seconds),
     usage: (bot, { cpuSeconds }) => cpu.inc({ pool: poolKey(bot) }, cpuSeconds),
-    observePools: (source) => {
-      status = source;
+    leases,
+    observe: (poolStatus, reserveStatus) => {
+      status = poolStatus;
+      reserves = reserveStatus;
     },
     async text() {
       const now = status?.();
       if (now !== undefined) pools(now);
+      if (reserves !== null) leases.reserves(reserves());
       const text = await registry.metrics();
       return perBot && now !== undefined ? text + botSeries(now) : text;
     },

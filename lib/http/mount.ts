@@ -67,6 +67,7 @@ async function serve(ctx: Context, route: Route, options: MountOptions): Promise
     query: parse(route.query, { ...ctx.query }),
     body: parse(route.body, body),
     lastEventId: ctx.get('last-event-id') || null,
+    idempotencyKey: ctx.get('idempotency-key') || null,
     accepts: (types) => ctx.accepts([...types]) || types[0],
   };
   const key = ctx.get('idempotency-key');

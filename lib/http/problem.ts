@@ -15,6 +15,7 @@ export const STATUS: Readonly<Record<HttpCode, number>> = {
   CONFLICT: 409,
   PORT_IN_USE: 409,
   STALE_GENERATION: 409,
+  RESET_FAILED: 502,
   TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
   RATE_LIMITED: 429,

@@ -11,6 +11,7 @@ export interface RouteInput<Params, Query, Body> {
   readonly query: Query;
   readonly body: Body;
   readonly lastEventId: string | null;
+  readonly idempotencyKey: string | null;
   /** Which of these content types the caller likes best; the first when they do not say. */
   readonly accepts: (types: readonly string[]) => string | undefined;
 }

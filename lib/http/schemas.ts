@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { BOT_STATES } from '../domain/bot.ts';
 import { CONTAINER_NAME, FILE_PATH, INSTANCE_ID, NAME, OWNER_ID } from '../domain/ids.ts';
+import { POOL_OWNER } from '../domain/lease.ts';
 
 /** Shapes that several routes share: what comes in is strict, so that a misspelt field is an error and not ignored. */
 
@@ -10,7 +11,8 @@ export const instanceId = z
   .meta({ description: 'Bot id', example: 'btc-scalper' });
 export const ownerId = z
   .string()
-  .regex(OWNER_ID, 'must be 1 to 63 letters, digits or . _ @ : -, beginning with a letter or digit');
+  .regex(OWNER_ID, 'must be 1 to 63 letters, digits or . _ @ : -, beginning with a letter or digit')
+  .refine((id) => id !== POOL_OWNER, `must not be ${POOL_OWNER}, which owns what is on no lease`);
 export const name = z
   .string()
   .regex(NAME, 'must be 1 to 31 lower-case letters, digits or dashes, beginning with a letter or digit');
@@ -122,6 +124,25 @@ export const botView = z
     files: z.array(z.string()).meta({ description: 'Names only' }),
   })
   .meta({ id: 'Bot' });
+
+export const reserve = z
+  .object({
+    template: z.string(),
+    location: z.string(),
+    target: z.int(),
+    minSize: z.int(),
+    maxSize: z.int().meta({ description: 'Those on lease included' }),
+    ready: z.int(),
+    warming: z.int(),
+    assigned: z.int(),
+    resetting: z.int().meta({ description: 'Being stopped or cleaned after a lease' }),
+    isRefilling: z.boolean(),
+    held: z.string().meta({ description: 'Why warm bots that are missing are not made now; empty otherwise' }),
+    acquired: z.int().meta({ description: 'Leases since this supervisor started' }),
+    fromPool: z.int().meta({ description: 'Of those, how many a warm bot waited for' }),
+    hitRate: z.number().nullable().meta({ description: 'The one by the other; null before the first lease' }),
+  })
+  .meta({ id: 'Reserve' });
 
 export const success = z.literal(true);
 /** What the pool routes say first. */

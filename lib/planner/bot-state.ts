@@ -3,7 +3,8 @@ import { type BotRecord, type BotState, wantsProcess } from '../domain/bot.ts';
 import { botLane } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { unhealthyReason } from './bots.ts';
-import type { World } from './world.ts';
+import { observedIn, type Seat } from './sightings.ts';
+import type { BotHealth, World } from './world.ts';
 
 export interface DerivedState {
   readonly state: BotState;
@@ -15,6 +16,7 @@ export interface DerivedState {
 /** What a bot is in, from its record and what was observed. */
 export function deriveState(world: World, bot: BotRecord): DerivedState {
   const derived = derive(world, bot);
+  if (world.holds.size === 0) return derived;
   const hold = world.holds.get(botLane(bot.instanceId));
   return hold === undefined || derived.reason !== '' ? derived : { ...derived, reason: hold.reason };
 }
@@ -22,7 +24,8 @@ export function deriveState(world: World, bot: BotRecord): DerivedState {
 // Private
 
 function derive(world: World, bot: BotRecord): DerivedState {
-  if (!world.templates.has(bot.template)) return without('failed', `its template ${bot.template} does not exist`);
+  const template = world.templates.get(bot.template);
+  if (template === undefined) return without('failed', `its template ${bot.template} does not exist`);
   if (world.listing.kind === 'unknown') return without('unknown', world.listing.reason);
   if (bot.placement === null) return without('pending', 'waits for a container');
   const container = world.listing.value.get(bot.placement.container);
@@ -33,22 +36,46 @@ function derive(world: World, bot: BotRecord): DerivedState {
   const agent = world.agents.get(container.name);
   if (agent === undefined) return without('unknown', 'its container has not been asked yet');
   if (agent.kind === 'unknown') return without('unknown', agent.reason);
-  const observed = agent.value.bots.find((candidate) => candidate.bot === bot.instanceId);
-  if (observed === undefined) return without(wantsProcess(bot) ? 'pending' : 'stopped', '');
-  return { ...fromProcess(world, bot, observed), observed };
+  const seat = observedIn(container.name, agent.value, bot.instanceId);
+  if (seat === undefined) return without(wantsProcess(bot) ? 'pending' : 'stopped', '');
+  return known(world, template, seat);
 }
 
 const without = (state: BotState, reason: string): DerivedState => ({ state, reason, observed: null });
 
-function fromProcess(world: World, bot: BotRecord, observed: BotObservation): Pick<DerivedState, 'state' | 'reason'> {
+class Known {
+  readonly template: Template;
+  readonly health: BotHealth | undefined;
+  readonly derived: DerivedState;
+
+  constructor(template: Template, health: BotHealth | undefined, derived: DerivedState) {
+    this.template = template;
+    this.health = health;
+    this.derived = derived;
+  }
+}
+
+/** What follows from an observation is kept as long as it is, because most bots are as they were in the pass before. */
+function known(world: World, template: Template, seat: Seat): DerivedState {
+  const { observed, note } = seat;
+  const health = world.health.get(observed.bot);
+  if (note instanceof Known && note.template === template && note.health === health) return note.derived;
+  const derived = { ...fromProcess(world, template, observed), observed };
+  seat.note = new Known(template, health, derived);
+  return derived;
+}
+
+function fromProcess(
+  world: World,
+  template: Template,
+  observed: BotObservation,
+): Pick<DerivedState, 'state' | 'reason'> {
   const { state, reason } = observed;
   if (state === 'stopped') return observed.run ? { state: 'starting', reason } : { state: 'stopped', reason: '' };
   if (state !== 'running') return { state, reason };
-  const template = world.templates.get(bot.template);
-  if (template === undefined) return { state: 'failed', reason };
-  const unhealthy = unhealthyReason(world, bot.instanceId, template, observed);
+  const unhealthy = unhealthyReason(world, observed.bot, template, observed);
   if (unhealthy !== null) return { state: 'unhealthy', reason: unhealthy };
-  const health = world.health.get(bot.instanceId);
+  const health = world.health.get(observed.bot);
   const proven = template.checks.length === 0 || (health?.startedAt === observed.startedAt && health.passed);
   return proven
     ? { state: 'running', reason: noticeOf(template, observed) }

@@ -4,19 +4,20 @@ import { messageOf } from '../domain/errors.ts';
 import { botLane, type Step } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { type Decision, planSubjects } from './decisions.ts';
+import { leaseOf } from './leases.ts';
 import { renderSpec } from './render.ts';
-import { findBots, isAlive, type Sighting } from './sightings.ts';
+import { findBots, isAlive, observedIn, type Sighting } from './sightings.ts';
 import type { Plan, World } from './world.ts';
 
 /** One step for each bot whose container can be asked: what brings it nearer to its record. */
 export function planBots(world: World): Plan {
   const sightings = findBots(world);
-  const subjects = Object.values(world.state.bots).map((bot) => ({
-    name: bot.instanceId,
-    lane: botLane(bot.instanceId),
-    decide: () => decide(world, bot, sightings.get(bot.instanceId)),
-  }));
-  return planSubjects(world, subjects);
+  return planSubjects(world, {
+    among: world.state.bots.records,
+    name: (bot) => bot.instanceId,
+    lane: (bot) => botLane(bot.instanceId),
+    decide: (bot) => decide(world, bot, sightings.get(bot.instanceId)),
+  });
 }
 
 // Private
@@ -29,7 +30,7 @@ function decide(world: World, bot: BotRecord, sighting: Sighting | undefined): D
     const why = `still runs in ${sighting.container}, where it has no place; stop that container, so that it does not run twice`;
     return { target: bot.instanceId, why };
   }
-  const observed = agent.value.bots.find((candidate) => candidate.bot === bot.instanceId);
+  const observed = observedIn(bot.placement.container, agent.value, bot.instanceId)?.observed;
   if (bot.deleting) return decideDeletion(world, bot, bot.placement, observed, agent.value);
   const template = world.templates.get(bot.template);
   if (template === undefined) {
@@ -55,7 +56,8 @@ function decideLiving(world: World, bot: BotRecord, template: Template, observed
 /** A record that does not fit its template (any more) holds up this bot, never the pass. */
 function applyStep(world: World, bot: BotRecord, placement: Placement, template: Template): Decision {
   try {
-    const spec = renderSpec(bot, placement, template, world.limits.bindHost);
+    const lease = leaseOf(world.state, bot);
+    const spec = renderSpec(bot, placement, template, { host: world.limits.bindHost, lease });
     return { kind: 'applyBot', container: placement.container, spec };
   } catch (error) {
     return { target: bot.instanceId, why: `does not fit its template ${template.name}: ${messageOf(error)}` };
@@ -83,7 +85,8 @@ function decideDeletion(
     }
     return applyStep(world, bot, placement, template);
   }
-  if (bot.archive === null && agent.directories.includes(instanceId))
+  // What somebody did in a lease is nobody's to keep.
+  if (bot.reserve === null && bot.archive === null && agent.directories.includes(instanceId))
     return { kind: 'archiveBot', container, bot: instanceId };
   return { kind: 'removeBot', container, bot: instanceId, generation };
 }

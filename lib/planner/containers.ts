@@ -5,13 +5,14 @@ import type { Held, Plan, World } from './world.ts';
 
 /** Brings every recorded container into being, running, or away. */
 export function planContainers(world: World): Plan {
-  const occupied = new Set(Object.values(world.state.bots).map((bot) => bot.placement?.container));
-  const subjects = Object.values(world.state.containers).map((container) => ({
-    name: container.name,
-    lane: containerLane(container.name),
-    decide: () => decide(world, container, occupied.has(container.name)),
-  }));
-  return planSubjects(world, subjects);
+  const isOccupied = ({ name }: ContainerRecord): boolean =>
+    world.state.bots.records.some((bot) => bot.placement?.container === name);
+  return planSubjects(world, {
+    among: Object.values(world.state.containers),
+    name: (container) => container.name,
+    lane: (container) => containerLane(container.name),
+    decide: (container) => decide(world, container, container.removing && isOccupied(container)),
+  });
 }
 
 // Private

@@ -4,24 +4,26 @@ import type { Held, Plan, World } from './world.ts';
 /** What to do about one subject: a step, why nothing is done, or null when there is nothing to do. */
 export type Decision = Step | Held | null;
 
-/** A bot or container to decide about. `decide` is not asked while a step of its lane is under way. */
-export interface Subject {
-  readonly name: string;
-  readonly lane: string;
-  readonly decide: () => Decision;
+/** Bots, containers or whatever is decided about one by one. Nothing is decided while a step of its lane is under way. */
+export interface Subjects<T> {
+  readonly among: Iterable<T>;
+  readonly name: (subject: T) => string;
+  readonly lane: (subject: T) => string;
+  readonly decide: (subject: T) => Decision;
 }
 
 /** The decisions as a plan, in order. A step whose lane failed lately is held back, with the failure as the reason. */
-export function planSubjects(world: World, subjects: readonly Subject[]): Plan {
+export function planSubjects<T>(world: World, { among, name, lane, decide }: Subjects<T>): Plan {
   const steps: Step[] = [];
   const held: Held[] = [];
-  for (const { name, lane, decide } of subjects) {
-    if (world.busy.has(lane)) continue;
-    const decision = decide();
+  const isIdle = world.busy.size === 0;
+  for (const subject of among) {
+    if (!isIdle && world.busy.has(lane(subject))) continue;
+    const decision = decide(subject);
     if (decision === null) continue;
-    const hold = world.holds.get(lane);
+    const hold = world.holds.get(lane(subject));
     if (!('kind' in decision)) held.push(decision);
-    else if (hold !== undefined && hold.until > world.now) held.push({ target: name, why: hold.reason });
+    else if (hold !== undefined && hold.until > world.now) held.push({ target: name(subject), why: hold.reason });
     else steps.push(decision);
   }
   return { steps, held };

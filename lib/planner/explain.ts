@@ -25,6 +25,24 @@ export function explainStep(step: Step): string {
       return `${step.action} ${step.bot} by its control call`;
     case 'removeContainer':
       return `remove empty container ${step.container}`;
+    case 'addReserve':
+      return `make ${step.count} warm bots of template ${step.template}`;
+    case 'admitReady':
+      return `take ${step.bot} for ready`;
+    case 'demoteReady':
+      return `take ${step.bot} for ready no more: ${step.why}`;
+    case 'giveUpWarming':
+      return `give up ${step.bot}: ${step.why}`;
+    case 'shiftLeases':
+      return `move all leases by ${step.byMs / 1000} s, because the clock was set`;
+    case 'forgetLeases':
+      return 'forget leases that ended long ago';
+    case 'expireLease':
+      return `end the lease of ${step.bot}, which is over`;
+    case 'resetBot':
+      return `clean ${step.bot} after its lease`;
+    case 'discardBot':
+      return `delete ${step.bot} with its data: ${step.why}`;
     case 'forgetContainer':
       return `forget container ${step.container}`;
   }
@@ -34,5 +52,7 @@ export function explainStep(step: Step): string {
 export function stepTarget(step: Step): string {
   if ('bot' in step) return step.bot;
   if (step.kind === 'applyBot') return step.spec.bot;
+  if (step.kind === 'addReserve') return step.template;
+  if (step.kind === 'shiftLeases' || step.kind === 'forgetLeases') return 'leases';
   return typeof step.container === 'string' ? step.container : step.container.name;
 }

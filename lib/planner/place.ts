@@ -16,7 +16,7 @@ interface Room {
  * when all are full. Containers just recorded count at once, so many bots at a time fill them instead of making more.
  */
 export function planPlacement(world: World): Plan {
-  const homeless = Object.values(world.state.bots)
+  const homeless = world.state.bots.records
     .filter((bot) => bot.placement === null && !bot.deleting && !isHeld(world, botLane(bot.instanceId)))
     .sort((a, b) => a.createdAt.localeCompare(b.createdAt) || a.instanceId.localeCompare(b.instanceId));
   if (homeless.length === 0) return NOTHING;
@@ -64,7 +64,7 @@ function openRooms(world: World): Room[] {
   for (const container of Object.values(world.state.containers)) {
     rooms.set(container.name, { container, taken: new Set() });
   }
-  for (const bot of Object.values(world.state.bots)) {
+  for (const bot of world.state.bots.records) {
     if (bot.placement !== null) rooms.get(bot.placement.container)?.taken.add(bot.placement.slot);
   }
   for (const [name, agent] of world.agents) {

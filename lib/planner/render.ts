@@ -1,8 +1,9 @@
 import type { BotSpec, FileSpec } from '../domain/agent.ts';
 import { type BotRecord, type Placement, wantsProcess } from '../domain/bot.ts';
 import { BunkhouseError } from '../domain/errors.ts';
+import { LEASE_FILE, type LeaseRecord } from '../domain/lease.ts';
 import { PLACEHOLDER_FORMS, placeholderOf } from '../domain/placeholders.ts';
-import type { HealthCheck, HttpCall, Template, TemplateFile } from '../domain/template.ts';
+import type { ExecStep, HealthCheck, HttpCall, ResetRule, Template, TemplateFile } from '../domain/template.ts';
 
 /** What placeholders stand for. */
 export interface Values {
@@ -14,8 +15,15 @@ export interface Values {
   readonly secrets: Readonly<Record<string, string>>;
 }
 
+/** What is around a bot. `lease`: that it is on now, or null. */
+export interface Around {
+  /** Address that bots bind. */
+  readonly host: string;
+  readonly lease: LeaseRecord | null;
+}
+
 /** Everything the container must know to run the bot: template and record put together, placeholders filled in. */
-export function renderSpec(bot: BotRecord, placement: Placement, template: Template, host: string): BotSpec {
+export function renderSpec(bot: BotRecord, placement: Placement, template: Template, { host, lease }: Around): BotSpec {
   const values = valuesOf(bot, placement.port, host);
   return {
     bot: bot.instanceId,
@@ -28,7 +36,7 @@ export function renderSpec(bot: BotRecord, placement: Placement, template: Templ
     command: [...template.command, ...bot.args].map((argument) => renderText(argument, values)),
     env: renderRecord({ ...template.env, ...bot.env }, values),
     directories: template.directories,
-    files: renderFiles(bot, template, values),
+    files: [...renderFiles(bot, template, values), ...(bot.reserve === null ? [] : [leaseFile(lease)])],
     readiness: template.readiness,
     stop: template.stop,
     backoff: template.backoff,
@@ -64,7 +72,20 @@ export function renderCall(call: HttpCall, values: Values): HttpCall {
   return { ...call, path: renderText(call.path, values), headers: renderRecord(call.headers, values) };
 }
 
+export function renderReset({ steps, verify }: ResetRule, bot: BotRecord, host: string): ResetRule {
+  const values = valuesOf(bot, bot.placement?.port ?? 0, host);
+  return {
+    steps: steps.map((step) => (step.kind === 'exec' ? renderExec(step, values) : step)),
+    verify: verify.map((step) => renderExec(step, values)),
+  };
+}
+
 // Private
+
+function renderExec(step: ExecStep, values: Values): ExecStep {
+  const command = step.command.map((argument) => renderText(argument, values));
+  return { ...step, command, stdin: renderText(step.stdin, values) };
+}
 
 function lookUp(expression: string, values: Values): string | number {
   const placeholder = placeholderOf(expression.trim());
@@ -101,6 +122,12 @@ function renderFiles(bot: BotRecord, template: Template, values: Values): FileSp
     ...owned,
     ...rendered.filter((file) => file.when === 'always'),
   ];
+}
+
+/** For the bot's own eyes: who has it, until when, and the number by which it can tell a late command of an earlier holder. */
+function leaseFile(lease: LeaseRecord | null): FileSpec {
+  const facts = lease && { id: lease.id, owner: lease.owner, expiresAt: lease.expiresAt, fence: lease.fence };
+  return { path: LEASE_FILE, mode: 0o600, when: 'always', data: toBase64(`${JSON.stringify(facts)}\n`) };
 }
 
 function renderFile(file: TemplateFile, values: Values): FileSpec {

@@ -1,4 +1,4 @@
-import type { BotObservation } from '../domain/agent.ts';
+import type { AgentObservation, BotObservation } from '../domain/agent.ts';
 import type { World } from './world.ts';
 
 /** Where a bot was seen. */
@@ -13,15 +13,45 @@ export function isAlive(observed: BotObservation): boolean {
   return observed.run || observed.state !== 'stopped';
 }
 
+/** A bot as its container shows it, and what was found out about that. */
+export interface Seat {
+  readonly observed: BotObservation;
+  readonly sighting: Sighting;
+  /** Left by whoever found out; good as long as what it was made from is the same. */
+  note: unknown;
+}
+
+export function observedIn(container: string, agent: AgentObservation, bot: string): Seat | undefined {
+  return seatsOf(container, agent).get(bot);
+}
+
 /** Bots by id, wherever they are seen, also where the store has no claim of them. A living one hides a dead one. */
 export function findBots(world: Pick<World, 'agents'>): Map<string, Sighting> {
   const found = new Map<string, Sighting>();
   for (const [container, agent] of world.agents) {
     if (agent.kind === 'unknown') continue;
-    for (const bot of agent.value.bots) {
-      const alive = isAlive(bot);
-      if (alive || !found.has(bot.bot)) found.set(bot.bot, { container, slot: bot.slot, alive });
+    for (const [bot, { sighting }] of seatsOf(container, agent.value)) {
+      if (sighting.alive || !found.has(bot)) found.set(bot, sighting);
     }
   }
   return found;
+}
+
+// Private
+
+type Seats = ReadonlyMap<string, Seat>;
+
+/** Most containers are not asked again in a pass, so what was found out about an observation is kept as long as it is. */
+const SEATS = new WeakMap<AgentObservation, Seats>();
+
+function seatsOf(container: string, agent: AgentObservation): Seats {
+  const known = SEATS.get(agent);
+  if (known !== undefined) return known;
+  const seats = new Map(agent.bots.map((bot) => [bot.bot, seatOf(container, bot)]));
+  SEATS.set(agent, seats);
+  return seats;
+}
+
+function seatOf(container: string, observed: BotObservation): Seat {
+  return { observed, sighting: { container, slot: observed.slot, alive: isAlive(observed) }, note: null };
 }

@@ -35,6 +35,20 @@ export interface PoolLimits {
   readonly bindHost: string;
 }
 
+/** What a template's reserve should be now. Times in ms since the epoch. */
+export interface ReserveTarget {
+  readonly target: number;
+  readonly min: number;
+  /** Of all its leasable bots together, those on lease included. */
+  readonly max: number;
+  readonly batchSize: number;
+  /** Refilling waits until then, by `leaseClock`, and why. */
+  readonly notBefore: number;
+  readonly why: string;
+  /** Since it fell below its minimum, until it is full again. */
+  readonly refilling: boolean;
+}
+
 /** Everything a decision may depend on. */
 export interface World {
   /** Milliseconds since the epoch. */
@@ -55,6 +69,10 @@ export interface World {
   /** Bots whose unhealthiness was answered by a restart lately. */
   readonly restartHolds: ReadonlyMap<string, Hold>;
   readonly limits: PoolLimits;
+  /** By template. */
+  readonly reserves: ReadonlyMap<string, ReserveTarget>;
+  /** Milliseconds since the epoch by a clock that does not step while the supervisor runs: leases end by it. */
+  readonly leaseClock: number;
 }
 
 export interface Held {

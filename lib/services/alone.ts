@@ -49,6 +49,6 @@ export const sampleKey = ({ template, version }: Pick<AloneSample, 'template' | 
 // Private
 
 function templateOf({ state, templates }: World, bot: string): Pick<AloneSample, 'template' | 'version'> | null {
-  const template = templates.get(state.bots[bot]?.template ?? '');
+  const template = templates.get(state.bots.get(bot)?.template ?? '');
   return template === undefined ? null : { template: template.name, version: template.version };
 }

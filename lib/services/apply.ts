@@ -1,8 +1,6 @@
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
-import type { Step, StepArgs, StepKind } from '../domain/steps.ts';
+import type { Step } from '../domain/steps.ts';
 import { renderCall, valuesOf } from '../planner/render.ts';
-import type { Store } from '../store/store.ts';
-import type { Agents } from './agents.ts';
 import {
   addContainer,
   assignBot,
@@ -10,24 +8,14 @@ import {
   forgetBot,
   forgetContainer,
   noteOnBot,
-  overtakeGeneration,
   reviseBot,
 } from './bot-container-mapper.ts';
-import type { Dependencies } from './dependencies.ts';
+import type { ApplyContext, Executors } from './executors.ts';
+import { overtake } from './reserve-changes.ts';
+import { reserveExecutors } from './reserve-steps.ts';
 
 const FETCH_BYTES = 256 * 1024;
 const STOP_GRACE_SECONDS = 60;
-
-type Executors = { readonly [K in StepKind]: (args: StepArgs[K]) => Promise<void> };
-
-export interface ApplyContext extends Dependencies {
-  readonly agents: Agents;
-  /** Ports somebody outside holds: not to be tried again for a while. */
-  readonly blockPorts: (ports: readonly number[]) => void;
-  readonly noteRestart: (bot: string) => void;
-  /** Address at which the bot is reached. Throws BOT_UNAVAILABLE. */
-  readonly addressOf: (bot: string) => { readonly host: string; readonly port: number };
-}
 
 /** How each step is carried out. Every one may be broken off anywhere and done again. */
 export function createApply(context: ApplyContext): (step: Step) => Promise<void> {
@@ -62,9 +50,9 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
     },
     async applyBot({ container, spec }) {
       // Changed while this step waited its turn: the pass after it plans anew.
-      if (store.current().bots[spec.bot]?.generation !== spec.generation) return;
+      if (store.current().bots.get(spec.bot)?.generation !== spec.generation) return;
       const agent = await context.agents.get(container);
-      await overtakeIfStale(store, spec.bot, spec.generation, () => agent.apply(spec));
+      await overtakeIfStale(context, spec.bot, spec.generation, () => agent.apply(spec));
     },
     async archiveBot({ container, bot }) {
       const archive = await saveArchive(context, container, bot);
@@ -73,7 +61,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
     },
     async removeBot({ container, bot, generation }) {
       const agent = await context.agents.get(container);
-      if (await overtakeIfStale(store, bot, generation, () => agent.remove(bot, generation))) await forget(bot);
+      if (await overtakeIfStale(context, bot, generation, () => agent.remove(bot, generation))) await forget(bot);
     },
     forgetBot: ({ bot }) => forget(bot),
     async restartBot({ bot, why }) {
@@ -95,6 +83,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       await driver.remove(container);
       events.emit({ type: 'container.removed', container }, null);
     },
+    ...reserveExecutors(context),
     async forgetContainer({ container }) {
       await store.update(forgetContainer(container));
     },
@@ -108,7 +97,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
 
 /** False: the container has seen a newer generation (an older store was restored), so the bot got one above that. */
 async function overtakeIfStale(
-  store: Store,
+  { store, leaseClock }: ApplyContext,
   bot: string,
   generation: number,
   work: () => Promise<unknown>,
@@ -118,7 +107,8 @@ async function overtakeIfStale(
     return true;
   } catch (error) {
     if (!hasCode(error, 'STALE_GENERATION')) throw error;
-    await store.update(overtakeGeneration(bot, Number(error.details?.generation ?? generation)));
+    const seen = Number(error.details?.generation ?? generation);
+    await store.update(overtake(bot, seen, leaseClock.now()));
     return false;
   }
 }

@@ -21,16 +21,14 @@ export type NewBot = Omit<
 >;
 
 export function findBot(state: State, instanceId: string): BotRecord {
-  const bot = state.bots[instanceId];
-  if (bot === undefined || !Object.hasOwn(state.bots, instanceId)) {
-    throw new BunkhouseError('NOT_FOUND', `there is no bot ${instanceId}`);
-  }
+  const bot = state.bots.get(instanceId);
+  if (bot === undefined) throw new BunkhouseError('NOT_FOUND', `there is no bot ${instanceId}`);
   return bot;
 }
 
 export function addBot(bot: NewBot): Change<BotRecord> {
   return (state) => {
-    if (Object.hasOwn(state.bots, bot.instanceId)) {
+    if (state.bots.has(bot.instanceId)) {
       throw new BunkhouseError(
         'CONFLICT',
         `there is a bot ${bot.instanceId} already; choose another instanceId or change that one`,
@@ -127,8 +125,7 @@ export function forgetBot(instanceId: string): Change<BotRecord> {
   return (state) => {
     const bot = findBot(state, instanceId);
     if (!bot.deleting) throw new BunkhouseError('CONFLICT', `${instanceId} is not being deleted`);
-    const { [instanceId]: _, ...bots } = state.bots;
-    return { state: { ...state, bots }, result: bot };
+    return { state: { ...state, bots: state.bots.drop(instanceId) }, result: bot };
   };
 }
 
@@ -150,7 +147,7 @@ export function addContainer(container: NewContainer): Change<ContainerRecord> {
 export function markRemoving(name: string): Change<void> {
   return (state) => {
     const container = findContainer(state, name);
-    if (Object.values(state.bots).some((bot) => bot.placement?.container === name)) {
+    if (state.bots.records.some((bot) => bot.placement?.container === name)) {
       throw new BunkhouseError('CONFLICT', `${name} has bots`);
     }
     return { state: putContainer(state, { ...container, removing: true }), result: undefined };
@@ -192,13 +189,16 @@ function findContainer(state: State, name: string): ContainerRecord {
 }
 
 function isTaken(state: State, placement: Placement): boolean {
-  return Object.values(state.bots).some(
+  return state.bots.records.some(
     ({ placement: other }) =>
       other !== null && other.container === placement.container && other.slot === placement.slot,
   );
 }
 
-const putBot = (state: State, bot: BotRecord): State => ({ ...state, bots: { ...state.bots, [bot.instanceId]: bot } });
+export const putBot = (state: State, bot: BotRecord): State => ({
+  ...state,
+  bots: state.bots.put(bot.instanceId, bot),
+});
 
 const putContainer = (state: State, container: ContainerRecord): State => ({
   ...state,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { BotRecord, Desired } from '../domain/bot.ts';
+import { type BotRecord, belongsTo, type Desired } from '../domain/bot.ts';
 import { BunkhouseError } from '../domain/errors.ts';
 import { FILE_PATH, NAME } from '../domain/ids.ts';
 import type { Actor, State } from '../domain/state.ts';
@@ -13,7 +13,7 @@ import type { ChangeBot, CreateBot, PoolOptions } from './pool-api.ts';
 /** The bot if the actor may see it, else NOT_FOUND: an owner must not learn which ids others use. */
 export function visibleBot(state: State, actor: Actor, instanceId: string): BotRecord {
   const bot = findBot(state, instanceId);
-  if (actor.role === 'owner' && bot.owner !== actor.owner) {
+  if (actor.role === 'owner' && !belongsTo(bot, actor.owner)) {
     throw new BunkhouseError('NOT_FOUND', `there is no bot ${instanceId}`);
   }
   return bot;
@@ -43,6 +43,7 @@ export function newBot(
     args: request.args ?? [],
     limits: request.limits ?? {},
     secrets: freshSecrets(template, {}, deps.secret),
+    reserve: null,
     createdAt: isoTime(deps.clock.now()),
   };
   checkDesired(template, bot.desired);
@@ -115,7 +116,7 @@ function groupOf(actor: Actor, request: CreateBot, template: Template, owner: st
 }
 
 /** Keeps the secrets there are, makes those that are missing (a template may have got new ones). */
-function freshSecrets(
+export function freshSecrets(
   template: Template,
   existing: Readonly<Record<string, string>>,
   secret: (bytes: number) => string,
@@ -183,5 +184,5 @@ function checkRendering(bot: NewBot, template: Template): void {
     desiredGeneration: 1,
     controlledGeneration: 0,
   };
-  renderSpec(trial, { container: '', slot: 0, port: 1 }, template, '');
+  renderSpec(trial, { container: '', slot: 0, port: 1 }, template, { host: '', lease: null });
 }

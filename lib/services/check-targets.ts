@@ -14,8 +14,9 @@ export function checkTargets(world: World): CheckTarget[] {
     const agent = world.agents.get(name);
     if (agent?.kind !== 'seen') continue;
     for (const observed of agent.value.bots) {
-      const bot = world.state.bots[observed.bot];
-      if (bot?.placement?.container === name) targets.push(...targetsOf(world, bot, observed, host));
+      const bot = world.state.bots.get(observed.bot);
+      const target = bot?.placement?.container === name ? targetOf(world, bot, observed, host) : null;
+      if (target !== null) targets.push(target);
     }
   }
   return targets;
@@ -23,12 +24,12 @@ export function checkTargets(world: World): CheckTarget[] {
 
 // Private
 
-/** One, or none for a bot that cannot be asked yet or has no checks. */
-function targetsOf(world: World, bot: BotRecord, observed: BotObservation, host: string): CheckTarget[] {
+/** Null for a bot that cannot be asked yet or has no checks. */
+function targetOf(world: World, bot: BotRecord, observed: BotObservation, host: string): CheckTarget | null {
   const template = world.templates.get(bot.template);
-  if (observed.state !== 'running' || observed.startedAt === null) return [];
-  if (template === undefined || template.checks.length === 0) return [];
-  const target = {
+  if (observed.state !== 'running' || observed.startedAt === null) return null;
+  if (template === undefined || template.checks.length === 0) return null;
+  return {
     bot: bot.instanceId,
     startedAt: observed.startedAt,
     address: { host, port: observed.port },
@@ -37,7 +38,6 @@ function targetsOf(world: World, bot: BotRecord, observed: BotObservation, host:
     backoff: template.backoff,
     ...renderedChecks(world, bot, template, observed.port),
   };
-  return [target];
 }
 
 /** Checks that do not fit the bot's record (any more) hold up this bot, never the pass. */

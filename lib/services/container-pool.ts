@@ -16,7 +16,7 @@ export type CleanupVerdict =
 
 /** Whether a container is proven to be empty. Whatever cannot be seen keeps it. */
 export function judge(world: World, name: string): CleanupVerdict {
-  const bots = Object.values(world.state.bots).filter((bot) => bot.placement?.container === name);
+  const bots = world.state.bots.records.filter((bot) => bot.placement?.container === name);
   if (bots.length > 0) return keep(bots.length === 1 ? 'has a bot' : `has ${bots.length} bots`);
   if (world.listing.kind === 'unknown') return keep(world.listing.reason);
   const observed = world.listing.value.get(name);

@@ -8,6 +8,7 @@ import type { ArchiveStore, Store } from '../store/store.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/logger.ts';
 import type { AloneSamples } from './alone-samples.ts';
+import type { ReserveSettings } from './reserve-targets.ts';
 
 /** What the services are made of; put together in main. */
 export interface Dependencies {
@@ -18,12 +19,18 @@ export interface Dependencies {
   readonly templates: ReadonlyMap<string, Template>;
   readonly limits: PoolLimits;
   readonly containerLimits: ContainerLimits;
+  /** Of templates that do not say. */
+  readonly reserve: ReserveSettings;
   readonly clock: Clock;
   /** In [0, 1). */
   readonly random: () => number;
   readonly log: Logger;
   /** A new random secret with so many bytes of entropy, as text. */
   readonly secret: (bytes: number) => string;
+  /** A new random id of lower-case letters and digits. */
+  readonly newId: () => string;
+  /** Of the containers this supervisor makes. */
+  readonly location: string;
   readonly events: EventLog;
   readonly alone: Pick<AloneSamples, 'all'>;
 }

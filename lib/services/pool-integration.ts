@@ -1,12 +1,11 @@
-import type { BotRecord } from '../domain/bot.ts';
-import { type Desired, poolKey } from '../domain/bot.ts';
+import { type BotRecord, belongsTo, type Desired, poolKey } from '../domain/bot.ts';
 import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import type { Actor } from '../domain/state.ts';
 import { explainStep, stepTarget } from '../planner/explain.ts';
 import { renderRecord, valuesOf } from '../planner/render.ts';
 import { isoTime } from '../util/clock.ts';
 import { onePerContainer } from './alone.ts';
-import { addBot, markDeleting, reviseBot, setDesired } from './bot-container-mapper.ts';
+import { addBot, findBot, markDeleting, reviseBot, setDesired } from './bot-container-mapper.ts';
 import { checkDesired, newBot, revisedBot, visibleBot } from './bots.ts';
 import { cleanup } from './container-pool.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -27,6 +26,7 @@ import type {
 } from './pool-api.ts';
 import { preview } from './preview.ts';
 import type { Reconciler } from './reconciler.ts';
+import { discardBot } from './reserve-changes.ts';
 import { sweep } from './sweep.ts';
 import { botView, containerViews, healthSummary } from './views.ts';
 
@@ -53,8 +53,9 @@ export class PoolIntegration implements PoolApi {
   listBots(actor: Actor, filter: BotFilter): BotPage {
     const owner = actor.role === 'owner' ? actor.owner : filter.owner;
     const limit = filter.limit ?? 200;
-    const matching = Object.values(this.#deps.store.current().bots)
-      .filter((bot) => owner === undefined || bot.owner === owner)
+    const matching = this.#deps.store
+      .current()
+      .bots.records.filter((bot) => owner === undefined || belongsTo(bot, owner))
       .filter((bot) => filter.template === undefined || bot.template === filter.template)
       .filter((bot) => filter.container === undefined || bot.placement?.container === filter.container)
       .filter((bot) => filter.after === undefined || bot.instanceId > filter.after)
@@ -71,6 +72,7 @@ export class PoolIntegration implements PoolApi {
 
   async changeBot(actor: Actor, instanceId: string, change: ChangeBot): Promise<BotView> {
     const bot = this.#find(actor, instanceId);
+    refuseOfReserve(bot);
     if (change.desired !== undefined) checkDesired(this.#deps.templates.get(bot.template), change.desired);
     const { desired, ...content } = change;
     let record = bot;
@@ -84,12 +86,20 @@ export class PoolIntegration implements PoolApi {
   }
 
   async deleteBot(actor: Actor, instanceId: string): Promise<BotView> {
-    this.#find(actor, instanceId);
-    return this.#changed(await this.#deps.store.update(markDeleting(instanceId)));
+    const { reserve, template } = this.#find(actor, instanceId);
+    if (reserve === null) return this.#changed(await this.#deps.store.update(markDeleting(instanceId)));
+    if (actor.role !== 'admin') throw ofReserve(instanceId);
+    const lost = await this.#deps.store.update(discardBot(instanceId, this.#reconciler.leaseClock.now()));
+    if (lost !== null) {
+      const { id: lease, owner } = lost;
+      this.#deps.events.emit({ type: 'lease.ended', lease, bot: instanceId, template, how: 'lost' }, owner);
+    }
+    return this.#changed(findBot(this.#deps.store.current(), instanceId));
   }
 
   async setDesired(actor: Actor, instanceId: string, desired: Desired): Promise<BotView> {
     const before = this.#find(actor, instanceId);
+    refuseOfReserve(before);
     checkDesired(this.#deps.templates.get(before.template), desired);
     const { bot, changed } = await this.#deps.store.update(setDesired(instanceId, desired));
     if (changed) this.#deps.events.emit({ type: 'bot.desired', bot: instanceId, desired }, bot.owner);
@@ -158,7 +168,7 @@ export class PoolIntegration implements PoolApi {
     return {
       poolMode: this.#options.poolMode,
       totalPools: pools.length,
-      totalBots: Object.keys(world.state.bots).length,
+      totalBots: world.state.bots.size,
       pools,
       memory: sumMemory(pools.map(({ memory }) => memory)),
       onePerContainer: onePerContainer(world, this.#deps.alone.all),
@@ -218,4 +228,16 @@ export class PoolIntegration implements PoolApi {
     if (host === undefined) return null;
     return { host, port, url: `/bots/${bot.instanceId}/`, containerName: container, poolId: poolKey(bot), slot };
   }
+}
+
+// Private
+
+/** A bot of the reserve is as its template makes it, whoever has it on lease. */
+function refuseOfReserve({ instanceId, reserve }: BotRecord): void {
+  if (reserve !== null) throw ofReserve(instanceId);
+}
+
+function ofReserve(instanceId: string): BunkhouseError {
+  const next = 'it can be restarted, and given back by the release of its lease';
+  return new BunkhouseError('CONFLICT', `${instanceId} is handed out on lease and is not changed: ${next}`);
 }

@@ -6,6 +6,7 @@ import type { Address } from '../probes/probe.ts';
 import { withDeadline } from '../util/deadline.ts';
 import { Listeners } from '../util/listeners.ts';
 import { SingleFlight } from '../util/single-flight.ts';
+import { SteadyClock } from '../util/steady-clock.ts';
 import { botAddress } from './addresses.ts';
 import { Agents } from './agents.ts';
 import { createApply } from './apply.ts';
@@ -17,6 +18,7 @@ import { Losses } from './losses.ts';
 import { nextLook } from './next-look.ts';
 import { Observer } from './observe.ts';
 import { PoolHealthMonitor } from './pool-health-monitor.ts';
+import { ReserveTargets } from './reserve-targets.ts';
 import { StateTracker } from './state-tracker.ts';
 import { createWatchers, type Watchers } from './watchers.ts';
 
@@ -24,6 +26,11 @@ import { createWatchers, type Watchers } from './watchers.ts';
 const CLOSING_MS = 15_000;
 
 const LONGEST_REST_MS = 100;
+
+export interface Admission {
+  readonly template: string;
+  readonly bot: string;
+}
 
 /**
  * The one door: observe, plan, apply. Requests fold into one pass; a pass is short, because work that takes time goes on
@@ -33,6 +40,8 @@ export class Reconciler {
   readonly agents: Agents;
   readonly monitor: PoolHealthMonitor;
   readonly states: StateTracker;
+  /** Leases end by it. */
+  readonly leaseClock: SteadyClock;
   readonly #deps: Dependencies;
   readonly #observer: Observer;
   readonly #watchers: Watchers;
@@ -46,6 +55,8 @@ export class Reconciler {
   readonly #losses: Losses;
   readonly #steps: Listeners<Step>;
   readonly #pictures: Listeners<World>;
+  readonly #reserves: ReserveTargets;
+  readonly #admissions: Listeners<Admission>;
   #dirty: 'all' | Set<string> = 'all';
   #cancelWake: () => void = () => {};
   #passes = 0;
@@ -57,9 +68,12 @@ export class Reconciler {
     this.#deps = deps;
     this.agents = new Agents(deps.driver);
     this.states = new StateTracker(deps.events);
+    this.leaseClock = new SteadyClock(deps.clock);
+    this.#reserves = new ReserveTargets({ ...deps, settings: deps.reserve, leaseClock: this.leaseClock });
     const onError = (error: unknown): void => deps.log.error({ err: error }, 'somebody who listens failed');
     this.#steps = new Listeners(onError);
     this.#pictures = new Listeners(onError);
+    this.#admissions = new Listeners(onError);
     this.#blockedPorts = new BlockedPorts(deps.clock);
     this.#losses = new Losses(deps.events);
     this.#observer = new Observer(deps.driver, this.agents, deps.clock, () => this.request());
@@ -71,6 +85,9 @@ export class Reconciler {
       blockPorts: (ports) => this.#blockedPorts.block(ports),
       noteRestart: (bot) => this.#noteRestart(bot),
       addressOf: (bot) => this.addressOf(bot),
+      leaseClock: this.leaseClock,
+      reserves: this.#reserves,
+      noteReady: (template, bot) => this.#admissions.tell({ template, bot }),
     });
     this.#lanes = new Lanes(deps, apply, (step) => this.request(stepContainer(step, deps.store.current().bots)));
   }
@@ -119,9 +136,11 @@ export class Reconciler {
 
   world(): World {
     const { clock, store, templates, limits } = this.#deps;
+    const state = store.current();
+    const reserves = this.#reserves;
     return {
       now: clock.now(),
-      state: store.current(),
+      state,
       templates,
       limits,
       listing: this.#observer.listing,
@@ -131,6 +150,11 @@ export class Reconciler {
       busy: this.#lanes.busy,
       holds: this.#lanes.holds,
       restartHolds: this.monitor.restartHolds,
+      // Only when asked for: it means a look at every bot, and most who want the world ask about one.
+      get reserves() {
+        return reserves.now(state);
+      },
+      leaseClock: this.leaseClock.now(),
     };
   }
 
@@ -142,6 +166,11 @@ export class Reconciler {
   /** Calls back with every picture in which the containers could be listed, until the returned function is called. */
   onPicture(listener: (world: World) => void): () => void {
     return this.#pictures.add(listener);
+  }
+
+  /** Calls back for every bot that may be handed out from now on, until the returned function is called. */
+  onReady(listener: (admission: Admission) => void): () => void {
+    return this.#admissions.add(listener);
   }
 
   /** Where a bot's port is reached now. Throws BOT_UNAVAILABLE. */
@@ -173,6 +202,7 @@ export class Reconciler {
     const busyBefore = [...this.#lanes.busy];
     await this.#observer.refresh(scope);
     if (this.#abort.signal.aborted) return;
+    const looked = this.#deps.clock.monotonic();
     const world = this.world();
     this.#follow(world);
     // What a step did that ended since may not be in this picture; it has asked for the next pass.
@@ -181,7 +211,7 @@ export class Reconciler {
     this.states.update(world);
     if (world.listing.kind === 'seen') this.#pictures.tell(world);
     await this.#dispatch(steps);
-    this.#scheduleWake();
+    this.#scheduleWake(world, looked);
     this.#lastPassAt = this.#deps.clock.monotonic();
     this.#lastPassMs = this.#lastPassAt - began;
     if (world.listing.kind === 'unknown') return;
@@ -189,9 +219,11 @@ export class Reconciler {
     if (scope === 'all') this.#lastSweep = this.#deps.clock.now();
   }
 
-  /** When many bots change, passes take half of the time at most; a single request never waits. */
-  #rest(): Promise<void> {
-    return this.#deps.clock.sleep(Math.min(this.#lastPassMs, LONGEST_REST_MS), this.#abort.signal);
+  /** When many bots change, passes take a fifth of the time: requests must be answered in between. */
+  #rest(): Promise<void> | null {
+    const { clock } = this.#deps;
+    const left = this.#lastPassAt + Math.min(4 * this.#lastPassMs, LONGEST_REST_MS) - clock.monotonic();
+    return left < 1 ? null : clock.sleep(left, this.#abort.signal);
   }
 
   /** Store steps first, in order, because the others build on them; then everything else, side by side. */
@@ -215,17 +247,21 @@ export class Reconciler {
     this.#losses.update(world);
     if (listing.kind === 'unknown') return;
     this.#watchers.sync(new Set(agents.keys()));
-    this.monitor.forget((bot) => bot in state.bots);
+    this.monitor.forget((bot) => state.bots.has(bot));
     this.monitor.track(
       checkTargets(world),
-      (bot) => agents.get(state.bots[bot]?.placement?.container ?? '')?.kind === 'unknown',
+      (bot) => agents.get(state.bots.get(bot)?.placement?.container ?? '')?.kind === 'unknown',
     );
   }
 
-  #scheduleWake(): void {
+  /** From the moment of the plan on: what came due while its steps were done must not be slept through. */
+  #scheduleWake({ now, leaseClock }: World, looked: number): void {
     this.#cancelWake();
-    const next = nextLook(this.world());
-    if (next !== null) this.#cancelWake = this.#deps.clock.after(next.inMs, () => this.request(next.scope));
+    const { clock } = this.#deps;
+    const next = nextLook({ ...this.world(), now, leaseClock });
+    if (next === null) return;
+    const inMs = Math.max(0, next.inMs - (clock.monotonic() - looked));
+    this.#cancelWake = clock.after(inMs, () => this.request(next.scope));
   }
 
   async #sweepForEver(intervalMs: number): Promise<void> {
@@ -242,7 +278,7 @@ export class Reconciler {
   }
 
   #noteRestart(bot: string): void {
-    const template = this.#deps.templates.get(this.#deps.store.current().bots[bot]?.template ?? '');
+    const template = this.#deps.templates.get(this.#deps.store.current().bots.get(bot)?.template ?? '');
     if (template !== undefined) this.monitor.noteRestart(bot, template.backoff);
   }
 }

@@ -12,7 +12,7 @@ export interface TrackedState extends DerivedState {
 /** Remembers each bot's state between two passes, so that a change becomes an event and has a time. */
 export class StateTracker {
   readonly #events: Dependencies['events'];
-  #states: ReadonlyMap<string, TrackedState> = new Map();
+  readonly #states = new Map<string, TrackedState>();
 
   constructor(events: Dependencies['events']) {
     this.#events = events;
@@ -25,19 +25,27 @@ export class StateTracker {
 
   update(world: World): void {
     const now = isoTime(world.now);
-    const bots = Object.values(world.state.bots);
-    this.#states = new Map(bots.map((bot) => [bot.instanceId, this.#next(world, bot, now)]));
+    const { bots } = world.state;
+    for (const bot of bots.records) this.#look(world, bot, now);
+    if (this.#states.size === bots.size) return;
+    for (const bot of this.#states.keys()) if (!bots.has(bot)) this.#states.delete(bot);
   }
 
-  #next(world: World, bot: BotRecord, now: string): TrackedState {
+  #look(world: World, bot: BotRecord, now: string): void {
     const derived = deriveState(world, bot);
     const before = this.#states.get(bot.instanceId);
-    if (before?.state === derived.state) return { ...derived, since: before.since };
-    this.#announce(bot, before?.state ?? null, derived);
-    return { ...derived, since: now };
+    if (before !== undefined && isSame(before, derived)) return;
+    if (before?.state !== derived.state) this.#announce(bot, before?.state ?? null, derived);
+    const since = before?.state === derived.state ? before.since : now;
+    this.#states.set(bot.instanceId, { ...derived, since });
   }
 
   #announce(bot: BotRecord, from: BotState | null, to: DerivedState): void {
     this.#events.emit({ type: 'bot.state', bot: bot.instanceId, from, to: to.state, reason: to.reason }, bot.owner);
   }
 }
+
+// Private
+
+const isSame = (before: DerivedState, now: DerivedState): boolean =>
+  before.observed === now.observed && before.state === now.state && before.reason === now.reason;

@@ -19,7 +19,7 @@ export async function sweep(deps: Dependencies, reconciler: Reconciler): Promise
   const report: SweepReport = {
     timestamp: isoTime(clock.now()),
     pools: Object.keys(containers).length,
-    bots: Object.keys(bots).length,
+    bots: bots.size,
     issues: issues(reconciler, deps.driver.name),
     recoveryActions: [...new Set(steps.map(explainStep))],
     durationMs: Math.round(clock.monotonic() - began),
@@ -49,7 +49,7 @@ function issues(reconciler: Reconciler, driverName: string): Issue[] {
   const containers = containerViews(world, reconciler.states, driverName)
     .filter((container) => container.status !== 'running' || container.reason !== '')
     .map((container) => ({ target: container.id, problem: container.reason || container.status }));
-  const bots = Object.values(world.state.bots)
+  const bots = world.state.bots.records
     .map((bot) => botView(bot, reconciler.states))
     .filter((bot) => bot.reason !== '' || bot.state !== (bot.desired === 'stopped' ? 'stopped' : 'running'))
     .map((bot) => ({

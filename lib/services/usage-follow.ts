@@ -15,24 +15,34 @@ export interface Look {
   readonly observed: BotObservation;
 }
 
+/** What somebody's bot used. */
+export interface OwnedSpell extends Spell {
+  readonly owner: string;
+}
+
 /**
  * What a bot used between two looks. The same process ran all the time, however long nobody looked. Of another one, what
- * it says of its start and of the exit before is counted; what nobody can know is not.
+ * it says of its start and of the exit before is counted; what nobody can know is not. A process that was there before is
+ * its owner's of that time: a bot that is handed out or given back is looked at at once, and its process ends with a lease.
  */
 export function follow(
   before: Reading | null,
   look: Look,
-): { readonly spells: readonly Spell[]; readonly now: Reading } {
+): { readonly spells: readonly OwnedSpell[]; readonly now: Reading } {
   const { owner, container, at, observed } = look;
   const old = before?.process ?? null;
   const process = processOf(observed, old);
   const now = { owner, container, at, restarts: observed.restarts, process };
   if (old !== null && process !== null && isSame(old, process)) {
-    return { spells: [whileAlive(old, process, look)], now };
+    return { spells: [{ owner: before?.owner ?? owner, ...whileAlive(old, process, look) }], now };
   }
   const lived = process === null ? null : sinceStart(before, process, look);
   const tail = before === null || old === null ? null : untilExit(before, old, look, lived?.seconds ?? 0);
-  return { spells: [tail, lived].filter((spell) => spell !== null), now };
+  const spells = [
+    tail === null ? null : { owner: before?.owner ?? owner, ...tail },
+    lived === null ? null : { owner, ...lived },
+  ];
+  return { spells: spells.filter((spell) => spell !== null), now };
 }
 
 // Private

@@ -1,5 +1,6 @@
 import type { AgentObservation, BotObservation } from '../domain/agent.ts';
 import type { BotRecord } from '../domain/bot.ts';
+import type { State } from '../domain/state.ts';
 import { type OpenLedger, type Period, type Reading, Tally, type Usage } from '../domain/usage.ts';
 import type { World } from '../planner/world.ts';
 import { follow } from './usage-follow.ts';
@@ -26,6 +27,8 @@ export class UsageMeter {
   readonly #taken: Map<string, Taken>;
   readonly #periods: Map<Period, Tally>;
   readonly #looked = new Map<string, AgentObservation>();
+  /** Those there were at the last look; null: before the first. */
+  #bots: State['bots'] | null = null;
 
   constructor(options: MeterOptions) {
     this.#options = options;
@@ -63,15 +66,21 @@ export class UsageMeter {
       if (agent.kind === 'unknown' || this.#looked.get(container) === agent.value) continue;
       this.#looked.set(container, agent.value);
       for (const observed of agent.value.bots) {
-        const bot = state.bots[observed.bot];
+        const bot = state.bots.get(observed.bot);
         if (bot !== undefined) this.#look(world.now, monotonic, container, bot, observed);
       }
     }
     for (const container of this.#looked.keys()) if (!agents.has(container)) this.#looked.delete(container);
-    for (const bot of this.#taken.keys()) if (!(bot in state.bots)) this.#taken.delete(bot);
+    for (const bot of this.#gone(state)) this.#taken.delete(bot);
+    this.#bots = state.bots;
   }
 
   // Private
+
+  #gone({ bots }: State): readonly string[] {
+    if (this.#bots !== null) return bots.since(this.#bots).drop;
+    return [...this.#taken.keys()].filter((bot) => !bots.has(bot));
+  }
 
   #look(at: number, monotonic: number, container: string, bot: BotRecord, observed: BotObservation): void {
     const taken = this.#taken.get(bot.instanceId);
@@ -91,7 +100,7 @@ export class UsageMeter {
     for (const spell of spells) {
       this.#options.onUsage(bot, spell.usage);
       for (const { period, usage } of byHour(spell)) {
-        this.tally(period).add({ owner: bot.owner, bot: bot.instanceId, usage });
+        this.tally(period).add({ owner: spell.owner, bot: bot.instanceId, usage });
       }
     }
   }

@@ -37,7 +37,7 @@ export function containerViews(world: World, states: StateTracker, driver: strin
   const recorded = Object.values(world.state.containers);
   const known = new Set(recorded.map((container) => container.name));
   const observed = world.listing.kind === 'seen' ? [...world.listing.value.values()] : [];
-  const bots = Map.groupBy(Object.values(world.state.bots), (bot) => bot.placement?.container);
+  const bots = Map.groupBy(world.state.bots.records, (bot) => bot.placement?.container);
   return [...recorded, ...observed.filter((container) => !known.has(container.name))].map((container) =>
     containerView(world, states, driver, container, bots.get(container.name) ?? []),
   );
@@ -47,7 +47,7 @@ export function healthSummary(world: World, states: StateTracker, lastCheck: str
   const bots = Object.fromEntries(BOT_STATES.map((state) => [state, 0])) as Record<BotState, number>;
   let wanted = 0;
   let well = 0;
-  for (const bot of Object.values(world.state.bots)) {
+  for (const bot of world.state.bots.records) {
     const state = states.get(bot.instanceId)?.state ?? 'pending';
     bots[state] += 1;
     if (!wantsProcess(bot)) continue;

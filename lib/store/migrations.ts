@@ -7,4 +7,11 @@ export type Migration = (old: Document) => Document;
 export const MIGRATIONS: ReadonlyMap<number, Migration> = new Map([
   // The same state. Its files are followed by journals, which a version that does not know them would leave out.
   [1, (state) => state],
+  [2, addLeases],
 ]);
+
+/** Schema 3 knows bots that are handed out on lease. */
+function addLeases(old: Document): Document {
+  const bots = Object.entries(Object(old.bots)).map(([id, bot]) => [id, { ...Object(bot), reserve: null }]);
+  return { ...old, bots: Object.fromEntries(bots), leases: {}, quotas: {} };
+}

@@ -1,4 +1,5 @@
 import type { State } from '../domain/state.ts';
+import { Table } from '../domain/table.ts';
 
 type Scalar = string | number;
 type Section = Readonly<Record<string, object>>;
@@ -15,23 +16,22 @@ export type Document = Readonly<Record<string, unknown>>;
 
 /**
  * What must be kept so that `before` becomes `after`. Records are immutable, so the same one by reference is the same by
- * content, and the cost is that of a look at the keys of the sections that changed.
+ * content. Of tables only what changed is looked at, of plain sections every key.
  */
 export function diffState(before: State, after: State): Patch {
   const set: [string, Scalar][] = [];
   const put: [string, Section][] = [];
   const drop: [string, readonly string[]][] = [];
   for (const [name, now] of fieldsOf(after)) {
-    const old = before[name as keyof State] as Scalar | Section;
+    const old = before[name as keyof State];
     if (now === old) continue;
     if (typeof now !== 'object' || typeof old !== 'object') {
       set.push([name, now as Scalar]);
       continue;
     }
-    const changed = Object.entries(now).filter(([key, record]) => !Object.hasOwn(old, key) || old[key] !== record);
-    const gone = Object.keys(old).filter((key) => !Object.hasOwn(now, key));
-    if (changed.length > 0) put.push([name, Object.fromEntries(changed)]);
-    if (gone.length > 0) drop.push([name, gone]);
+    const changes = tableOf(now).since(tableOf(old));
+    if (changes.put.length > 0) put.push([name, Object.fromEntries(changes.put)]);
+    if (changes.drop.length > 0) drop.push([name, changes.drop]);
   }
   return { set: Object.fromEntries(set), put: Object.fromEntries(put), drop: Object.fromEntries(drop) };
 }
@@ -63,7 +63,10 @@ export function applyPatches(document: Document, patches: Iterable<Patch>): Docu
 // Private
 
 /** Does not compile when the state gets a field that is neither a single value nor a section of records. */
-function fieldsOf(state: State): [string, Scalar | Section][] {
-  const fields: Readonly<Record<keyof State, Scalar | Section>> = state;
+function fieldsOf(state: State): [string, Scalar | Section | Table<object>][] {
+  const fields: Readonly<Record<keyof State, Scalar | Section | Table<object>>> = state;
   return Object.entries(fields);
 }
+
+const tableOf = (section: Section | Table<object>): Table<object> =>
+  section instanceof Table ? section : Table.of(section);

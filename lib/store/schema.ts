@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { CONTAINER_NAME, INSTANCE_ID, NAME, OWNER_ID } from '../domain/ids.ts';
+import { RESERVE_PHASES } from '../domain/lease.ts';
 import { SCHEMA_VERSION } from '../domain/state.ts';
+import { Table } from '../domain/table.ts';
 
 const count = z.int().min(0);
 const port = z.int().min(1).max(65535);
@@ -35,8 +37,35 @@ const bot = z.strictObject({
   restartGeneration: count,
   desiredGeneration: count,
   controlledGeneration: count,
+  reserve: z
+    .strictObject({
+      phase: z.enum(RESERVE_PHASES),
+      lease: z.string().nullable(),
+      since: z.iso.datetime(),
+      served: count,
+    })
+    .nullable(),
   createdAt: z.iso.datetime(),
 });
+
+const lease = z.strictObject({
+  id: z.string(),
+  bot: z.string().regex(INSTANCE_ID),
+  template: z.string().regex(NAME),
+  location: z.string().regex(NAME),
+  owner: z.string().regex(OWNER_ID),
+  createdAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime(),
+  ttlSeconds: z.number().positive(),
+  fromPool: z.boolean(),
+  fence: count,
+  end: z.strictObject({ at: z.iso.datetime(), how: z.enum(['released', 'expired', 'lost']) }).nullable(),
+});
+
+const window = z.strictObject({ since: z.iso.datetime(), count });
+
+const tableOf = <T extends z.ZodType>(record: T) =>
+  z.record(z.string(), record).transform((records) => Table.of(records));
 
 const container = z.strictObject({
   name: z.string().regex(CONTAINER_NAME),
@@ -66,13 +95,15 @@ export const stateSchema = z
     schema: z.literal(SCHEMA_VERSION),
     installation: z.string().min(1),
     generation: count,
-    bots: z.record(z.string(), bot),
+    bots: tableOf(bot),
     containers: z.record(z.string(), container),
     tokens: z.record(z.string(), token),
     replies: z.record(z.string(), reply),
+    leases: tableOf(lease),
+    quotas: tableOf(z.strictObject({ hour: window, day: window })),
   })
   .superRefine(({ bots, containers }, context) => {
-    for (const [key, { instanceId }] of Object.entries(bots)) {
+    for (const [key, { instanceId }] of bots.entries) {
       if (key !== instanceId)
         context.addIssue({ code: 'custom', path: ['bots', key], message: 'filed under a wrong id' });
     }

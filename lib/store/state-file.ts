@@ -3,6 +3,7 @@ import type { Adapter } from 'lowdb';
 import { z } from 'zod';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import type { State } from '../domain/state.ts';
+import { Table } from '../domain/table.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Disk } from '../util/disk.ts';
 import { writeDurably } from '../util/durable-write.ts';
@@ -180,7 +181,7 @@ function* pieces({ state, position }: Snapshot): Generator<string> {
       continue;
     }
     let before = '{';
-    for (const [key, record] of Object.entries(value)) {
+    for (const [key, record] of value instanceof Table ? value.entries : Object.entries(value)) {
       piece += `${before}${JSON.stringify(key)}:${JSON.stringify(record)}`;
       before = ',';
       if (piece.length < PIECE) continue;

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { AgentObservation, ArchiveInfo, BotObservation, BotSpec, LogChunk, WaitResult } from '../domain/agent.ts';
 import { BunkhouseError, type ErrorCode } from '../domain/errors.ts';
+import { type ResetRule, resetSeconds } from '../domain/template.ts';
 import type { Agent } from '../drivers/driver.ts';
 import * as answers from './answers.ts';
 import type { Endpoint } from './config.ts';
@@ -13,10 +14,12 @@ const FAULTS: Readonly<Record<number, ErrorCode>> = {
   1003: 'CONFLICT',
   1004: 'NOT_FOUND',
   1005: 'INTERNAL',
+  1006: 'RESET_FAILED',
 };
 
 const PROMPT: CallOptions = { silenceMs: 30_000 };
 /** How much longer than asked a held-back answer may take to arrive. */
+const RESET_SLACK_SECONDS = 45;
 const WAIT_SLACK_MS = 15_000;
 /** Done by helper processes inside: files written, leftovers ended, gigabytes deleted or packed. */
 const APPLY: CallOptions = { silenceMs: 90_000, deferred: true };
@@ -50,6 +53,11 @@ export class SupervisordAgent implements Agent {
 
   log(bot: string, offset: number, length: number): Promise<LogChunk> {
     return this.#call('log', { bot, offset, length }, answers.logChunk);
+  }
+
+  async reset(bot: string, generation: number, rule: ResetRule): Promise<void> {
+    const silenceMs = (resetSeconds(rule) + RESET_SLACK_SECONDS) * 1000;
+    await this.#call('reset', { bot, generation, ...rule }, answers.nothing, { silenceMs, deferred: true });
   }
 
   archive(bot: string): Promise<ArchiveInfo> {

@@ -1,29 +1,28 @@
 /**
  * Runs one job at a time and folds requests that come meanwhile into one more run. A caller's promise resolves after a
- * run that *began* after its request, so it is sure to have seen what the caller changed before. Between two runs in a
- * row it rests, so that many requests end up in one run and others get their turn.
+ * run that *began* after its request, so it is sure to have seen what the caller changed before. It may rest before a run,
+ * so that many requests end up in one and others get their turn.
  */
 export class SingleFlight {
   readonly #job: () => Promise<void>;
-  readonly #rest: () => Promise<void>;
+  readonly #rest: () => Promise<void> | null;
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
 
-  constructor(job: () => Promise<void>, rest: () => Promise<void> = async () => {}) {
+  /** `rest` is asked when a run might begin; null: at once. */
+  constructor(job: () => Promise<void>, rest: () => Promise<void> | null = () => null) {
     this.#job = job;
     this.#rest = rest;
   }
 
   run(): Promise<void> {
     if (this.#next !== null) return this.#next;
-    if (this.#running === null) return this.#begin();
-    this.#next = this.#running
-      .catch(() => {})
-      .then(() => this.#rest())
-      .then(() => {
-        this.#next = null;
-        return this.#begin();
-      });
+    const rest = this.#running === null ? this.#rest() : this.#running.catch(() => {}).then(() => this.#rest());
+    if (rest === null) return this.#begin();
+    this.#next = rest.then(() => {
+      this.#next = null;
+      return this.#begin();
+    });
     return this.#next;
   }
 

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import type { BenchOptions } from './bench.ts';
 import { TIMEFRAMES, WAYS, type WayKind } from './ways/way.ts';
 
-export const BENCH_NAMES = ['core', 'memory', 'starts', 'store'] as const;
+export const BENCH_NAMES = ['core', 'lease', 'memory', 'starts', 'store'] as const;
 export type BenchName = (typeof BENCH_NAMES)[number];
 
 /** What a command line asks for. `problem` is null when help was asked for. */
@@ -30,6 +30,8 @@ export const HELP = `npm run bench -- NAME [options]
 
 Benchmarks:
   core     what the supervisor itself costs: its memory, and a sweep, with 10 and 1,000 make-believe bots
+  lease    milliseconds until a lease of a warm bot is answered, durable, over HTTP: one by one, 500 a second, many at once;
+           on the memory driver and on the process driver
   memory   memory of FreqTrade bots while they trade on the paper exchange, and of all that keeps them
   starts   seconds until a FreqTrade bot answers, and its CPU seconds until then: after its start and after kill -9,
            one at a time and all at once

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Row } from './bench.ts';
 
 /** Throws when there are no values. */
 export function median(values: readonly number[]): number {
@@ -18,3 +19,14 @@ export function processRssMiB(pid: number): number {
 
 export const MIB = 2 ** 20;
 export const GIB = 2 ** 30;
+
+/** Half of them, and all but one in a hundred, took no longer. */
+export function percentiles(name: string, times: readonly number[], note: string): Row[] {
+  const sorted = times.toSorted((a, b) => a - b);
+  const at = (share: number): number =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] as number;
+  return [
+    { name: `${name}, p50`, value: at(0.5), unit: 'ms', note },
+    { name: `${name}, p99`, value: at(0.99), unit: 'ms', note },
+  ];
+}

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BotRecord } from '../../lib/domain/bot.ts';
 import type { State } from '../../lib/domain/state.ts';
+import { Table } from '../../lib/domain/table.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import type { Store } from '../../lib/store/store.ts';
 import { openValkeyStore } from '../../lib/store/valkey/valkey-store.ts';
@@ -11,6 +12,7 @@ import { systemClock as clock } from '../../lib/util/clock.ts';
 import { silentLogger as log } from '../../lib/util/logger.ts';
 import { startValkey, VALKEY } from '../../test/support/valkey-server.ts';
 import type { BenchOptions, Row } from './bench.ts';
+import { percentiles } from './figures.ts';
 
 const BOTS = 1000;
 const BOT_BYTES = 10_000;
@@ -69,7 +71,7 @@ async function measureValkey(marker: string, tell: Tell): Promise<Row[]> {
 async function measureStore(name: string, openStore: () => Promise<Store>, tell: Tell): Promise<Row[]> {
   tell(`${name} store: filling …`);
   const empty = await openStore();
-  await empty.update((state) => ({ state: { ...state, bots: manyBots() }, result: null }));
+  await empty.update((state) => ({ state: { ...state, bots: Table.of(manyBots()) }, result: null }));
   await empty.close();
   const store = await openStore();
   try {
@@ -115,6 +117,7 @@ function botOf(instanceId: string): BotRecord {
     restartGeneration: 1,
     desiredGeneration: 1,
     controlledGeneration: 0,
+    reserve: null,
     createdAt: '2026-01-01T00:00:00.000Z',
   };
 }
@@ -160,14 +163,4 @@ async function everySoOften(work: () => Promise<number>): Promise<Promise<number
     await sleep(1);
   }
   return running;
-}
-
-function percentiles(name: string, times: readonly number[], note: string): Row[] {
-  const sorted = times.toSorted((a, b) => a - b);
-  const at = (share: number): number =>
-    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] as number;
-  return [
-    { name: `${name}, p50`, value: at(0.5), unit: 'ms', note },
-    { name: `${name}, p99`, value: at(0.99), unit: 'ms', note },
-  ];
 }

@@ -14,6 +14,20 @@ description: Only has to live
 command: [bot]
 readiness: { kind: process, startupSeconds: 5 }
 `;
+/** Handed out on lease; two are kept warm. */
+const LEASED = `name: leased
+description: Handed out for a time
+command: [bot]
+readiness: { kind: process, startupSeconds: 5 }
+lease: { ttlSeconds: 60, maxTtlSeconds: 600, reserve: { target: 2, min: 2, batchSpacingSeconds: 0 }, reset: {} }
+`;
+/** Handed out on lease, and made when somebody asks. */
+const ON_DEMAND = `name: on-demand
+description: Handed out for a time
+command: [bot]
+readiness: { kind: process, startupSeconds: 5 }
+lease: { ttlSeconds: 60, reserve: { target: 0 } }
+`;
 /** Nobody answers on its port. */
 const MUTE = `name: mute
 description: Never answers
@@ -79,6 +93,8 @@ export async function startSupervisor(): Promise<Supervisor> {
   await mkdir(env.TEMPLATE_DIR);
   await writeFile(join(env.TEMPLATE_DIR, 'plain.yaml'), PLAIN);
   await writeFile(join(env.TEMPLATE_DIR, 'mute.yaml'), MUTE);
+  await writeFile(join(env.TEMPLATE_DIR, 'leased.yaml'), LEASED);
+  await writeFile(join(env.TEMPLATE_DIR, 'on-demand.yaml'), ON_DEMAND);
   const serving = start(['serve'], env);
   const url = `http://127.0.0.1:${port}`;
   try {

@@ -90,6 +90,7 @@ describe('template', () => {
       control: {},
       proxy: { headers: {}, query: {} },
       isolation: 'template',
+      lease: null,
       prefork: null,
       capacity: null,
     });
@@ -123,6 +124,7 @@ describe('template', () => {
       },
       control: { pause: { method: 'POST', path: '/api/v1/pause', headers: {} }, resume: { method: 'PUT' } },
       isolation: 'owner',
+      lease: null,
       prefork: null,
       capacity: 5,
     });
@@ -330,5 +332,50 @@ describe('templates of folders', () => {
 
   it('that come with Bunkhouse are valid', async () => {
     await loadTemplates([resolve(import.meta.dirname, '../../templates')]);
+  });
+});
+
+describe('templates that are handed out on lease', () => {
+  const template = (lease: string, rest = '') => `name: a\ncommand: [run]\n${rest}lease: ${lease}\n`;
+
+  it('take the settings where they do not say, and placeholders in what cleans them', () => {
+    const text = template('{ reset: { steps: [{ kind: exec, command: [clean, "{{id}}"], stdin: "{{secret.db}}" }] } }');
+    const { lease } = parseTemplate(`${text}secrets: { db: {} }\n`, 'a.yaml');
+    expect(lease).toEqual({
+      ttlSeconds: 1800,
+      maxTtlSeconds: 86_400,
+      perOwner: null,
+      reserve: { target: null, min: null, batchSize: null, batchSpacingSeconds: null, windows: [] },
+      reset: {
+        steps: [{ kind: 'exec', command: ['clean', '{{id}}'], stdin: '{{secret.db}}', timeoutSeconds: 60 }],
+        verify: [],
+      },
+    });
+  });
+
+  const windows = (cron: string) =>
+    `{ reserve: { windows: [{ cron: ${JSON.stringify(cron)}, minutes: 5, target: 1 }] } }`;
+  it.each([
+    {
+      what: 'containers of one owner',
+      text: template('{}', 'isolation: owner\n'),
+      says: 'isolation must be template',
+    },
+    { what: 'files to bring', text: template('{}', 'requiredFiles: [x]\n'), says: 'requiredFiles must be empty' },
+    {
+      what: 'a lease.json of its own',
+      text: template('{}', 'files: [{ path: lease.json, text: x }]\n'),
+      says: 'files[0].path must not be lease.json',
+    },
+    { what: 'a cron expression that is none', text: template(windows('every day')), says: 'must be a cron expression' },
+    { what: 'one with seconds', text: template(windows('30 0 9 * * *')), says: 'of five fields' },
+    {
+      what: 'a longer time than the longest',
+      text: template('{ ttlSeconds: 9, maxTtlSeconds: 8 }'),
+      says: 'maxTtlSeconds',
+    },
+    { what: 'placeholders elsewhere', text: template('{}', 'description: "{{id}}"\n'), says: 'is not filled in' },
+  ])('do not have $what', ({ text, says }) => {
+    expect(() => parseTemplate(text, 'a.yaml')).toThrow(says);
   });
 });

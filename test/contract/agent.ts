@@ -3,6 +3,7 @@ import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { ArchiveInfo, BotObservation, BotSpec } from '../../lib/domain/agent.ts';
 import { BunkhouseError } from '../../lib/domain/errors.ts';
+import type { ExecStep, ResetStep } from '../../lib/domain/template.ts';
 import type { Agent } from '../../lib/drivers/driver.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Contract, codeOf, readBot } from './harness.ts';
@@ -233,6 +234,55 @@ export function agentContract(contract: Contract): void {
       }
       await agent.apply({ ...spec, generation: 7, run: true });
       expect(await runs(agent)).toMatchObject({ generation: 7 });
+    });
+  });
+
+  describe('reset', () => {
+    const exec = (...command: string[]): ExecStep => ({ kind: 'exec', command, stdin: '', timeoutSeconds: 30 });
+    const clear = (...keep: string[]): ResetStep => ({ kind: 'clear', keep });
+    const files = ['kept.txt', 'gone.txt', 'folder/kept.txt', 'folder/gone.txt'].map(
+      (path) => ({ path, mode: 0o600, when: 'always', data: '' }) as const,
+    );
+
+    it('clears the directory but for what is to be kept, and may be repeated', async () => {
+      const { agent } = await stopped({ files });
+      const rule = { steps: [exec('true'), clear('kept.txt', 'folder/kept.txt')], verify: [exec('true')] };
+      await agent.reset('bot', 5, rule);
+      await agent.reset('bot', 5, rule);
+      const tar = (await fetchAll(agent, await agent.archive('bot'))).toString('latin1');
+      expect(tar).toMatch(/kept\.txt/);
+      expect(tar).toMatch(/folder\/kept\.txt/);
+      expect(tar).not.toMatch(/gone/);
+    });
+
+    it('leaves nothing to hear of the life before, and the bot can live again', async () => {
+      const { agent, spec } = await started();
+      await agent.apply({ ...spec, generation: 6, run: false });
+      await waitFor('the bot stops', () => readBot(agent, 'bot', 'stopped'));
+      expect((await agent.log('bot', 0, 100)).size).toBeGreaterThan(0);
+      await agent.reset('bot', 6, { steps: [clear()], verify: [] });
+      const forgotten = { generation: 6, run: false, state: 'stopped', restarts: 0, lastExit: null, status: '' };
+      expect(await readBot(agent, 'bot', 'stopped')).toMatchObject(forgotten);
+      await agent.apply({ ...spec, generation: 7 });
+      expect(await runs(agent)).toMatchObject({ startedGeneration: 7, restarts: 0, lastExit: null });
+    });
+
+    it('says RESET_FAILED when a step or a check fails', async () => {
+      const { agent } = await stopped({ files });
+      expect(await codeOf(agent.reset('bot', 5, { steps: [exec('false'), clear()], verify: [] }))).toBe('RESET_FAILED');
+      expect((await fetchAll(agent, await agent.archive('bot'))).toString('latin1')).toMatch(/gone/);
+      expect(await codeOf(agent.reset('bot', 5, { steps: [clear()], verify: [exec('false')] }))).toBe('RESET_FAILED');
+    });
+
+    it('refuses while the process lives, an older generation, and a bot that is not there', async () => {
+      const nothing = { steps: [], verify: [] };
+      const { agent, spec, bot } = await started();
+      expect(await codeOf(agent.reset('bot', 5, nothing))).toBe('CONFLICT');
+      expect(await runs(agent)).toMatchObject({ pid: bot.pid });
+      await agent.apply({ ...spec, generation: 6, run: false });
+      await waitFor('the bot stops', () => readBot(agent, 'bot', 'stopped'));
+      expect(await codeOf(agent.reset('bot', 5, nothing))).toBe('STALE_GENERATION');
+      expect(await codeOf(agent.reset('nobody', 5, nothing))).toBe('NOT_FOUND');
     });
   });
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ContainerRecord } from '../../lib/domain/container.ts';
 import { hasCode } from '../../lib/domain/errors.ts';
-import type { State } from '../../lib/domain/state.ts';
+import { emptyState, type State } from '../../lib/domain/state.ts';
 import type { Change, Store } from '../../lib/store/store.ts';
 import { anyState } from '../store/arbitrary.ts';
 
@@ -72,9 +72,9 @@ export function storeContract(name: string, newPlace: () => Promise<StorePlace>)
 
     it('begins empty, under an installation id that stays', async () => {
       const store = await opened();
-      const { installation, ...rest } = store.current();
+      const { installation } = store.current();
       expect(installation).not.toBe('');
-      expect(rest).toEqual({ schema: 2, generation: 0, bots: {}, containers: {}, tokens: {}, replies: {} });
+      expect(store.current()).toEqual(emptyState(installation));
       expect((await reopened(store)).current().installation).toBe(installation);
     });
 
@@ -100,9 +100,9 @@ export function storeContract(name: string, newPlace: () => Promise<StorePlace>)
     it('never mutates a state it has given out', async () => {
       const store = await opened();
       const before = store.current();
-      const copy = structuredClone(before);
+      const copy = JSON.stringify(before);
       await store.update(claim(9000));
-      expect(before).toEqual(copy);
+      expect(JSON.stringify(before)).toEqual(copy);
       expect(store.current()).not.toBe(before);
     });
 

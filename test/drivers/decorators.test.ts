@@ -32,6 +32,7 @@ const CALLS: Record<Method, (driver: Driver, agent: Agent) => Promise<unknown>> 
   'agent.observe': (_, agent) => agent.observe(),
   'agent.apply': (_, agent) => agent.apply(spec),
   'agent.log': (_, agent) => agent.log('ann', 0, 100),
+  'agent.reset': (_, agent) => agent.reset('ann', 1, { steps: [], verify: [] }),
   'agent.archive': (_, agent) => agent.archive('ann'),
   'agent.fetchArchive': (_, agent) => agent.fetchArchive('x', 0, 100),
   'agent.discardArchive': (_, agent) => agent.discardArchive('x'),

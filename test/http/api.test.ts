@@ -1,15 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type * as z from 'zod';
-import { type App, startApp } from './app.ts';
+import { startApp } from './app.ts';
+import { expectSchema } from './schema-check.ts';
 
 const demo = (instanceId: string, more: object = {}) => ({ instanceId, template: 'demo', ...more });
-
-/** The reply must be what the route's schema says: no field missing, none beside. */
-function expectSchema(app: App, method: string, path: string, json: unknown): void {
-  const route = app.http.routes.find((found) => found.method === method && found.path === path);
-  const schema = route?.reply.json as z.ZodObject;
-  expect(schema.parse(json)).toEqual(json);
-}
 
 describe('API', { timeout: 20_000 }, () => {
   it('creates, shows, changes, stops, starts, restarts and deletes a bot', async () => {
@@ -24,7 +17,7 @@ describe('API', { timeout: 20_000 }, () => {
     expect(created.headers.location).toBe('/api/bots/a');
     expectSchema(app, 'POST', '/api/bots', created.json);
     expect(JSON.stringify(created.json)).not.toContain('hunter2');
-    expect(app.store.current().bots.a?.files).toEqual({
+    expect(app.store.current().bots.get('a')?.files).toEqual({
       'config.json': Buffer.from('{"key":"hunter2"}').toString('base64'),
       'x/y.bin': 'AAEC',
     });
@@ -136,7 +129,7 @@ describe('API', { timeout: 20_000 }, () => {
     expect(second.json).toEqual(first.json);
     expect(second.headers['idempotency-replayed'] ?? first.headers['idempotency-replayed']).toBe('true');
     expect(await post(demo('b'))).toMatchObject({ status: 409, json: { code: 'CONFLICT' } });
-    expect(Object.keys(app.store.current().bots)).toEqual(['a']);
+    expect(app.store.current().bots.keys).toEqual(['a']);
     const failed = () => app.call('POST', '/api/bots', { body: demo('a'), headers: { 'idempotency-key': 'k2' } });
     expect(await failed()).toMatchObject({ status: 409 });
     expect((await failed()).headers).not.toHaveProperty('idempotency-replayed');

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -20,6 +20,7 @@ import { createBotProxy } from '../../lib/router/proxy.ts';
 import { openAccounts } from '../../lib/services/accounts.ts';
 import type { Dependencies } from '../../lib/services/dependencies.ts';
 import { createIdempotency } from '../../lib/services/idempotency.ts';
+import { Leases } from '../../lib/services/leases.ts';
 import { PoolIntegration } from '../../lib/services/pool-integration.ts';
 import { Reconciler } from '../../lib/services/reconciler.ts';
 import { createTokens } from '../../lib/services/tokens.ts';
@@ -72,7 +73,9 @@ export interface App extends AsyncDisposable {
   settled(): Promise<void>;
   connections(): Promise<number>;
   logLines(): Record<string, unknown>[];
-  close(): Promise<void>;
+  readonly folder: string;
+  /** `keepFolder`: another app goes on from there. */
+  close(options?: { readonly keepFolder?: boolean }): Promise<void>;
 }
 
 export interface AppOptions {
@@ -83,6 +86,13 @@ export interface AppOptions {
   readonly basePort?: number;
   /** Whether the metrics have series of each bot. */
   readonly perBot?: boolean;
+  /** Of the template's `lease`, in YAML; left out, its bots are not handed out on lease. */
+  readonly lease?: string;
+  /** Most leasable bots. */
+  readonly most?: number;
+  readonly quotas?: { readonly hourly: number | null; readonly daily: number | null };
+  /** An earlier app's, so that this one goes on where that ended. */
+  readonly folder?: string;
 }
 
 /** The real services and the HTTP interface on a free port, over the memory driver: no process but this one. */
@@ -91,8 +101,12 @@ export async function startApp({
   start = true,
   basePort = 9000,
   perBot = true,
+  lease = 'null',
+  most = 100,
+  quotas = { hourly: null, daily: null },
+  folder: given,
 }: AppOptions = {}): Promise<App> {
-  const folder = await mkdtemp(join(tmpdir(), 'bunkhouse-http-'));
+  const folder = given ?? (await mkdtemp(join(tmpdir(), 'bunkhouse-http-')));
   const lines: string[] = [];
   const log = pino(
     { level: 'debug', redact: LOG_REDACTION, base: null },
@@ -109,21 +123,31 @@ export async function startApp({
     prober: createProber(),
     archives: createArchiveFiles(join(folder, 'archives'), clock),
     templates: new Map([
-      ['demo', parseTemplate(TEMPLATE, 'demo.yaml')],
+      ['demo', parseTemplate(`${TEMPLATE}lease: ${lease}\n`, 'demo.yaml')],
       ['forked', parseTemplate(FORKED, 'forked.yaml')],
     ]),
     limits: { instanceName: 'test', maxBotsPerContainer: 10, basePort, bindHost: driver.bindHost },
     containerLimits: { memoryBytes: null, cpus: null, processes: null },
+    reserve: { target: 0, min: 0, max: most, batchSize: 10, batchSpacingSeconds: 0 },
+    newId: () => randomUUID().replaceAll('-', ''),
+    location: 'local',
     clock,
     log,
     random: Math.random,
     secret: (bytes) => randomBytes(bytes).toString('base64url'),
-    events: createEventLog({ clock, capacity: 1000, sinks: [counterSink(metrics.events)], logger: log }),
+    events: createEventLog({
+      clock,
+      capacity: 1000,
+      sinks: [counterSink(metrics.events), ({ event }) => metrics.leases.event(event)],
+      logger: log,
+    }),
     alone: accounts.alone,
   };
   const reconciler = new Reconciler(deps);
   reconciler.onPicture((world) => accounts.observe(world));
-  const api = new PoolIntegration(deps, reconciler, { poolMode: true, location: 'local', defaultTemplate: 'demo' });
+  const options = { poolMode: true, location: 'local', defaultTemplate: 'demo' };
+  const api = new PoolIntegration(deps, reconciler, options);
+  const leases = new Leases(deps, reconciler, { ...options, ...quotas, onAcquired: metrics.leases.acquired });
   const tokens = createTokens({ store, clock });
   const adminToken = newToken();
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: tokens.findByHash });
@@ -135,6 +159,7 @@ export async function startApp({
   const idempotency = createIdempotency({ store, clock });
   const http = createHttpApp({
     api,
+    leases,
     usage: createUsageApi(accounts.usage, clock),
     tokens,
     idempotency,
@@ -165,7 +190,7 @@ export async function startApp({
     } while (!settledNow());
   }
 
-  async function close(): Promise<void> {
+  async function close({ keepFolder = false } = {}): Promise<void> {
     http.close();
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -175,11 +200,12 @@ export async function startApp({
     await driver.close();
     await deps.prober.close();
     await store.close();
-    await rm(folder, { recursive: true });
+    if (!keepFolder) await rm(folder, { recursive: true });
   }
 
   const app: App = {
     http,
+    folder,
     port,
     adminToken,
     store,
@@ -194,7 +220,7 @@ export async function startApp({
       ),
     logLines: () => lines.map((line) => JSON.parse(line)),
     close,
-    [Symbol.asyncDispose]: close,
+    [Symbol.asyncDispose]: () => close(),
   };
   if (start) await app.start();
   return app;

@@ -313,7 +313,7 @@ const TABLE: readonly Bad[] = [
     field: 'Idempotency-Key',
   },
   { what: 'pausing what cannot pause', method: 'POST', path: '/api/bots/bobs/pause', status: 501, code: 'UNSUPPORTED' },
-  ...['/', '/api', '/api/', '/api/bots/', '/api/nothing', '/API/bots', '/api/leases', '/docs'].map(
+  ...['/', '/api', '/api/', '/api/bots/', '/api/nothing', '/API/bots', '/docs'].map(
     (path): Bad => ({ what: `the unknown path ${path}`, path, status: 404, code: 'NOT_FOUND' }),
   ),
 ];

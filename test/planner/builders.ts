@@ -2,6 +2,7 @@ import type { AgentObservation, BotObservation } from '../../lib/domain/agent.ts
 import type { BotRecord } from '../../lib/domain/bot.ts';
 import type { ContainerObservation, ContainerRecord } from '../../lib/domain/container.ts';
 import { emptyState, type State } from '../../lib/domain/state.ts';
+import { Table } from '../../lib/domain/table.ts';
 import type { Template } from '../../lib/domain/template.ts';
 import type { World } from '../../lib/planner/world.ts';
 
@@ -38,6 +39,7 @@ export function aTemplate(overrides: Partial<Template> = {}): Template {
     control: {},
     proxy: { headers: {}, query: {} },
     isolation: 'template',
+    lease: null,
     prefork: null,
     capacity: null,
     ...overrides,
@@ -64,6 +66,7 @@ export function aBot(instanceId: string, overrides: Partial<BotRecord> = {}): Bo
     restartGeneration: 1,
     desiredGeneration: 1,
     controlledGeneration: 0,
+    reserve: null,
     createdAt: '2026-01-01T00:00:00.000Z',
     ...overrides,
   };
@@ -139,7 +142,7 @@ export function aState(bots: readonly BotRecord[], containers: readonly Containe
   return {
     ...emptyState('test'),
     generation: 100,
-    bots: Object.fromEntries(bots.map((bot) => [bot.instanceId, bot])),
+    bots: Table.from(bots.map((bot) => [bot.instanceId, bot])),
     containers: Object.fromEntries(containers.map((container) => [container.name, container])),
   };
 }
@@ -156,6 +159,8 @@ export function aWorld(overrides: Partial<World> = {}): World {
     busy: new Set(),
     holds: new Map(),
     restartHolds: new Map(),
+    reserves: new Map(),
+    leaseClock: NOW,
     limits: { instanceName: 'bunkhouse', maxBotsPerContainer: 3, basePort: 9000, bindHost: '127.0.0.1' },
     ...overrides,
   };

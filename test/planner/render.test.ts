@@ -20,7 +20,10 @@ const decode = (file: FileSpec | undefined): string => Buffer.from(file?.data ??
 
 function render(files: readonly TemplateFile[], own: Record<string, string> = {}): readonly FileSpec[] {
   const record = { ...bot, files: own };
-  return renderSpec(record, { container: box.name, slot: 0, port: 9000 }, aTemplate({ files }), '127.0.0.1').files;
+  return renderSpec(record, { container: box.name, slot: 0, port: 9000 }, aTemplate({ files }), {
+    host: '127.0.0.1',
+    lease: null,
+  }).files;
 }
 
 describe('placeholders', () => {
@@ -77,7 +80,9 @@ describe('renderSpec', () => {
       limits: { memoryBytes: 1, pssBytes: null, diskBytes: null, cpuWeight: 100, openFiles: 2, processes: 3, nice: 0 },
     });
     const record = { ...bot, args: ['--name', '{{id}}'], env: { A: '2' }, limits: { openFiles: 9 } };
-    expect(renderSpec(record, { container: box.name, slot: 0, port: 9000 }, template, '0.0.0.0')).toMatchObject({
+    expect(
+      renderSpec(record, { container: box.name, slot: 0, port: 9000 }, template, { host: '0.0.0.0', lease: null }),
+    ).toMatchObject({
       command: ['echo-bot', '--port', '9000', '--name', 'a'],
       env: { A: '2', B: '9000' },
       limits: { memoryBytes: 1, pssBytes: null, diskBytes: null, cpuWeight: 100, openFiles: 9, processes: 3, nice: 0 },
@@ -91,6 +96,9 @@ describe('renderSpec', () => {
     { record: { desired: 'paused' as const }, run: true },
     { record: { deleting: true }, run: false },
   ])('runs the process or not: $record', ({ record, run }) => {
-    expect(renderSpec({ ...bot, ...record }, { container: '', slot: 0, port: 1 }, aTemplate(), '').run).toBe(run);
+    expect(
+      renderSpec({ ...bot, ...record }, { container: '', slot: 0, port: 1 }, aTemplate(), { host: '', lease: null })
+        .run,
+    ).toBe(run);
   });
 });

@@ -239,7 +239,7 @@ function disturb(model: Model, box: ModelContainer | undefined, what: 'power' | 
 }
 
 function check(model: Model): void {
-  const bots: BotRecord[] = Object.values(model.state.bots);
+  const bots: readonly BotRecord[] = model.state.bots.records;
   const claims = bots.flatMap(({ placement }) => (placement === null ? [] : [placement]));
   const ports = claims.map((claim) => claim.port);
   expect(new Set(ports).size, 'a port claimed twice').toBe(ports.length);
@@ -270,15 +270,15 @@ class History {
 
   before(model: Model): void {
     const alive = new Set(model.alive());
-    this.#known = Object.keys(model.state.bots);
-    this.#resting = Object.values(model.state.bots)
+    this.#known = model.state.bots.keys;
+    this.#resting = model.state.bots.records
       .filter((record) => record.desired === 'stopped' && !alive.has(record.instanceId))
       .map((record) => record.instanceId);
   }
 
   after(model: Model, given: Command): void {
     for (const box of model.containers.values()) for (const name of box.directories) this.#everApplied.add(name);
-    for (const name of this.#known) if (!(name in model.state.bots)) this.#expectArchived(model, name);
+    for (const name of this.#known) if (!model.state.bots.has(name)) this.#expectArchived(model, name);
     if (given.do === 'desire') return;
     for (const name of this.#resting)
       expect(model.alive(), `${name}, stopped by its owner, was started`).not.toContain(name);
@@ -291,7 +291,7 @@ class History {
 }
 
 function expectAsWished(model: Model): void {
-  const bots = Object.values(model.state.bots);
+  const bots = model.state.bots.records;
   const wanted = bots.filter((record) => record.desired === 'running').map((record) => record.instanceId);
   expect(model.alive().sort()).toEqual(wanted.sort());
   expect(bots.filter((record) => record.deleting)).toEqual([]);
@@ -315,7 +315,7 @@ describe('the planner, whatever happens', () => {
       }),
       { numRuns: 400 },
     );
-  });
+  }, 30_000);
 
   it('does nothing at all while the driver cannot be asked', () => {
     fc.assert(

@@ -139,7 +139,7 @@ describe('what bots would cost one per container', () => {
     const foreign = { ...aBot('a'), template: 'other' };
     const mixed = {
       ...two,
-      state: { ...two.state, bots: { ...two.state.bots, a: foreign } },
+      state: { ...two.state, bots: two.state.bots.put('a', foreign) },
       templates: new Map([...two.templates, ['other', aTemplate({ name: 'other' })]]),
     };
     expect(onePerContainer(mixed, samples.all)).toBeNull();

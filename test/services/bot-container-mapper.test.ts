@@ -143,7 +143,7 @@ describe('changes of bots and containers', () => {
 
   it('goes above a generation a container has seen, also when the store was set back', () => {
     const { state } = overtakeGeneration('a', 5000)(aState([placed]));
-    expect(state.bots.a?.generation).toBe(5001);
+    expect(state.bots.get('a')?.generation).toBe(5001);
     expect(state.generation).toBe(5001);
   });
 
@@ -159,9 +159,7 @@ describe('changes of bots and containers', () => {
           const change = assignBot(bot, { container: box.name, slot, port: box.basePort + slot });
           if (codeOf(state, change) === 'done') state = change(state).state;
         }
-        const slots = Object.values(state.bots).flatMap(({ placement }) =>
-          placement === null ? [] : [placement.slot],
-        );
+        const slots = state.bots.records.flatMap(({ placement }) => (placement === null ? [] : [placement.slot]));
         expect(new Set(slots).size).toBe(slots.length);
         expect(slots.every((slot) => slot < box.capacity)).toBe(true);
       }),

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { Template } from '../../lib/domain/template.ts';
+import type { LeaseRule, Template } from '../../lib/domain/template.ts';
 import type { Driver } from '../../lib/drivers/driver.ts';
 import { MemoryWorld } from '../../lib/drivers/memory/world.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
@@ -8,6 +8,7 @@ import { createEventLog, type EventLog } from '../../lib/events/event-log.ts';
 import type { CheckResult, Prober } from '../../lib/probes/probe.ts';
 import { type Accounts, openAccounts } from '../../lib/services/accounts.ts';
 import type { Dependencies } from '../../lib/services/dependencies.ts';
+import { Leases } from '../../lib/services/leases.ts';
 import { PoolIntegration } from '../../lib/services/pool-integration.ts';
 import { Reconciler } from '../../lib/services/reconciler.ts';
 import { createArchiveFiles } from '../../lib/store/archive-files.ts';
@@ -45,6 +46,8 @@ export class Machine implements AsyncDisposable {
   readonly world = new MemoryWorld(clock);
   readonly prober = new StagedProber();
   readonly templates: Map<string, Template>;
+  /** Of leases of one owner. */
+  quotas: { hourly: number | null; daily: number | null } = { hourly: null, daily: null };
   #store: Promise<Store> | null = null;
 
   private constructor(folder: string, templates: readonly Template[]) {
@@ -82,6 +85,7 @@ export class System implements AsyncDisposable {
   readonly machine: Machine;
   readonly reconciler: Reconciler;
   readonly api: PoolIntegration;
+  readonly leases: Leases;
   readonly events: EventLog;
   readonly store: Store;
   readonly accounts: Accounts;
@@ -100,6 +104,9 @@ export class System implements AsyncDisposable {
       templates: machine.templates,
       limits: { instanceName: 'test', maxBotsPerContainer: 3, basePort: 9000, bindHost: '127.0.0.1' },
       containerLimits: { memoryBytes: null, cpus: null, processes: null },
+      reserve: { target: 0, min: 0, max: 100, batchSize: 10, batchSpacingSeconds: 0 },
+      newId: () => randomUUID().replaceAll('-', ''),
+      location: 'local',
       clock,
       random: () => 0,
       log: silentLogger,
@@ -109,10 +116,12 @@ export class System implements AsyncDisposable {
     };
     this.reconciler = new Reconciler(deps);
     this.reconciler.onPicture((world) => accounts.observe(world));
-    this.api = new PoolIntegration(deps, this.reconciler, {
-      poolMode: true,
-      location: 'local',
-      defaultTemplate: 'echo',
+    const options = { poolMode: true, location: 'local', defaultTemplate: 'echo' };
+    this.api = new PoolIntegration(deps, this.reconciler, options);
+    this.leases = new Leases(deps, this.reconciler, {
+      ...options,
+      ...machine.quotas,
+      onAcquired: () => {},
     });
   }
 
@@ -155,4 +164,22 @@ export class System implements AsyncDisposable {
 /** Everything about it happens within milliseconds. */
 export function quickTemplate(overrides: Partial<Template> = {}): Template {
   return aTemplate({ backoff: { minSeconds: 0.02, maxSeconds: 0.1, healthySeconds: 60 }, ...overrides });
+}
+
+/** Leasable: a few warm ones at once, and cleaned between two leases. */
+export function leasedTemplate(lease: Partial<LeaseRule> = {}, overrides: Partial<Template> = {}): Template {
+  return quickTemplate({
+    lease: {
+      ttlSeconds: 60,
+      maxTtlSeconds: 600,
+      perOwner: null,
+      reserve: { target: 3, min: 3, batchSize: 10, batchSpacingSeconds: 0, windows: [] },
+      reset: {
+        steps: [{ kind: 'clear', keep: [] }],
+        verify: [{ kind: 'exec', command: ['true'], stdin: '', timeoutSeconds: 5 }],
+      },
+      ...lease,
+    },
+    ...overrides,
+  });
 }

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { BunkhouseError } from '../../lib/domain/errors.ts';
+import { Table } from '../../lib/domain/table.ts';
 import type { FaultPoint } from '../../lib/drivers/memory/faults.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
+import { findBot } from '../../lib/services/bot-container-mapper.ts';
 import type { Store } from '../../lib/store/store.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -103,7 +105,7 @@ describe('a look that is older than what was done since', () => {
     await waitFor('the apply', () => apply.arrived.length === 1);
     await system.reconciler.pass('all');
     await system.store.update((state) => ({
-      state: { ...state, bots: { ...state.bots, b0: { ...state.bots.b0, deleting: true, generation: 99 } } } as never,
+      state: { ...state, bots: state.bots.put('b0', { ...findBot(state, 'b0'), deleting: true, generation: 99 }) },
       result: undefined,
     }));
     // A pass sees b0's container before b0 is applied and goes on waiting for the other container.
@@ -183,10 +185,10 @@ describe('a store that was set back to an older copy', () => {
   const setBack = async (machine: Machine, containers: boolean): Promise<void> => {
     const store = await machine.store();
     await store.update((state) => {
-      const bots = Object.values(state.bots).map((bot) => [bot.instanceId, { ...bot, placement: null }]);
+      const bots = state.bots.records.map((bot) => [bot.instanceId, { ...bot, placement: null }] as const);
       const kept = containers ? state.containers : {};
       return {
-        state: { ...state, generation: 0, bots: Object.fromEntries(bots), containers: kept },
+        state: { ...state, generation: 0, bots: Table.from(bots), containers: kept },
         result: undefined,
       };
     });
@@ -234,7 +236,7 @@ describe('a store that was set back to an older copy', () => {
       await using system = await System.start(machine);
       await system.api.createBot(ADMIN, { instanceId: 'b0' });
       await system.until({ b0: 'running' });
-      await system.store.update((state) => ({ state: { ...state, bots: {} }, result: undefined }));
+      await system.store.update((state) => ({ state: { ...state, bots: Table.of({}) }, result: undefined }));
     }
     await using system = await System.start(machine);
     await system.api.createBot(ADMIN, { instanceId: 'b1' });

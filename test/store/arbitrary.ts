@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { emptyState, type State } from '../../lib/domain/state.ts';
+import { Table } from '../../lib/domain/table.ts';
 import { botRecord } from './bot-record.ts';
 
 const key = fc.oneof(
@@ -18,7 +19,7 @@ export const anyState: fc.Arbitrary<State> = fc
   .map(({ generation, bots, bodies }) => ({
     ...emptyState('i'),
     generation,
-    bots: Object.fromEntries(bots.map((bot) => [bot, botRecord(bot)])),
+    bots: Table.from(bots.map((bot) => [bot, botRecord(bot)])),
     replies: Object.fromEntries(
       Object.entries(bodies).map(([name, body]) => [
         name,

@@ -21,6 +21,7 @@ export function botRecord(instanceId: string): BotRecord {
     restartGeneration: 2,
     desiredGeneration: 2,
     controlledGeneration: 0,
+    reserve: null,
     createdAt: '2026-01-01T00:00:00.000Z',
   };
 }

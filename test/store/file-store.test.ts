@@ -17,6 +17,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BunkhouseError, type ErrorCode } from '../../lib/domain/errors.ts';
+import { SCHEMA_VERSION } from '../../lib/domain/state.ts';
+import { Table } from '../../lib/domain/table.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import { MIGRATIONS, type Migration } from '../../lib/store/migrations.ts';
 import { applyPatches, type Document } from '../../lib/store/patch.ts';
@@ -70,11 +72,12 @@ const grow: Change<number> = (state) => ({
 });
 const putBot =
   (instanceId: string): Change<void> =>
-  (state) => ({ state: { ...state, bots: { ...state.bots, [instanceId]: botRecord(instanceId) } }, result: undefined });
+  (state) => ({ state: { ...state, bots: state.bots.put(instanceId, botRecord(instanceId)) }, result: undefined });
 const putBots =
   (count: number): Change<void> =>
   (state) => {
-    const bots = Object.fromEntries(Array.from({ length: count }, (_, n) => [`bot-${n}`, botRecord(`bot-${n}`)]));
+    const ids = Array.from({ length: count }, (_, n) => `bot-${n}`);
+    const bots = Table.from(ids.map((id) => [id, botRecord(id)]));
     return { state: { ...state, bots }, result: undefined };
   };
 
@@ -130,7 +133,7 @@ describe('file store: the file', () => {
     while (writing) {
       const text = readFileSync(path, 'utf8');
       // The end is where a file that is written in place shows it first.
-      expect(text.endsWith('"replies":{}}')).toBe(true);
+      expect(text.endsWith('"quotas":{}}')).toBe(true);
       seen.add(text);
       await new Promise(setImmediate);
     }
@@ -280,17 +283,17 @@ describe('file store: a write that fails', () => {
     expect(Object.keys((await onDisk()).bots as object)).toEqual(['b']);
     await other.update(grow);
     path = join(folder, 'away/state.json');
-    expect(Object.keys((await open()).current().bots)).toEqual(['a']);
+    expect((await open()).current().bots.keys).toEqual(['a']);
   });
 
   it('fails a change that changes nothing but rests on one that was lost', async () => {
     const store = await open();
     renameSync(join(folder, 'state'), join(folder, 'away'));
     const lost = refused(store.update(putBot('a')));
-    const saw = refused(store.update((state) => ({ state, result: Object.keys(state.bots) })));
+    const saw = refused(store.update((state) => ({ state, result: state.bots.keys })));
     expect([(await lost).code, (await saw).code]).toEqual(['STORE_UNAVAILABLE', 'STORE_UNAVAILABLE']);
     renameSync(join(folder, 'away'), join(folder, 'state'));
-    expect(await store.update((state) => ({ state, result: Object.keys(state.bots) }))).toEqual([]);
+    expect(await store.update((state) => ({ state, result: state.bots.keys }))).toEqual([]);
   });
 
   it.skipIf(!canMount())('on a full disk says so, and works again once there is room', async () => {
@@ -304,13 +307,13 @@ describe('file store: a write that fails', () => {
     const error = await refused(fillUp(store));
     expect(error.code).toBe('STORE_UNAVAILABLE');
     expect(error.message).toContain('ENOSPC');
-    const kept = Object.keys(store.current().bots);
+    const kept = store.current().bots.keys;
     expect(Object.keys((await onDisk()).bots as object)).toEqual(kept);
     expect(readdirSync(join(disk, 'state')).filter((name) => name.includes('.tmp-'))).toEqual([]);
     rmSync(ballast);
     await store.update(putBot('c'));
     await store.close();
-    expect(Object.keys((await open()).current().bots)).toEqual([...kept, 'c']);
+    expect((await open()).current().bots.keys).toEqual([...kept, 'c'].sort());
   });
 
   async function fillUp(store: Store): Promise<void> {
@@ -336,7 +339,7 @@ describe('file store: a file that is not a valid state', () => {
     ['a list', () => '[]', 'STORE_CORRUPT', /does not hold a JSON object/],
     ['without a schema', () => '{}', 'STORE_CORRUPT', /no schema version/],
     ['of an unknown old schema', () => '{"schema":0}', 'STORE_CORRUPT', /no way from its schema 0/],
-    ['of a newer schema', () => '{"schema":99}', 'UNSUPPORTED', /newer Bunkhouse \(schema 99; this one knows 2\)/],
+    ['of a newer schema', () => '{"schema":99}', 'UNSUPPORTED', /newer Bunkhouse \(schema 99; this one knows 3\)/],
     ['without its place in the chain', () => states(({ journal: _, ...rest }) => rest), 'STORE_CORRUPT', /journal: /],
     ['without its bots', () => states(({ bots: _, ...rest }) => rest), 'STORE_CORRUPT', /bots: /],
     ['with a foreign key', () => states((state) => ({ ...state, more: 1 })), 'STORE_CORRUPT', /"more"/],
@@ -380,7 +383,7 @@ describe('file store: a file that is not a valid state', () => {
     const { message } = await refused(open());
     const [, from, to] = /cp (\S+) (\S+)$/.exec(message) ?? [];
     execFileSync('cp', [from ?? '', to ?? '']);
-    expect(Object.keys((await open()).current().bots)).toEqual(['a']);
+    expect((await open()).current().bots.keys).toEqual(['a']);
   });
 
   it('that has gone is not taken for a new installation', async () => {
@@ -453,15 +456,15 @@ describe('file store: migrations', () => {
 
   it('bring an old file forward step by step, durably, and keep the old one', async () => {
     const store = await open(migrations);
-    expect(store.current()).toMatchObject({ schema: 2, installation: 'old-one', generation: 41 });
-    expect(await onDisk()).toMatchObject({ schema: 2, generation: 41 });
+    expect(store.current()).toMatchObject({ schema: SCHEMA_VERSION, installation: 'old-one', generation: 41 });
+    expect(await onDisk()).toMatchObject({ schema: SCHEMA_VERSION, generation: 41 });
     expect(JSON.parse(readFileSync(join(folder, 'state', goodCopies()[0] ?? ''), 'utf8'))).toEqual(old);
   });
 
   it('that miss a step refuse the file', async () => {
     const error = await refused(open(new Map([...migrations].slice(0, 1))));
     expect(error.code).toBe('STORE_CORRUPT');
-    expect(error.message).toContain('no way from its schema 0 to 2');
+    expect(error.message).toContain('no way from its schema 0 to 3');
     expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual(old);
   });
 });

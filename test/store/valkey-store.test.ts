@@ -7,6 +7,10 @@ import { createInterface } from 'node:readline';
 import { Redis } from 'iovalkey';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { BunkhouseError } from '../../lib/domain/errors.ts';
+import { SCHEMA_VERSION } from '../../lib/domain/state.ts';
+import { Table } from '../../lib/domain/table.ts';
+import { MIGRATIONS } from '../../lib/store/migrations.ts';
+import type { Document } from '../../lib/store/patch.ts';
 import type { Change } from '../../lib/store/store.ts';
 import { keysOf, type ValkeyLocation } from '../../lib/store/valkey/location.ts';
 import { openValkeyStore, type ValkeyStore, type ValkeyStoreOptions } from '../../lib/store/valkey/valkey-store.ts';
@@ -307,7 +311,7 @@ describe.skipIf(VALKEY === null)('valkey store', { timeout: 30_000 }, () => {
   describe('what is kept', () => {
     it('is read with every field', async () => {
       const store = await open();
-      await store.update((state) => ({ state: { ...state, bots: { a: botRecord('a') } }, result: null }));
+      await store.update((state) => ({ state: { ...state, bots: Table.of({ a: botRecord('a') }) }, result: null }));
       await store.close();
       expect((await open()).current()).toEqual(store.current());
     });
@@ -323,15 +327,12 @@ describe.skipIf(VALKEY === null)('valkey store', { timeout: 30_000 }, () => {
       });
       await redis.hset(keys.section('bots'), 'a', JSON.stringify(botRecord('a')));
       await redis.hset(keys.section('gone'), 'x', '{}');
-      const migrations = new Map([[1, ({ gone: _, ...state }: Readonly<Record<string, unknown>>) => state]]);
+      const migrations = new Map([...MIGRATIONS, [1, ({ gone: _, ...state }: Document) => state]]);
       await (await open({ migrations })).close();
       expect(await redis.exists(keys.section('gone'))).toBe(0);
-      expect((await open()).current()).toMatchObject({
-        schema: 2,
-        installation: 'old-one',
-        generation: 41,
-        bots: { a: {} },
-      });
+      const state = (await open()).current();
+      expect(state).toMatchObject({ schema: SCHEMA_VERSION, installation: 'old-one', generation: 41 });
+      expect(state.bots.has('a')).toBe(true);
     });
 
     it.each<[string, (keys: ReturnType<typeof keysOf>) => Promise<unknown>, string, RegExp]>([
@@ -363,7 +364,7 @@ describe.skipIf(VALKEY === null)('valkey store', { timeout: 30_000 }, () => {
 
     it('leaves nothing on this disk but the name of the installation', async () => {
       const store = await open();
-      await store.update((state) => ({ state: { ...state, bots: { a: botRecord('a') } }, result: null }));
+      await store.update((state) => ({ state: { ...state, bots: Table.of({ a: botRecord('a') }) }, result: null }));
       expect(readdirSync(folder)).toEqual(['marker']);
       expect(readFileSync(join(folder, 'marker'), 'utf8')).toBe(store.current().installation);
       expect(existsSync(join(folder, 'state.json'))).toBe(false);

@@ -49,14 +49,14 @@ describe('SingleFlight', () => {
     expect(most).toBe(1);
   });
 
-  it('rests between two runs in a row and folds what comes meanwhile, but never before the first', async () => {
+  it('rests before a run when it is told to, and folds what comes meanwhile', async () => {
     const rest = gate();
     let runs = 0;
     const flight = new SingleFlight(
       async () => {
         runs += 1;
       },
-      () => rest.passed,
+      () => (runs === 0 ? null : rest.passed),
     );
     const asked = [flight.run(), flight.run()];
     expect(runs).toBe(1);
@@ -65,6 +65,23 @@ describe('SingleFlight', () => {
     rest.open();
     await Promise.all(asked);
     expect(runs).toBe(2);
+  });
+
+  it('rests also when the last run ended before', async () => {
+    const rest = gate();
+    let runs = 0;
+    const flight = new SingleFlight(
+      async () => {
+        runs += 1;
+      },
+      () => (runs === 0 ? null : rest.passed),
+    );
+    await flight.run();
+    const second = flight.run();
+    expect([runs, flight.active]).toEqual([1, true]);
+    rest.open();
+    await second;
+    expect([runs, flight.active]).toEqual([2, false]);
   });
 
   it('goes on after a run that failed', async () => {

@@ -36,6 +36,12 @@ class Allowance:
         self._admission = ""
         self._warn()
 
+    def forget(self):
+        """What it has now is another's to use."""
+        self.used = ceilings.Used()
+        self._held = self._admission = ""
+        self._warn()
+
     def hold(self):
         """Why it is not started, or ""."""
         self._held = ceilings.hold(self._held, self._limits, self.used)

@@ -24,14 +24,18 @@ class Archives:
 
     def pack(self, bot):
         """Promise of an ArchiveInfo. Takes the place of earlier archives of that bot. Raises NOT_FOUND."""
-        for name in os.listdir(self._layout.archives):
-            if name.split("@")[0] == bot:
-                os.unlink(os.path.join(self._layout.archives, name))
+        self.forget(bot)
         name = f"{bot}@{secrets.token_hex(8)}.tar.gz"
         source, target = self._layout.bot(bot), os.path.join(self._layout.archives, name)
         if os.path.islink(source) or not os.path.isdir(source):
             raise Fault(NOT_FOUND, f"there is no directory of {bot}")
         return self._helpers.run(f"archive {bot}", lambda: {"archive": name, **_pack(source, target)}, PACKING_SECONDS)
+
+    def forget(self, bot):
+        """Deletes its archives."""
+        for name in os.listdir(self._layout.archives):
+            if name.split("@")[0] == bot:
+                os.unlink(os.path.join(self._layout.archives, name))
 
     def fetch(self, name, offset, length):
         """{data, eof}; data in base64. Raises NOT_FOUND."""

@@ -3,8 +3,10 @@
 import ctypes
 import os
 import signal
+from contextlib import contextmanager
 
 PR_SET_PDEATHSIG = 1
+PR_GET_PDEATHSIG = 2
 PR_SET_DUMPABLE = 4
 PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
@@ -49,6 +51,18 @@ def die_with(parent):
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)  # it died before the kernel was told
+
+
+@contextmanager
+def dying_as_before():
+    """Around a change of uid: a process that was to die with its parent still is afterwards."""
+    parent, wanted = os.getppid(), ctypes.c_int()
+    prctl(PR_GET_PDEATHSIG, ctypes.addressof(wanted))
+    try:
+        yield
+    finally:
+        if wanted.value:
+            die_with(parent)
 
 
 def become_subreaper():

@@ -1,6 +1,5 @@
 """All bots of one container, and the operations on them."""
 
-import glob
 import os
 import secrets
 import sys
@@ -8,11 +7,11 @@ from dataclasses import replace
 
 from supervisor.states import ProcessStates
 
-from . import children, files, leftovers, output
+from . import children, files, leftovers, output, reset
 from .archive import Archives, Shared
 from .cgroups import Cgroups
 from .changes import Changes
-from .faults import CONFLICT, INTERNAL, Fault, from_oserror
+from .faults import CONFLICT, INTERNAL, NOT_FOUND, Fault, from_oserror
 from .fences import Fences
 from .helpers import Helpers
 from .layout import Layout
@@ -31,6 +30,8 @@ from .zygotes import Zygotes
 PROTOCOL = 2
 PREPARING_SECONDS = 60
 REMOVING_SECONDS = 600
+# Besides the time its steps may take.
+RESET_SECONDS = 30
 
 
 class Container:
@@ -50,6 +51,8 @@ class Container:
         self.loop.held = self._excuse
         self.quick = Helpers(supervisord.options, self.loop, limit=4)
         self._slow = Helpers(supervisord.options, self.loop, limit=2)
+        # None waits for another's steps.
+        self._resets = Helpers(supervisord.options, self.loop, limit=100)
         self.changes = Changes(self._incarnation, self.loop)
         self.fences = Fences(self.layout.fences, self.quick)
         self.zygotes = Zygotes(self.layout, supervisord.options, self.loop, lambda: self.bots.values())
@@ -105,10 +108,28 @@ class Container:
             self.fences.check(name, generation)
             self._require_stopped(name)
             await self.fences.raise_to(name, generation, removed=True)
-            await self._slow.run(f"remove {name}", lambda: self._delete(name), REMOVING_SECONDS)
+            uid = self._uid_of(name)
+            trouble = await self._slow.run(f"remove {name}", lambda: self._delete(name, uid), REMOVING_SECONDS)
+            if trouble:
+                self._supervisord.options.logger.error(f"bunkhouse: {name} was removed, but {trouble}")
             if name in self.bots:
                 self._dismiss(name)
         return {}
+
+    async def reset(self, name, generation, rule):
+        """Cleans a stopped bot for its next tenant; {isolated}. See reset.py."""
+        async with self.turns(name):
+            await self._earlier
+            self.fences.check(name, generation)
+            self._require_stopped(name)
+            if name not in self.bots:
+                raise Fault(NOT_FOUND, f"{name} was not applied since its container was started: apply it with run false first")
+            await self.fences.raise_to(name, generation)
+            self._archives.forget(name)
+            work = reset.what_to_reset(self.bots[name], self, rule)
+            answer = await self._resets.run(f"reset {name}", lambda: reset.carry_out(work), RESET_SECONDS + rule.seconds)
+            self.bots[name].forget()
+        return answer
 
     def archive(self, name):
         """Promise of the ArchiveInfo of a stopped bot, shared by those who ask meanwhile."""
@@ -231,7 +252,15 @@ class Container:
         if bot is not None and bot.state != ProcessStates.STOPPED:
             raise Fault(CONFLICT, f"{name} is not stopped: apply it with run false and wait until it is")
 
-    def _delete(self, name):
+    def _uid_of(self, name):
+        """Whose traces go with a bot: of the seat it has, or had before supervisord was started if nobody has that now."""
+        if name in self.bots:
+            return self.users.uid(self.bots[name].spec.port)
+        port = self.fences.known().get(name, {}).get("port")
+        return None if port is None or self._seats.is_taken(port) else self.users.uid(port)
+
+    def _delete(self, name, uid):
+        """Why something is left outside the bot's directory, or None."""
         files.delete(self.layout.bot(name))
-        for path in glob.glob(f"{glob.escape(self.layout.log(name))}*"):
-            os.unlink(path)
+        reset.remove_log(self.layout.log(name))
+        return None if uid is None else reset.clear_user(uid)

@@ -6,13 +6,13 @@ is followed below the directory. All contents go to temporary files first: when 
 
 import base64
 import os
-import shutil
 import stat
 
+from . import trees
 from .faults import INTERNAL, INVALID, Fault
+from .trees import DIRECTORY
 from .users import acting_as
 
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -57,21 +57,11 @@ def take_over(root, uid):
 
 def delete(root):
     """Removes a bot's directory with everything in it. No-op when absent; never follows a link."""
-    if os.path.islink(root):
-        os.unlink(root)
-        return
+    parent = os.open(os.path.dirname(root), DIRECTORY)
     try:
-        shutil.rmtree(root)
-    except FileNotFoundError:
-        return
-    except PermissionError:
-        # Without root a directory its owner made unreadable must be opened first.
-        os.chmod(root, 0o700)
-        for path, folders, _ in os.walk(root):
-            for folder in folders:
-                if not os.path.islink(os.path.join(path, folder)):
-                    os.chmod(os.path.join(path, folder), 0o700)
-        shutil.rmtree(root)
+        trees.remove(parent, os.path.basename(root))
+    finally:
+        os.close(parent)
 
 
 def write_durably(path, text):

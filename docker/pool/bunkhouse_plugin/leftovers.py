@@ -46,7 +46,7 @@ def _find(marks):
     entries = {f"NOTIFY_SOCKET={marks.notify_socket}".encode(), f"BUNKHOUSE_BOT={marks.bot}".encode()}
     found = []
     for pid in procfs.pids():
-        if pid in mine or _owner(pid) != owner:
+        if pid in mine or owner not in _owners(pid):
             continue
         stat = procfs.stat(pid)
         if stat is None or stat.state in "ZX":
@@ -67,8 +67,11 @@ def _session(marks):
     return marks.pid if leader is None or leader.start == marks.start else None
 
 
-def _owner(pid):
+def _owners(pid):
+    """Its real, effective, saved and file system uid: a setuid program that a bot runs is the bot's as well."""
     try:
-        return os.stat(f"/proc/{pid}").st_uid
+        with open(f"/proc/{pid}/status", "rb") as file:
+            line = next(line for line in file if line.startswith(b"Uid:"))
     except OSError:
-        return None
+        return ()
+    return tuple(map(int, line.split()[1:]))

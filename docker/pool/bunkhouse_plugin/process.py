@@ -60,6 +60,15 @@ class BotProcess(Supervised):
         """Its bot was removed: it never starts again, whoever still holds a timer of it."""
         self.spec = replace(self.spec, run=False)
 
+    def forget(self):
+        """Its next tenant hears nothing of its runs so far."""
+        self.life = self.last_exit = self.listener = self.next_start_at = None
+        self.allowance.forget()
+        self.restarts = self._failures = 0
+        self.reason = ""
+        self._start_from, self._unasked = 0.0, False
+        self._container.changes.touch(self.bot)
+
     def marks(self):
         """What tells its processes from others."""
         pid, start = (self.life.pid, self.life.start) if self.life else (None, None)

@@ -11,6 +11,7 @@ from .faults import INTERNAL, INVALID, Fault
 from .fields import Fields
 from .promise import Promise, run
 from .replies import deferred
+from .reset_rule import parse_reset_rule
 from .spec import GENERATION, INSTANCE_ID, parse_spec
 
 OFFSET = (-(2**53), 2**53)
@@ -50,6 +51,13 @@ class BunkhouseInterface:
         """Remove a stopped bot with its directory and output."""
         fields = Fields(value)
         return run(self._container.remove(fields.text("bot", INSTANCE_ID), fields.integer("generation", *GENERATION)))
+
+    @method
+    def reset(self, value):
+        """Clean a stopped bot for its next tenant."""
+        fields = Fields(value)
+        name, generation = fields.text("bot", INSTANCE_ID), fields.integer("generation", *GENERATION)
+        return run(self._container.reset(name, generation, parse_reset_rule(value)))
 
     @method
     def wait(self, value):

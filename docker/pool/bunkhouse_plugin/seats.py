@@ -32,3 +32,6 @@ class Seats:
 
     def free(self, bot):
         del self._taken[bot]
+
+    def is_taken(self, port):
+        return any(taken == port for _, taken in self._taken.values())

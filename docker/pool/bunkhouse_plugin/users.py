@@ -3,6 +3,8 @@
 import os
 from contextlib import contextmanager
 
+from . import children
+
 
 class Users:
     def __init__(self, uid_base):
@@ -35,10 +37,12 @@ def acting_as(uid):
     if uid is None:
         yield
         return
-    os.setegid(uid)
-    os.seteuid(uid)
+    with children.dying_as_before():
+        os.setegid(uid)
+        os.seteuid(uid)
     try:
         yield
     finally:
-        os.seteuid(0)
-        os.setegid(0)
+        with children.dying_as_before():
+            os.seteuid(0)
+            os.setegid(0)

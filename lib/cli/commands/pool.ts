@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
+import type { ReserveStatus } from '../../services/lease-api.ts';
 import type { CleanupReport, PoolStatus, SweepReport } from '../../services/pool-api.ts';
 import { action } from '../action.ts';
 import { show } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { totalText } from '../resources.ts';
 import { containerTable } from '../tables.ts';
-import { count, plain } from '../text.ts';
+import { count, plain, table } from '../text.ts';
 
 /** `pool …`: the containers as a whole. */
 export function poolCommands(program: Command): void {
@@ -17,6 +18,10 @@ export function poolCommands(program: Command): void {
       reply,
       (status) => `${containerTable(status.pools, context.columns)}\nMemory: ${totalText(status)}\n`,
     );
+  });
+  action(pool.command('reserve').description('warm bots of each template that is leased'), async ({ context }) => {
+    const reply = await context.client.call<{ reserves: ReserveStatus[] }>('GET', '/api/pool/reserve');
+    show(context, reply, ({ reserves }) => reserveText(reserves, context.columns));
   });
   const check = pool.command('health-check').description('sweep now; exit code 1 when it finds an issue');
   action(check, async ({ context }) => {
@@ -33,6 +38,20 @@ export function poolCommands(program: Command): void {
     const reply = await context.client.call<CleanupReport>('POST', '/api/pool/cleanup', { query });
     show(context, reply, (report) => cleanupText(report, options.dryRun ?? false));
   });
+}
+
+function reserveText(reserves: readonly ReserveStatus[], columns: number): string {
+  if (reserves.length === 0) return 'No template is handed out on lease.\n';
+  const rows = reserves.map((reserve) => [
+    reserve.template,
+    `${reserve.ready}/${reserve.target}`,
+    String(reserve.warming),
+    String(reserve.assigned),
+    String(reserve.resetting),
+    reserve.hitRate === null ? '-' : `${Math.round(reserve.hitRate * 100)} %`,
+    reserve.held || (reserve.isRefilling ? 'refilling' : ''),
+  ]);
+  return table(['TEMPLATE', 'READY', 'WARMING', 'LEASED', 'CLEANING', 'HITS', 'REFILL'], rows, columns);
 }
 
 function sweepText({ pools, bots, issues, recoveryActions, durationMs }: SweepReport): string {

@@ -7,6 +7,7 @@ import type {
   WaitResult,
 } from '../../domain/agent.ts';
 import { BunkhouseError } from '../../domain/errors.ts';
+import type { ResetRule } from '../../domain/template.ts';
 import type { Agent } from '../driver.ts';
 import type { MemoryContainer } from './container.ts';
 import type { Method } from './faults.ts';
@@ -50,6 +51,10 @@ export class MemoryAgent implements Agent {
 
   log(bot: string, offset: number, length: number): Promise<LogChunk> {
     return this.#run('agent.log', bot, (container) => container.log(bot, offset, length));
+  }
+
+  reset(bot: string, generation: number, rule: ResetRule): Promise<void> {
+    return this.#run('agent.reset', bot, (container) => container.reset(bot, generation, rule));
   }
 
   archive(bot: string): Promise<ArchiveInfo> {

@@ -20,9 +20,18 @@ export interface Behaviour {
   readonly stopMs: number | null;
   /** Who listens on its port once it is ready. */
   readonly listener: 'self' | 'other' | 'none';
+  /** Whether the programs that clean it after a lease succeed. */
+  readonly cleanable: boolean;
 }
 
-export const WELL_BEHAVED: Behaviour = { readyMs: 1, livesMs: null, exitCode: 1, stopMs: 1, listener: 'self' };
+export const WELL_BEHAVED: Behaviour = {
+  readyMs: 1,
+  livesMs: null,
+  exitCode: 1,
+  stopMs: 1,
+  listener: 'self',
+  cleanable: true,
+};
 
 const MIB = 1 << 20;
 const MEMORY: MemorySample = {

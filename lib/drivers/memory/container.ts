@@ -4,6 +4,7 @@ import type { AgentObservation, ArchiveInfo, BotObservation, BotSpec, LogChunk }
 import type { ContainerRecord } from '../../domain/container.ts';
 import { BunkhouseError } from '../../domain/errors.ts';
 import { FILE_PATH, INSTANCE_ID } from '../../domain/ids.ts';
+import type { ResetRule } from '../../domain/template.ts';
 import type { Clock } from '../../util/clock.ts';
 import { packTar } from '../docker/tar.ts';
 import { type Behaviour, MemoryBot, type Surroundings } from './bot.ts';
@@ -73,6 +74,20 @@ export class MemoryContainer {
     return this.#bots.get(name);
   }
 
+  /** Names of what is in a bot's directory. */
+  filesOf(name: string): readonly string[] {
+    return [...(this.#files.get(name)?.keys() ?? [])];
+  }
+
+  fileOf(name: string, path: string): string | null {
+    return this.#files.get(name)?.get(path)?.data.toString() ?? null;
+  }
+
+  /** A bot writes a file. */
+  write(name: string, path: string, text: string): void {
+    this.#files.get(name)?.set(path, { mode: 0o600, data: Buffer.from(text) });
+  }
+
   /** Throws AGENT_UNAVAILABLE while it does not run. */
   changes(): Waiters {
     if (this.#running === null) throw new BunkhouseError('AGENT_UNAVAILABLE', `${this.record.name} does not run`);
@@ -127,6 +142,28 @@ export class MemoryContainer {
     const start = offset < 0 ? Math.max(0, log.length + offset) : Math.min(offset, log.length);
     const next = Math.min(start + Math.min(length, LONGEST_CHUNK), log.length);
     return { file: name, offset: start, next, size: log.length, data: log.toString('utf8', start, next) };
+  }
+
+  /** There are no programs to run: `false` fails, and every step of a bot that cannot be cleaned; the others succeed. */
+  reset(name: string, generation: number, { steps, verify }: ResetRule): void {
+    const waiters = this.changes();
+    this.#checkFence(name, generation, false);
+    this.#requireStopped(name);
+    const known = this.#bots.get(name);
+    if (known === undefined)
+      throw new BunkhouseError('NOT_FOUND', `${name} was not applied since its container started`);
+    this.#fences.set(name, { generation, removed: false });
+    const files = this.#files.get(name);
+    const { cleanable } = this.#setting.behaviourOf(name);
+    for (const step of [...steps, ...verify]) {
+      if (step.kind === 'clear') clear(files, step.keep);
+      else if (!cleanable || step.command[0] === 'false') {
+        throw new BunkhouseError('RESET_FAILED', `${step.command[0]} failed on purpose`);
+      }
+    }
+    this.#logs.delete(name);
+    this.#bots.set(name, new MemoryBot(known.spec, this.#surroundings(waiters)));
+    waiters.touch(name);
   }
 
   archive(name: string): ArchiveInfo {
@@ -211,4 +248,9 @@ function checkSpec(spec: BotSpec): void {
     spec.files.find((file) => !FILE_PATH.test(file.path))?.path ?? (INSTANCE_ID.test(spec.bot) ? null : spec.bot);
   if (wrong !== null) throw new BunkhouseError('INVALID', `${JSON.stringify(wrong)} is not allowed`);
   if (spec.command.length === 0) throw new BunkhouseError('INVALID', 'command must hold at least the program to run');
+}
+
+function clear(files: Map<string, unknown> | undefined, keep: readonly string[]): void {
+  const kept = (path: string): boolean => keep.some((root) => path === root || path.startsWith(`${root}/`));
+  for (const path of [...(files?.keys() ?? [])]) if (!kept(path)) files?.delete(path);
 }

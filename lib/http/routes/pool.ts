@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { BOT_STATES } from '../../domain/bot.ts';
+import type { LeaseApi } from '../../services/lease-api.ts';
 import type { PoolApi } from '../../services/pool-api.ts';
 import { type Route, route } from '../route.ts';
 import {
@@ -10,6 +11,7 @@ import {
   instanceId,
   isoDate,
   memory,
+  reserve,
   resources,
   success,
   timeOrNull,
@@ -91,6 +93,7 @@ const status = z
     pools: z.array(containerView),
     memory,
     onePerContainer,
+    reserves: z.array(reserve),
     health,
   })
   .meta({ id: 'PoolStatus' });
@@ -139,7 +142,7 @@ const assignment = z
   .meta({ id: 'Assignment' });
 
 /** `/api/pool/*`: the pools as a whole. */
-export function poolRoutes(api: PoolApi): Route[] {
+export function poolRoutes(api: PoolApi, leases: LeaseApi): Route[] {
   return [
     route({
       method: 'GET',
@@ -147,7 +150,15 @@ export function poolRoutes(api: PoolApi): Route[] {
       access: 'admin',
       summary: 'All containers and what is in them',
       reply: { status: 200, json: status },
-      handle: () => ({ json: { ...done, ...api.poolStatus() } }),
+      handle: () => ({ json: { ...done, ...api.poolStatus(), reserves: leases.reserves() } }),
+    }),
+    route({
+      method: 'GET',
+      path: '/api/pool/reserve',
+      access: 'admin',
+      summary: 'What is kept ready of each template that is handed out on lease',
+      reply: { status: 200, json: z.object({ success, reserves: z.array(reserve) }) },
+      handle: () => ({ json: { ...done, reserves: leases.reserves() } }),
     }),
     route({
       method: 'POST',

@@ -1,5 +1,6 @@
 import { BunkhouseError } from '../../domain/errors.ts';
 import type { State } from '../../domain/state.ts';
+import { Table } from '../../domain/table.ts';
 import type { Document, Patch } from '../patch.ts';
 import type { Connection } from './connection.ts';
 import type { Keys } from './location.ts';
@@ -51,7 +52,7 @@ export function stepsOf({ set, put, drop }: Patch, keys: Keys): CommitSteps {
 /** A whole state in place of whatever is there, as steps: of a new installation, or after a migration. */
 export function replacingSteps(state: State, before: Document, keys: Keys): CommitSteps {
   const fields = Object.entries(state);
-  const sections = fields.filter(([, value]) => typeof value === 'object');
+  const sections = fields.filter(([, value]) => typeof value === 'object').map(([name, value]) => [name, plain(value)]);
   const scalars = fields.filter(([, value]) => typeof value !== 'object');
   const put = stepsOf({ set: Object.fromEntries(scalars), put: Object.fromEntries(sections), drop: {} }, keys);
   const names = sections.map(([name]) => name);
@@ -68,6 +69,11 @@ export function withHome({ keys, steps }: CommitSteps, home: string): CommitStep
 }
 
 // Private
+
+/** A section as a record of records. */
+function plain(section: unknown): unknown {
+  return section instanceof Table ? Object.fromEntries(section.entries) : section;
+}
 
 /** Numbers of the keys of the script COMMIT: the fence, `meta`, sections. */
 const META = '2';

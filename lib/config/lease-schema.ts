@@ -1,0 +1,71 @@
+import { validate as isCron } from 'node-cron';
+import { z } from 'zod';
+import { FILE_PATH } from '../domain/ids.ts';
+
+/** The form of a template's `lease` section. */
+
+const DAY = 86_400;
+const count = z.int().min(0).max(10_000);
+const withoutNul = z.string().refine((text) => !text.includes('\0'), 'must not hold a NUL character');
+
+/** Of five fields: windows open at a whole minute. */
+function isCron5(text: string): boolean {
+  return text.trim().split(/\s+/).length === 5 && isCron(text);
+}
+
+const window = z.strictObject({
+  cron: z.string().refine(isCron5, 'must be a cron expression of five fields such as "0 9 * * 1-5"'),
+  minutes: z
+    .int()
+    .min(1)
+    .max(7 * 24 * 60),
+  target: count,
+});
+
+const reserve = z.strictObject({
+  target: count.nullable().default(null),
+  min: count.nullable().default(null),
+  batchSize: z.int().min(1).max(1000).nullable().default(null),
+  batchSpacingSeconds: z.number().min(0).max(DAY).nullable().default(null),
+  windows: z.array(window).readonly().default([]),
+});
+
+const exec = z.strictObject({
+  kind: z.literal('exec'),
+  command: z.array(withoutNul).min(1, 'must hold at least the program').readonly(),
+  stdin: z.string().default(''),
+  timeoutSeconds: z.number().min(0.1).max(3600).default(60),
+});
+
+const clear = z.strictObject({
+  kind: z.literal('clear'),
+  keep: z
+    .array(z.string().regex(FILE_PATH, 'must be a relative path without empty, "." or ".." parts'))
+    .readonly()
+    .default([]),
+});
+
+const reset = z.strictObject({
+  steps: z
+    .array(z.discriminatedUnion('kind', [exec, clear], 'must be exec or clear'))
+    .readonly()
+    .default([]),
+  verify: z.array(exec).readonly().default([]),
+});
+
+export const lease = z
+  .strictObject({
+    ttlSeconds: z.number().min(1).max(DAY).default(1800),
+    maxTtlSeconds: z
+      .number()
+      .min(1)
+      .max(365 * DAY)
+      .default(DAY),
+    perOwner: z.int().min(1).nullable().default(null),
+    reserve: reserve.prefault({}),
+    reset: reset.nullable().default(null),
+  })
+  .refine(({ ttlSeconds, maxTtlSeconds }) => ttlSeconds <= maxTtlSeconds, {
+    path: ['ttlSeconds'],
+    message: 'must not be more than maxTtlSeconds',
+  });

@@ -1,0 +1,96 @@
+import type { BotObservation } from '../domain/agent.ts';
+import type { BotRecord, BotState } from '../domain/bot.ts';
+import type { ReservePhase } from '../domain/lease.ts';
+import { botLane } from '../domain/steps.ts';
+import { type DerivedState, deriveState } from './bot-state.ts';
+import { type Decision, planSubjects } from './decisions.ts';
+import { leaseOf } from './leases.ts';
+import { type Member, planRefill } from './refill.ts';
+import { joinPlans, type Plan, type World } from './world.ts';
+
+/** A bot that is not well so long after the time its template gives it to start is given up. */
+const WARMING_MS = 600_000;
+
+/** States that a bot does not leave by waiting a moment: it was ready and is not. */
+const UNFIT: ReadonlySet<BotState> = new Set(['unhealthy', 'backoff', 'failed', 'stopped']);
+
+/** Keeps ready bots ahead of demand and sees every bot through from one lease to the next. */
+export function planReserve(world: World): Plan {
+  const members = world.state.bots.records.filter(isMember);
+  return joinPlans([planMembers(world, members), planRefill(world, members)]);
+}
+
+/** Bots that wait to be handed out and are well, by template, longest waiting first. */
+export function readyBots(world: World): Map<string, string[]> {
+  const ready = world.state.bots.records
+    .filter(isMember)
+    .filter((bot) => bot.reserve.phase === 'ready' && isWell(deriveState(world, bot), bot))
+    .sort((a, b) => (a.reserve.since < b.reserve.since ? -1 : 1));
+  const byTemplate = Map.groupBy(ready, (bot) => bot.template);
+  return new Map([...byTemplate].map(([template, bots]) => [template, bots.map((bot) => bot.instanceId)]));
+}
+
+export function isMember(bot: BotRecord): bot is Member {
+  return bot.reserve !== null && !bot.deleting;
+}
+
+// Private
+
+/** As it is recorded now, not as it was before. */
+function isWell({ state, observed }: DerivedState, bot: BotRecord): boolean {
+  return state === 'running' && observed?.generation === bot.generation;
+}
+
+function planMembers(world: World, members: readonly Member[]): Plan {
+  return planSubjects(world, {
+    among: members,
+    name: (bot) => bot.instanceId,
+    lane: (bot) => botLane(bot.instanceId),
+    decide: (bot) => DECIDE[bot.reserve.phase](world, bot),
+  });
+}
+
+const DECIDE: Readonly<Record<ReservePhase, (world: World, bot: Member) => Decision>> = {
+  warming: decideWarming,
+  ready: decideReady,
+  assigned: decideAssigned,
+  expired: decideStopped,
+  resetting: decideStopped,
+};
+
+function decideWarming(world: World, bot: Member): Decision {
+  const derived = deriveState(world, bot);
+  if (isWell(derived, bot)) return { kind: 'admitReady', bot: bot.instanceId };
+  const { startupSeconds = 0 } = world.templates.get(bot.template)?.readiness ?? {};
+  const patienceMs = startupSeconds * 1000 + WARMING_MS;
+  if (derived.state === 'unknown' || world.leaseClock - Date.parse(bot.reserve.since) < patienceMs) return null;
+  const why = `not well ${patienceMs / 1000} s after it was made: ${derived.state} ${derived.reason}`.trim();
+  return { kind: 'giveUpWarming', bot: bot.instanceId, template: bot.template, why };
+}
+
+/** One that cannot be handed out must not count as if it could. */
+function decideReady(world: World, bot: Member): Decision {
+  const { state, reason } = deriveState(world, bot);
+  if (!UNFIT.has(state)) return null;
+  return { kind: 'demoteReady', bot: bot.instanceId, why: `${state} ${reason}`.trim() };
+}
+
+/** Cannot be, but would be lost for ever. */
+function decideAssigned(world: World, bot: Member): Decision {
+  if (leaseOf(world.state, bot) !== null) return null;
+  return { kind: 'discardBot', bot: bot.instanceId, why: 'no lease says who has it' };
+}
+
+/** Cleaned only when its process is seen to be stopped under the record that says so. */
+function decideStopped(world: World, bot: Member): Decision {
+  const rule = world.templates.get(bot.template)?.lease?.reset ?? null;
+  if (rule === null) return { kind: 'discardBot', bot: bot.instanceId, why: 'its template has no reset' };
+  if (bot.placement === null) return { kind: 'discardBot', bot: bot.instanceId, why: 'it never got a place' };
+  const { observed } = deriveState(world, bot);
+  if (observed === null || !isStopped(bot, observed)) return null;
+  return { kind: 'resetBot', container: bot.placement.container, bot: bot.instanceId, generation: bot.generation };
+}
+
+function isStopped(bot: BotRecord, observed: BotObservation): boolean {
+  return observed.generation === bot.generation && !observed.run && observed.state === 'stopped';
+}

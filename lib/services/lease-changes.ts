@@ -1,0 +1,163 @@
+import type { BotRecord } from '../domain/bot.ts';
+import { BunkhouseError } from '../domain/errors.ts';
+import { isOnLease, type LeaseEnd, type LeaseRecord, POOL_OWNER, reserveLife } from '../domain/lease.ts';
+import type { State } from '../domain/state.ts';
+import type { Change } from '../store/store.ts';
+import { isoTime } from '../util/clock.ts';
+import { addBot, findBot, type NewBot, reviseBot } from './bot-container-mapper.ts';
+import { type AcquisitionLimits, countLease, forgetQuotas } from './quotas.ts';
+import { countMembers } from './reserve-changes.ts';
+
+/** The changes of leases in the store, each a pure compare-and-set. */
+
+/** What somebody asks for, already checked for form. Times in ms since the epoch. */
+export interface Acquisition {
+  readonly id: string;
+  readonly template: string;
+  readonly location: string;
+  readonly owner: string;
+  readonly ttlSeconds: number;
+  readonly now: number;
+  readonly limits: AcquisitionLimits;
+}
+
+/** Ended leases are kept so long for those who ask what became of them. */
+export const REMEMBERED_MS = 3_600_000;
+
+/** Hands out a ready bot. Throws CONFLICT when it is not ready (any more), RATE_LIMITED beyond the owner's quota. */
+export function leaseReady(bot: string, wish: Acquisition): Change<LeaseRecord> {
+  return (state) => {
+    const record = findBot(state, bot);
+    if (record.deleting || record.reserve?.phase !== 'ready')
+      throw new BunkhouseError('CONFLICT', `${bot} is not ready`);
+    const counted = countLease(state, wish.owner, wish.limits, wish.now);
+    const reserve = reserveLife('assigned', isoTime(wish.now), wish.id, record.reserve.served);
+    return grant(reviseBot(bot, () => ({ owner: wish.owner, reserve }), false)(counted), wish, true);
+  };
+}
+
+/** Hands out a bot that is made for it. Throws CONFLICT (its id is taken), RATE_LIMITED, POOL_EXHAUSTED beyond `most`. */
+export function leaseNew(bot: NewBot, wish: Acquisition, most: number): Change<LeaseRecord> {
+  return (state) => {
+    const counted = countLease(state, wish.owner, wish.limits, wish.now);
+    if (countMembers(state, wish.template) >= most) throw exhausted(state, wish, most);
+    const reserve = reserveLife('assigned', isoTime(wish.now), wish.id, 0);
+    return grant(addBot({ ...bot, owner: wish.owner, reserve })(counted), wish, false);
+  };
+}
+
+/**
+ * Ends a lease, once: from then on its holder has no access to the bot, whose process is stopped. Null: it has ended before,
+ * or it is to expire and was extended meanwhile.
+ */
+export function endLease(id: string, how: LeaseEnd['how'], now: number): Change<LeaseRecord | null> {
+  return (state) => {
+    const lease = findLease(state, id);
+    if (lease.end !== null || (how === 'expired' && Date.parse(lease.expiresAt) > now)) return { state, result: null };
+    const ended = { ...lease, end: { at: isoTime(now), how } };
+    return { state: takeBack(putLease(state, ended), ended, now), result: ended };
+  };
+}
+
+/** Throws NOT_FOUND, CONFLICT when it has ended, INVALID beyond its longest time. */
+export function extendLease(id: string, seconds: number, maxTtlSeconds: number, now: number): Change<LeaseRecord> {
+  return (state) => {
+    const lease = findLease(state, id);
+    if (lease.end !== null || Date.parse(lease.expiresAt) <= now)
+      throw new BunkhouseError('CONFLICT', `lease ${id} has ended; acquire a new one`);
+    const expiresAt = Date.parse(lease.expiresAt) + seconds * 1000;
+    const latest = Date.parse(lease.createdAt) + maxTtlSeconds * 1000;
+    if (expiresAt > latest) {
+      const most = `a lease lasts ${maxTtlSeconds} s at most; it can be extended to ${isoTime(latest)}`;
+      throw new BunkhouseError('INVALID', most);
+    }
+    const extended = { ...lease, expiresAt: isoTime(expiresAt) };
+    return { state: tellBot(putLease(state, extended), extended), result: extended };
+  };
+}
+
+/** Moves the times of all leases that last: the clock was set, and they are to last as long as they would have. */
+export function shiftLeases(byMs: number): Change<void> {
+  const shifted = (time: string): string => isoTime(Date.parse(time) + byMs);
+  return (state) => {
+    const lasting = state.leases.records.filter((lease) => lease.end === null);
+    const moved = lasting.map((lease) => ({
+      ...lease,
+      createdAt: shifted(lease.createdAt),
+      expiresAt: shifted(lease.expiresAt),
+    }));
+    return { state: moved.reduce((next, lease) => tellBot(putLease(next, lease), lease), state), result: undefined };
+  };
+}
+
+/** Drops leases that ended long ago and quotas that are over. */
+export function forgetLeases(now: number): Change<void> {
+  return (state) => {
+    const leases = state.leases.filter(({ end }) => end === null || Date.parse(end.at) >= now - REMEMBERED_MS);
+    const next = leases.size === state.leases.size ? state : { ...state, leases };
+    return { state: forgetQuotas(next, now), result: undefined };
+  };
+}
+
+export function findLease(state: State, id: string): LeaseRecord {
+  const lease = state.leases.get(id);
+  if (lease === undefined) throw new BunkhouseError('NOT_FOUND', `there is no lease ${id}`);
+  return lease;
+}
+
+// Private
+
+function grant(
+  { state, result: bot }: { readonly state: State; readonly result: BotRecord },
+  wish: Acquisition,
+  fromPool: boolean,
+): { state: State; result: LeaseRecord } {
+  if (state.leases.has(wish.id)) throw new BunkhouseError('CONFLICT', `there is a lease ${wish.id} already`);
+  const lease: LeaseRecord = {
+    id: wish.id,
+    bot: bot.instanceId,
+    template: wish.template,
+    location: wish.location,
+    owner: wish.owner,
+    createdAt: isoTime(wish.now),
+    expiresAt: isoTime(wish.now + wish.ttlSeconds * 1000),
+    ttlSeconds: wish.ttlSeconds,
+    fromPool,
+    // The generation of the record that says so: it only grows.
+    fence: bot.generation,
+    end: null,
+  };
+  return { state: putLease(state, lease), result: lease };
+}
+
+/** The bot belongs to nobody any more and is stopped, to be cleaned or deleted. */
+function takeBack(state: State, lease: LeaseRecord, now: number): State {
+  const bot = state.bots.get(lease.bot);
+  if (bot === undefined || bot.deleting || !isOnLease(bot, lease.id)) return state;
+  const reserve = reserveLife('expired', isoTime(now), lease.id, bot.reserve.served);
+  const facts = { owner: POOL_OWNER, desired: 'stopped', desiredGeneration: state.generation + 1, reserve } as const;
+  return reviseBot(lease.bot, () => facts, false)(state).state;
+}
+
+/** Its container is to hear of the lease's new times; the process goes on. */
+function tellBot(state: State, lease: LeaseRecord): State {
+  const bot = state.bots.get(lease.bot);
+  if (bot === undefined || bot.deleting || !isOnLease(bot, lease.id)) return state;
+  return reviseBot(lease.bot, () => ({}), false)(state).state;
+}
+
+/** When the next lease ends, or in a minute: others are perhaps being cleaned. */
+function exhausted(state: State, { template, now }: Acquisition, most: number): BunkhouseError {
+  const ends = state.leases.records
+    .filter((lease) => lease.template === template && lease.end === null)
+    .map((lease) => Date.parse(lease.expiresAt));
+  const first = ends.reduce((a, b) => Math.min(a, b), now + 60_000);
+  const retryAfterSeconds = Math.max(1, Math.ceil((first - now) / 1000));
+  const message = `all ${most} bots of template ${template} are taken; try again in ${retryAfterSeconds} s`;
+  return new BunkhouseError('POOL_EXHAUSTED', message, { retryAfterSeconds });
+}
+
+const putLease = (state: State, lease: LeaseRecord): State => ({
+  ...state,
+  leases: state.leases.put(lease.id, lease),
+});

@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest';
+import { emptyState, SCHEMA_VERSION } from '../../lib/domain/state.ts';
+import { Table } from '../../lib/domain/table.ts';
+import { decodeState } from '../../lib/store/decode.ts';
+import { MIGRATIONS } from '../../lib/store/migrations.ts';
+import { botRecord } from './bot-record.ts';
+
+/** As a version that knew no leases wrote it. */
+function beforeLeases(schema: 1 | 2): Record<string, unknown> {
+  const { reserve: _, ...bot } = botRecord('a');
+  const { leases: _leases, quotas: _quotas, ...state } = emptyState('i');
+  return { ...state, schema, generation: 7, bots: { a: bot } };
+}
+
+describe('migrations', () => {
+  it.each([1, 2] as const)('bring a state of schema %i, which knew no leases, to the present one', (schema) => {
+    const bots = Table.of({ a: botRecord('a') });
+    expect(decodeState(beforeLeases(schema), MIGRATIONS)).toEqual({ ...emptyState('i'), generation: 7, bots });
+  });
+
+  it('lead from every schema there was to the present one', () => {
+    expect([...MIGRATIONS.keys()]).toEqual(Array.from({ length: SCHEMA_VERSION - 1 }, (_, n) => n + 1));
+  });
+});
