@@ -18,7 +18,7 @@ let sandbox: Sandbox;
 
 beforeAll(async () => {
   exchange = await startPaperExchange({ host: '127.0.0.1', port: 0 });
-  sandbox = await createSandbox({ basePort: 25_500, templates: { 'freqtrade.yaml': await impatientTemplate() } });
+  sandbox = await createSandbox({ basePort: 25_500, templates: await impatientTemplate() });
   await sandbox.start();
 });
 afterAll(async () => {
@@ -26,13 +26,16 @@ afterAll(async () => {
   await exchange?.close();
 });
 
-/** The built-in template with shorter times; it takes the built-in's place. */
-async function impatientTemplate(): Promise<string> {
-  const text = await readFile(join(REPOSITORY, 'templates/freqtrade.yaml'), 'utf8');
-  return text
+/** The built-in template with shorter times, and the files it names; it takes the built-in's place. */
+async function impatientTemplate(): Promise<Record<string, string>> {
+  const names = ['freqtrade.yaml', 'freqtrade.preload.txt', 'freqtrade.warmup.py'];
+  const texts = await Promise.all(names.map((name) => readFile(join(REPOSITORY, 'templates', name), 'utf8')));
+  const [template = '', ...beside] = texts;
+  const impatient = template
     .replace('startupSeconds: 120', 'startupSeconds: 30')
     .replace('checkEverySeconds: 30', 'checkEverySeconds: 1')
     .replace('maxSeconds: 300', 'maxSeconds: 2');
+  return Object.fromEntries([impatient, ...beside].map((text, index) => [names[index], text]));
 }
 
 async function create(id: string, change: (bot: DemoBot) => DemoBot = (bot) => bot): Promise<void> {
