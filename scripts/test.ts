@@ -44,7 +44,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   plugin: {
     command: () => [PYTHON, '-m', 'unittest', 'discover', '-s', 'test/plugin'],
     tally: (exitCode, output) => tallyOfUnittest(output, exitCode),
-    minutes: 8,
+    minutes: 15,
   },
   pythons: {
     command: () => [PYTHON, 'test/plugin/versions.py', process.env.BUNKHOUSE_TEST_PYTHONS ?? ''],
