@@ -1,7 +1,9 @@
-"""A test's own plugin: measures how long supervisord's loop is held between two polls, and shortens its patience with zygotes."""
+"""A test's own plugin: measures how long supervisord's loop is held between two polls, counts its objects, and shortens its patience with zygotes."""
 
+import gc
 import json
 import time
+from collections import Counter
 
 from bunkhouse_plugin import zygote_process
 
@@ -17,6 +19,11 @@ class Probe:
         clock, worked = ([ms[kind] for ms in held] for kind in (0, 1))
         over = [sum(ms > 10 for ms in kind) for kind in (clock, worked)]
         return json.dumps({"turns": len(held), "clock": max(clock), "worked": max(worked), "clockOver": over[0], "workedOver": over[1]})
+
+    def objects(self, text):
+        """{kind: how many of it there are}, of objects that can hold others."""
+        gc.collect()
+        return json.dumps(Counter(type(found).__qualname__ for found in gc.get_objects()))
 
     def hurry(self, text):
         """Seconds a zygote has: `{"PRELOAD_SECONDS": …, "FORK_SECONDS": …}`."""

@@ -20,6 +20,8 @@ from supervisor.medusa import asyncore_25 as asyncore
 ALMOST_NOW = 0.0002
 # supervisord polls for a second at the most. Past this, something held us: the disk, or the machine was suspended.
 HELD_SECONDS = 2.0
+# Timers that are kept before anybody looks whether most of them were cancelled.
+FEW_TIMERS = 128
 
 
 class Timer:
@@ -72,6 +74,7 @@ class Loop(Dispatcher):
         super().__init__(reader, logger)
         self._soon = deque()
         self._timers = []
+        self._most_timers = FEW_TIMERS
         self._order = itertools.count()
         self._forked = False
         self._handled = False
@@ -90,6 +93,8 @@ class Loop(Dispatcher):
     def at(self, when, call):
         """Calls it at `when` (time.monotonic). Returns the Timer."""
         timer = Timer(when, call)
+        if len(self._timers) >= self._most_timers:
+            self._forget_all_cancelled()
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
 
@@ -164,3 +169,9 @@ class Loop(Dispatcher):
     def _forget_cancelled(self):
         while self._timers and self._timers[0][2].call is None:
             heapq.heappop(self._timers)
+
+    def _forget_all_cancelled(self):
+        """Also those that are not due for long: almost every deadline is met, and taken back."""
+        self._timers = [entry for entry in self._timers if entry[2].call is not None]
+        heapq.heapify(self._timers)
+        self._most_timers = max(FEW_TIMERS, 2 * len(self._timers))
