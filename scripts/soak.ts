@@ -16,7 +16,7 @@ await runInterruptibly(async (signal) => {
   return report.problems.length === 0 ? 0 : 1;
 });
 
-function textOf({ deeds, reforked, start, end, problems }: SoakReport): string {
+function textOf({ deeds, reforked, start, end, supervisordMiB, problems }: SoakReport): string {
   const flat = (snapshot: object, prefix = ''): [string, number][] =>
     Object.entries(snapshot).flatMap(([name, value]) =>
       typeof value === 'number' ? [[prefix + name, value]] : flat(value ?? {}, `${prefix}${name} `),
@@ -29,6 +29,7 @@ function textOf({ deeds, reforked, start, end, problems }: SoakReport): string {
     `done: ${did.join(', ')}; ${reforked} bots forked anew at the end`,
     `${''.padEnd(24)} ${'start'.padStart(10)} ${'end'.padStart(10)}`,
     ...figures,
+    `supervisord, MiB after each minute: ${supervisordMiB.join(' ')}`,
     ...verdict,
   ].join('\n');
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePorts } from '../../test/support/ports.ts';
+import { processRssMiB } from '../bench/figures.ts';
 import { onGround } from '../bench/ground.ts';
 import { untilTrading } from '../bench/trading.ts';
 import { POOLED } from '../bench/ways/open.ts';
@@ -8,7 +9,7 @@ import type { Ground } from '../bench/ways/way.ts';
 import type { SoakOptions } from './arguments.ts';
 import { type Deed, nextDeed, seeded } from './plan.ts';
 import { findApart, findDoubled, type Snapshot, takeSnapshot, zygotePid } from './snapshot.ts';
-import { problemsOf } from './verdict.ts';
+import { driftProblems, problemsOf } from './verdict.ts';
 
 const FIRST_PORT = 24_000;
 const LAST_PORT = 24_999;
@@ -21,6 +22,8 @@ export interface SoakReport {
   readonly reforked: number;
   readonly start: Snapshot;
   readonly end: Snapshot;
+  /** RSS of supervisord after each minute. */
+  readonly supervisordMiB: readonly number[];
   /** Empty when nothing was lost. */
   readonly problems: readonly string[];
 }
@@ -55,14 +58,15 @@ async function soak(way: PooledWay, ground: Ground, context: SoakContext): Promi
   await way.start(ids);
   const start = await measureAtRest(way, ids, ground, context);
   progress(`${bots} bots trade: ${start.privatePerBotMiB.toFixed(1)} MiB private each, seed ${context.seed}`);
-  const { deeds, doubled } = await harass(way, ids, ground, context);
+  const { deeds, doubled, supervisordMiB } = await harass(way, ids, ground, context);
   await wish(way, ids, 'start');
   await untilTrading(way, ids, ground, { seconds: TRADE_SECONDS });
   const apart = await findApart(way, driver);
   progress(`forking ${apart.length} bots anew that share nothing with the zygote of now …`);
   await wish(way, apart, 'restart');
   const end = await measureAtRest(way, ids, ground, context);
-  return { deeds, reforked: apart.length, start, end, problems: [...doubled, ...problemsOf(bots, start, end)] };
+  const problems = [...doubled, ...problemsOf(bots, start, end), ...driftProblems(supervisordMiB)];
+  return { deeds, reforked: apart.length, start, end, supervisordMiB, problems };
 }
 
 async function measureAtRest(
@@ -77,23 +81,30 @@ async function measureAtRest(
   return takeSnapshot(way, driver);
 }
 
+interface Harassed extends Pick<SoakReport, 'supervisordMiB'> {
+  readonly deeds: Record<Deed['kind'], number>;
+  readonly doubled: readonly string[];
+}
+
 async function harass(
   way: PooledWay,
   ids: readonly string[],
   ground: Ground,
   { minutes, seed, driver, progress }: SoakContext,
-): Promise<{ readonly deeds: Record<Deed['kind'], number>; readonly doubled: readonly string[] }> {
+): Promise<Harassed> {
   const random = seeded(seed);
   const stopped = new Set<string>();
   const deeds = { stop: 0, start: 0, restart: 0, kill: 0, 'kill-zygote': 0 };
   const doubled = new Set<string>();
   const began = performance.now();
-  let told = 0;
+  const supervisordMiB: number[] = [];
   for (;;) {
     const minute = Math.floor((performance.now() - began) / 60_000);
-    if (minute >= minutes) return { deeds, doubled: [...doubled] };
-    if (minute > told) progress(`minute ${minute} of ${minutes}: ${JSON.stringify(deeds)}`);
-    told = minute;
+    if (minute > supervisordMiB.length) {
+      supervisordMiB.push(await memoryOfSupervisord(way));
+      progress(`minute ${minute} of ${minutes}: ${JSON.stringify(deeds)}, supervisord ${supervisordMiB.at(-1)} MiB`);
+    }
+    if (minute >= minutes) return { deeds, doubled: [...doubled], supervisordMiB };
     const deed = nextDeed(random, ids, stopped);
     if (deed.kind === 'stop') stopped.add(deed.bot);
     if (deed.kind === 'start') stopped.delete(deed.bot);
@@ -114,6 +125,12 @@ async function act(way: PooledWay, deed: Deed, driver: 'process' | 'docker'): Pr
     default:
       return wish(way, [deed.bot], deed.kind);
   }
+}
+
+async function memoryOfSupervisord(way: PooledWay): Promise<number> {
+  const [pid] = await way.supervisords();
+  if (pid === undefined) throw new Error('there is no supervisord');
+  return Math.round(processRssMiB(pid) * 10) / 10;
 }
 
 async function wish(way: PooledWay, ids: readonly string[], what: 'stop' | 'start' | 'restart'): Promise<void> {

@@ -1,3 +1,4 @@
+import { median } from '../bench/figures.ts';
 import type { KeeperFigures, Snapshot } from './snapshot.ts';
 
 /** How much may have grown between the two measurements before it counts as lost. */
@@ -6,6 +7,8 @@ export const BOUNDS = {
   zygoteFiles: 2,
   /** Of RSS, of supervisord and of the zygote each. */
   keeperMiB: 10,
+  /** Of supervisord's RSS from the second quarter of the time to the last: by then a heap has found its size. */
+  driftMiB: 2,
   /** Of private memory per bot, times what it was; and never more than this in all. */
   privateGrowth: 1.5,
   privateMiB: 80,
@@ -26,7 +29,23 @@ export function problemsOf(bots: number, start: Snapshot, end: Snapshot): readon
   return problems.filter((problem) => problem !== false);
 }
 
+/** By how much supervisord's memory, taken once a minute, was larger in the last quarter than in the second; null: too few. Pure. */
+export function driftOf(rssMiB: readonly number[]): number | null {
+  const quarter = Math.floor(rssMiB.length / 4);
+  if (quarter < FEWEST) return null;
+  return median(rssMiB.slice(-quarter)) - median(rssMiB.slice(quarter, 2 * quarter));
+}
+
+/** Whether supervisord was still growing at the end. Pure. */
+export function driftProblems(rssMiB: readonly number[]): readonly string[] {
+  const drift = driftOf(rssMiB) ?? 0;
+  return drift > BOUNDS.driftMiB ? [`memory of supervisord goes on growing: by ${mib(drift)} in half of the time`] : [];
+}
+
 // Private
+
+/** Minutes in a quarter. */
+const FEWEST = 3;
 
 type Problem = string | false;
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { readSoak } from '../../scripts/soak/arguments.ts';
 import { type Deed, nextDeed, seeded } from '../../scripts/soak/plan.ts';
 import type { Snapshot } from '../../scripts/soak/snapshot.ts';
-import { problemsOf } from '../../scripts/soak/verdict.ts';
+import { driftOf, driftProblems, problemsOf } from '../../scripts/soak/verdict.ts';
 
 describe('the command line of a soak', () => {
   it('takes all it needs, and makes a seed of its own', () => {
@@ -104,5 +104,24 @@ describe('the verdict on a soak', () => {
   it('does not take bots that never shared for a fleet that keeps sharing', () => {
     const alone = { ...fleet, privatePerBotMiB: 220 };
     expect(problemsOf(10, alone, alone)).toEqual([expect.stringContaining('above 80.0 MiB')]);
+  });
+});
+
+describe('the growth of supervisord', () => {
+  const minutes = (of: (minute: number) => number): number[] => Array.from({ length: 30 }, (_, minute) => of(minute));
+
+  it('is none where a heap found its size early on', () => {
+    const levelled = minutes((minute) => 38 + Math.min(minute, 7));
+    expect(driftOf(levelled)).toBe(0);
+    expect(driftProblems(levelled)).toEqual([]);
+  });
+
+  it('is told where it never ends', () => {
+    const leaking = minutes((minute) => 38 + minute / 4);
+    expect(driftProblems(leaking)).toEqual(['memory of supervisord goes on growing: by 4.0 MiB in half of the time']);
+  });
+
+  it('is not judged in a few minutes', () => {
+    expect(driftOf([38, 39, 40, 41, 42])).toBeNull();
   });
 });
