@@ -8,6 +8,7 @@ from prefork import PYTHON, PreforkTest, prefork
 
 sys.path.insert(0, PLUGIN)
 from bunkhouse_plugin import procfs  # noqa: E402
+from bunkhouse_plugin.zygote import mappings  # noqa: E402
 
 COUNT = 4
 # About 40 MiB of objects, which each bot uses all.
@@ -46,6 +47,15 @@ class MemoryTest(PreforkTest):
             self.assertLess(immortal["private"], mortal["private"] / 2)
         self.assertLess(mortal["private"], executed["private"])
 
+    def test_the_zygote_keeps_no_file_that_only_the_imports_read(self):
+        self.serving("bot0")
+        self.facts()
+        kept = {name: files_of(seen["pid"]) for name, seen in (("zygote", self.zygote()), ("bot", self.observe("bot0")))}
+        print(f"\nof files, never written to: {kept} MiB", end="", flush=True)
+        self.assertLess(kept["zygote"], kept["bot"])
+        self.serving("bot1", slot=1)
+        self.assertEqual(self.facts(slot=1)["touched"], self.facts()["touched"])
+
     def put_fat_script(self):
         """With the same ballast, made by each bot itself."""
         path = self.put_script("fat")
@@ -54,6 +64,12 @@ class MemoryTest(PreforkTest):
         with open(path, "w") as file:
             file.write("".join([lines[0], *(line for line in BALLAST.splitlines(keepends=True)), "warmup()\n", *lines[1:]]))
         return path
+
+
+def files_of(pid):
+    """MiB of files that a process has in memory, as they are on the disk."""
+    with open(f"/proc/{pid}/smaps") as file:
+        return sum(found.kib["Rss"] - found.kib["Anonymous"] for found in mappings.parse(file) if found.path.startswith("/")) / 1024
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import socket
 import sys
 import traceback
 
-from . import bot, checks, heap, preload, titles
+from . import bot, checks, heap, mappings, preload, titles
 from .failure import Failure
 from .server import serve
 
@@ -54,6 +54,7 @@ def _prepare(recipe, sock):
     merge, note = heap.ask_for_merging() if recipe["merge"] else (False, "")
     notes += [note] if note else []
     heap.settle()
+    mappings.let_go_of_files()
     sys.stdout.flush()
     sys.stderr.flush()
     ready = {
