@@ -226,15 +226,24 @@ export class Reconciler {
     return left < 1 ? null : clock.sleep(left, this.#abort.signal);
   }
 
-  /** Store steps first, in order, because the others build on them; then everything else, side by side. */
+  /**
+   * Store steps first, in order, because the others build on them; then everything else, side by side. Nothing is done that
+   * was planned from changes which then are not kept: a container would know a generation that means something else later.
+   */
   async #dispatch(steps: readonly Step[]): Promise<void> {
+    const isKept = this.#deps.store.settled().then(
+      () => true,
+      () => false,
+    );
     for (const step of steps) this.#steps.tell(step);
     const quick = steps.filter(isStoreStep);
+    const slow = steps.filter((step) => !isStoreStep(step));
     for (const step of quick.filter(({ kind }) => kind === 'recordContainer')) await this.#lanes.perform(step);
     const rest = quick.filter(({ kind }) => kind !== 'recordContainer').filter((step) => this.#isPossible(step));
     await Promise.all(rest.map((step) => this.#lanes.perform(step)));
-    for (const step of steps) if (!isStoreStep(step)) this.#lanes.start(step);
-    if (quick.length > 0) this.request();
+    const isSafe = slow.length === 0 || (await isKept);
+    if (isSafe) for (const step of slow) this.#lanes.start(step);
+    if (quick.length > 0 || !isSafe) this.request();
   }
 
   /** A claim in a container that could not be recorded (its ports were taken) is planned anew. */

@@ -97,6 +97,14 @@ export function storeContract(name: string, newPlace: () => Promise<StorePlace>)
       expect((await reopened(store)).current().generation).toBe(1);
     });
 
+    it('says when all that was accepted is durable', async () => {
+      const store = await opened();
+      const updates = [store.update(grow), store.update(grow)];
+      await store.settled();
+      expect((await reopened(store)).current().generation).toBe(2);
+      await Promise.all(updates);
+    });
+
     it('never mutates a state it has given out', async () => {
       const store = await opened();
       const before = store.current();
