@@ -1,7 +1,8 @@
+import { getTasks } from 'node-cron';
 import { describe, expect, it } from 'vitest';
 import type { ReserveRule, ReserveWindow } from '../../lib/domain/template.ts';
 import { ReserveTargets } from '../../lib/services/reserve-targets.ts';
-import { isOpen, ReserveWindows } from '../../lib/services/reserve-windows.ts';
+import { ReserveWindows } from '../../lib/services/reserve-windows.ts';
 import { aState, aTemplate, NOW } from '../planner/builders.ts';
 import { aMember } from './lease-records.ts';
 
@@ -76,7 +77,7 @@ describe('windows', () => {
     { cron: '*/10 * * * *', minutes: 1, time: at(9, 21), open: false },
     { cron: '0 0 * * 1', minutes: 7 * 24 * 60, time: at(9), open: true },
   ])('$cron for $minutes min at $time: $open', ({ cron, minutes, time, open }) => {
-    expect(isOpen({ cron, minutes, target: 1 }, time)).toBe(open);
+    expect(new ReserveWindows().targetAt([{ cron, minutes, target: 1 }], time)).toBe(open ? 1 : null);
   });
 
   it('give the highest target of those that are open', () => {
@@ -88,5 +89,19 @@ describe('windows', () => {
     ];
     const targets = [at(8), at(9), at(9, 30), at(9, 36), at(9, 59), at(10)].map((now) => windows.targetAt(given, now));
     expect(targets).toEqual([null, 50, 90, 50, 50, null]);
+  });
+
+  it('open and close with a clock that is set', () => {
+    const windows = new ReserveWindows();
+    const targets = [at(8), at(9, 59), at(8, 30), at(9), at(23), at(9, 10)].map((now) => windows.targetAt([nine], now));
+    expect(targets).toEqual([null, 50, null, 50, null, 50]);
+  });
+
+  it('leave nothing behind from minute to minute', () => {
+    const windows = new ReserveWindows();
+    windows.targetAt([nine], at(8));
+    const before = getTasks().size;
+    for (let minute = 0; minute < 120; minute++) windows.targetAt([nine], at(8, minute));
+    expect(getTasks().size).toBe(before);
   });
 });
