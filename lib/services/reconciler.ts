@@ -14,6 +14,7 @@ import { BlockedPorts } from './blocked-ports.ts';
 import { checkTargets } from './check-targets.ts';
 import type { Dependencies } from './dependencies.ts';
 import { Lanes } from './lanes.ts';
+import { latestMoment } from './lease-changes.ts';
 import { Losses } from './losses.ts';
 import { nextLook } from './next-look.ts';
 import { Observer } from './observe.ts';
@@ -68,7 +69,7 @@ export class Reconciler {
     this.#deps = deps;
     this.agents = new Agents(deps.driver);
     this.states = new StateTracker(deps.events);
-    this.leaseClock = new SteadyClock(deps.clock);
+    this.leaseClock = new SteadyClock(deps.clock, latestMoment(deps.store.current()));
     this.#reserves = new ReserveTargets({ ...deps, settings: deps.reserve, leaseClock: this.leaseClock });
     const onError = (error: unknown): void => deps.log.error({ err: error }, 'somebody who listens failed');
     this.#steps = new Listeners(onError);

@@ -18,14 +18,15 @@ export interface ReserveSettings {
 export interface ReserveTargetsOptions {
   readonly templates: ReadonlyMap<string, Template>;
   readonly settings: ReserveSettings;
-  /** Of the time of day, which opens windows. */
-  readonly clock: Pick<Clock, 'now'>;
+  /** The time of day opens windows. */
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly leaseClock: Pick<Clock, 'now'>;
   /** In [0, 1). */
   readonly random: () => number;
 }
 
 interface Pause {
+  /** By the monotonic clock: setting the other makes it neither longer nor shorter. */
   readonly until: number;
   readonly why: string;
 }
@@ -69,7 +70,7 @@ export class ReserveTargets {
     const pause = this.#pauses.get(template);
     const failures = this.#failures.get(template) ?? 0;
     // Those that were made together fail together, which counts once.
-    if (failures > 0 && pause !== undefined && pause.until > this.#options.leaseClock.now()) return;
+    if (failures > 0 && pause !== undefined && pause.until > this.#options.clock.monotonic()) return;
     this.#failures.set(template, failures + 1);
     this.#pause(template, backoffMs(failures + 1, RETRY, this.#options.random()), why);
   }
@@ -87,7 +88,7 @@ export class ReserveTargets {
   }
 
   #of(name: string, { reserve }: LeaseRule, waiting: number): ReserveTarget {
-    const { settings, clock } = this.#options;
+    const { settings, clock, leaseClock } = this.#options;
     const target = this.#windows.targetAt(reserve.windows, clock.now()) ?? reserve.target ?? settings.target;
     const min = Math.min(reserve.min ?? settings.min, target);
     const pause = this.#pauses.get(name);
@@ -96,7 +97,7 @@ export class ReserveTargets {
       min,
       max: settings.max,
       batchSize: batchSize(reserve, settings),
-      notBefore: pause?.until ?? 0,
+      notBefore: pause === undefined ? 0 : leaseClock.now() + pause.until - clock.monotonic(),
       why: pause?.why ?? '',
       refilling: this.#isRefilling(name, waiting, min, target),
     };
@@ -111,7 +112,7 @@ export class ReserveTargets {
   }
 
   #pause(template: string, ms: number, why: string): void {
-    const until = this.#options.leaseClock.now() + ms;
+    const until = this.#options.clock.monotonic() + ms;
     if (until > (this.#pauses.get(template)?.until ?? 0)) this.#pauses.set(template, { until, why });
   }
 }

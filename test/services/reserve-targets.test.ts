@@ -10,13 +10,13 @@ const SETTINGS = { target: 10, min: 3, max: 50, batchSize: 4, batchSpacingSecond
 const SILENT: ReserveRule = { target: null, min: null, batchSize: null, batchSpacingSeconds: null, windows: [] };
 
 function targetsOf(rule: Partial<ReserveRule> = {}) {
-  const time = { now: NOW };
+  const time = { now: NOW, monotonic: 5 };
   const lease = { ttlSeconds: 60, maxTtlSeconds: 60, perOwner: null, reserve: { ...SILENT, ...rule }, reset: null };
   const templates = new Map([
     ['echo', aTemplate({ lease })],
     ['plain', aTemplate({ name: 'plain' })],
   ]);
-  const clock = { now: () => time.now };
+  const clock = { now: () => time.now, monotonic: () => time.monotonic };
   const targets = new ReserveTargets({ templates, settings: SETTINGS, clock, leaseClock: clock, random: () => 1 });
   const withReady = (ready: number) =>
     targets.now(aState(Array.from({ length: ready }, (_, n) => aMember(`b${n}`, 'ready')))).get('echo');
@@ -42,6 +42,16 @@ describe('targets of the reserve', () => {
     expect(withReady(0)).toMatchObject({ notBefore: NOW + 2500, why: expect.stringContaining('next batch') });
   });
 
+  it('space them as long when the clock is set meanwhile', () => {
+    const { targets, time, withReady } = targetsOf({ batchSpacingSeconds: 10 });
+    targets.noteBatch('echo');
+    time.now -= 86_400_000;
+    expect(withReady(0)?.notBefore).toBe(time.now + 10_000);
+    time.now += 10_000;
+    time.monotonic += 10_000;
+    expect(withReady(0)?.notBefore).toBe(time.now);
+  });
+
   it('wait longer and longer while bots do not get well, and not after one did', () => {
     const { targets, time, withReady } = targetsOf();
     const waits = Array.from({ length: 9 }, () => {
@@ -51,7 +61,8 @@ describe('targets of the reserve', () => {
       const { notBefore = 0, why } = withReady(0) ?? {};
       expect(why).toBe('b1 was not well');
       const wait = notBefore - time.now;
-      time.now = notBefore;
+      time.now += wait;
+      time.monotonic += wait;
       return wait / 1000;
     });
     expect(waits).toEqual([10, 20, 40, 80, 160, 320, 600, 600, 600]);
