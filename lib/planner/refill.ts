@@ -36,8 +36,8 @@ function refill(world: World, template: string, wanted: ReserveTarget, all: read
   const lane = reserveLane(template);
   if (missing <= 0 || !wanted.refilling || world.busy.has(lane)) return NOTHING;
   const hold = world.holds.get(lane);
-  if (hold !== undefined && hold.until > world.now) return holding(template, hold.reason);
-  if (wanted.notBefore > world.leaseClock) return holding(template, wanted.why);
+  if (hold !== undefined && hold.until > world.monotonic) return holding(template, hold.reason);
+  if (wanted.notBefore > world.monotonic) return holding(template, wanted.why);
   const count = Math.min(missing, wanted.batchSize);
   return { steps: [{ kind: 'addReserve', template, count, target: wanted.target }], held: [] };
 }

@@ -70,7 +70,7 @@ export class Reconciler {
     this.agents = new Agents(deps.driver);
     this.states = new StateTracker(deps.events);
     this.leaseClock = new SteadyClock(deps.clock, latestMoment(deps.store.current()));
-    this.#reserves = new ReserveTargets({ ...deps, settings: deps.reserve, leaseClock: this.leaseClock });
+    this.#reserves = new ReserveTargets({ ...deps, settings: deps.reserve });
     const onError = (error: unknown): void => deps.log.error({ err: error }, 'somebody who listens failed');
     this.#steps = new Listeners(onError);
     this.#pictures = new Listeners(onError);
@@ -141,6 +141,7 @@ export class Reconciler {
     const reserves = this.#reserves;
     return {
       now: clock.now(),
+      monotonic: clock.monotonic(),
       state,
       templates,
       limits,
@@ -208,7 +209,7 @@ export class Reconciler {
     this.#follow(world);
     // What a step did that ended since may not be in this picture; it has asked for the next pass.
     const { steps } = plan({ ...world, busy: new Set([...busyBefore, ...world.busy]) });
-    if (world.listing.kind === 'seen') this.#lanes.settle(steps, world.now);
+    if (world.listing.kind === 'seen') this.#lanes.settle(steps, world.monotonic);
     this.states.update(world);
     if (world.listing.kind === 'seen') this.#pictures.tell(world);
     await this.#dispatch(steps);
@@ -265,10 +266,10 @@ export class Reconciler {
   }
 
   /** From the moment of the plan on: what came due while its steps were done must not be slept through. */
-  #scheduleWake({ now, leaseClock }: World, looked: number): void {
+  #scheduleWake({ monotonic, leaseClock }: World, looked: number): void {
     this.#cancelWake();
     const { clock } = this.#deps;
-    const next = nextLook({ ...this.world(), now, leaseClock });
+    const next = nextLook({ ...this.world(), monotonic, leaseClock });
     if (next === null) return;
     const inMs = Math.max(0, next.inMs - (clock.monotonic() - looked));
     this.#cancelWake = clock.after(inMs, () => this.request(next.scope));

@@ -20,7 +20,6 @@ export interface ReserveTargetsOptions {
   readonly settings: ReserveSettings;
   /** The time of day opens windows. */
   readonly clock: Pick<Clock, 'now' | 'monotonic'>;
-  readonly leaseClock: Pick<Clock, 'now'>;
   /** In [0, 1). */
   readonly random: () => number;
 }
@@ -88,7 +87,7 @@ export class ReserveTargets {
   }
 
   #of(name: string, { reserve }: LeaseRule, waiting: number): ReserveTarget {
-    const { settings, clock, leaseClock } = this.#options;
+    const { settings, clock } = this.#options;
     const target = this.#windows.targetAt(reserve.windows, clock.now()) ?? reserve.target ?? settings.target;
     const min = Math.min(reserve.min ?? settings.min, target);
     const pause = this.#pauses.get(name);
@@ -97,7 +96,7 @@ export class ReserveTargets {
       min,
       max: settings.max,
       batchSize: batchSize(reserve, settings),
-      notBefore: pause === undefined ? 0 : leaseClock.now() + pause.until - clock.monotonic(),
+      notBefore: pause?.until ?? 0,
       why: pause?.why ?? '',
       refilling: this.#isRefilling(name, waiting, min, target),
     };
