@@ -7,7 +7,7 @@ import { type App, type AppOptions, startApp } from './app.ts';
 import { expectSchema } from './schema-check.ts';
 
 const LEASE =
-  '{ ttlSeconds: 60, reserve: { target: 3, min: 3, batchSpacingSeconds: 0 }, reset: {}, maxTtlSeconds: 600 }';
+  '{ ttlSeconds: 60, reserve: { target: 3, min: 3, batchSpacingSeconds: 0 }, reset: { steps: [{ kind: clear }] }, maxTtlSeconds: 600 }';
 
 interface Reserve {
   readonly ready: number;
