@@ -26,6 +26,16 @@ describe('leases', () => {
     expect(reserve(system).assigned).toBe(3);
   });
 
+  it('is one for the same key, also for those who ask at the same time', async () => {
+    await using machine = await Machine.make([leasedTemplate()]);
+    await using system = await System.start(machine);
+    await ready(system, 3);
+    const [one, ...others] = await Promise.all([1, 2, 3].map(() => system.leases.acquire(ALICE, {}, 'key')));
+    expect(others).toEqual([one, one]);
+    expect(reserve(system)).toMatchObject({ assigned: 1, acquired: 1 });
+    expect((await system.leases.acquire(BOB, {}, 'key')).fromPool).toBe(true);
+  });
+
   it('makes one on demand when none is ready, and refuses beyond the most', async () => {
     await using machine = await Machine.make([leasedTemplate({ reserve: NO_RESERVE })]);
     await using system = await System.start(machine);
