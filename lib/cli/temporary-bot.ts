@@ -24,6 +24,10 @@ const PYTHON_IS_READY = /^Type "help"/;
 const ABOUT_IMPORTS = /^(# |import )/;
 const FALLEN: readonly BotView['state'][] = ['backoff', 'failed', 'stopping', 'stopped'];
 
+/** For the help of commands that make one. */
+export const REALLY_RUNS = `
+The bot really runs: give it no account that another bot uses. For FreqTrade that means "dry_run": true, without keys.`;
+
 /** Nobody else's: what bears it may be deleted. */
 export const temporaryId = (purpose: string): string => `${purpose}-${randomBytes(6).toString('hex')}`;
 

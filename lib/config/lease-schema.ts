@@ -45,13 +45,17 @@ const clear = z.strictObject({
     .default([]),
 });
 
-const reset = z.strictObject({
-  steps: z
-    .array(z.discriminatedUnion('kind', [exec, clear], 'must be exec or clear'))
-    .readonly()
-    .default([]),
-  verify: z.array(exec).readonly().default([]),
-});
+const reset = z
+  .strictObject({
+    steps: z
+      .array(z.discriminatedUnion('kind', [exec, clear], 'must be exec or clear'))
+      .readonly()
+      .default([]),
+    verify: z.array(exec).readonly().default([]),
+  })
+  .refine(({ steps, verify }) => verify.length > 0 || steps.some(({ kind }) => kind === 'clear'), {
+    message: 'must have a step of kind clear or a check under verify; without reset, bots are deleted after a lease',
+  });
 
 export const lease = z
   .strictObject({

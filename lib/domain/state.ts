@@ -17,7 +17,7 @@ export interface State {
   readonly containers: Readonly<Record<string, ContainerRecord>>;
   readonly tokens: Readonly<Record<string, TokenRecord>>;
   /** Answers to mutations by Idempotency-Key, kept for a day. */
-  readonly replies: Readonly<Record<string, ReplyRecord>>;
+  readonly replies: Table<ReplyRecord>;
   readonly leases: Table<LeaseRecord>;
   /** By owner. */
   readonly quotas: Table<Quota>;
@@ -49,7 +49,7 @@ export function emptyState(installation: string): State {
     bots: Table.of({}),
     containers: {},
     tokens: {},
-    replies: {},
+    replies: Table.of({}),
     leases: Table.of({}),
     quotas: Table.of({}),
   };

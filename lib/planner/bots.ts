@@ -105,7 +105,8 @@ function decideRestart(world: World, bot: BotRecord, template: Template, observe
   const why = unhealthyReason(world, bot.instanceId, template, observed);
   if (why === null || !wantsProcess(bot)) return null;
   const hold = world.restartHolds.get(bot.instanceId);
-  if (hold !== undefined && hold.until > world.now) return { target: bot.instanceId, why: `${why}; ${hold.reason}` };
+  if (hold !== undefined && hold.until > world.monotonic)
+    return { target: bot.instanceId, why: `${why}; ${hold.reason}` };
   return { kind: 'restartBot', bot: bot.instanceId, why };
 }
 

@@ -23,7 +23,7 @@ export function planSubjects<T>(world: World, { among, name, lane, decide }: Sub
     if (decision === null) continue;
     const hold = world.holds.get(lane(subject));
     if (!('kind' in decision)) held.push(decision);
-    else if (hold !== undefined && hold.until > world.now) held.push({ target: name(subject), why: hold.reason });
+    else if (hold !== undefined && hold.until > world.monotonic) held.push({ target: name(subject), why: hold.reason });
     else steps.push(decision);
   }
   return { steps, held };

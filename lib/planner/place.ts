@@ -37,7 +37,7 @@ export function planPlacement(world: World): Plan {
 // Private
 
 function isHeld(world: World, lane: string): boolean {
-  return world.busy.has(lane) || (world.holds.get(lane)?.until ?? 0) > world.now;
+  return world.busy.has(lane) || (world.holds.get(lane)?.until ?? 0) > world.monotonic;
 }
 
 /** A bot that is in a container although no claim says so (an older store was restored) stays there: elsewhere it would run twice. */

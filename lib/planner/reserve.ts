@@ -17,7 +17,7 @@ const UNFIT: ReadonlySet<BotState> = new Set(['unhealthy', 'backoff', 'failed', 
 /** Keeps ready bots ahead of demand and sees every bot through from one lease to the next. */
 export function planReserve(world: World): Plan {
   const members = world.state.bots.records.filter(isMember);
-  return joinPlans([planMembers(world, members), planRefill(world, members)]);
+  return joinPlans([planMembers(world, members), planRefill(world)]);
 }
 
 /** Bots that wait to be handed out and are well, by template, longest waiting first. */

@@ -21,7 +21,7 @@ export interface BotHealth {
 }
 
 export interface Hold {
-  /** Not before, ms since the epoch. */
+  /** By `monotonic`. */
   readonly until: number;
   readonly reason: string;
 }
@@ -42,7 +42,7 @@ export interface ReserveTarget {
   /** Of all its leasable bots together, those on lease included. */
   readonly max: number;
   readonly batchSize: number;
-  /** Refilling waits until then, by `leaseClock`, and why. */
+  /** Refilling waits until then, by `monotonic`, and why. */
   readonly notBefore: number;
   readonly why: string;
   /** Since it fell below its minimum, until it is full again. */
@@ -53,6 +53,8 @@ export interface ReserveTarget {
 export interface World {
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** Milliseconds by a clock that nobody sets: whatever is held back is so by this one. */
+  readonly monotonic: number;
   readonly state: State;
   readonly templates: ReadonlyMap<string, Template>;
   /** By name; complete when seen. */

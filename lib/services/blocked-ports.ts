@@ -13,13 +13,13 @@ export class BlockedPorts {
   }
 
   block(ports: readonly number[]): void {
-    const until = this.#clock.now() + BLOCKED_MS;
+    const until = this.#clock.monotonic() + BLOCKED_MS;
     for (const port of ports) this.#until.set(port, until);
   }
 
   /** Those to be kept away from now. */
   now(): ReadonlySet<number> {
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     return new Set([...this.#until].filter(([, until]) => until > now).map(([port]) => port));
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { BunkhouseError } from '../domain/errors.ts';
 import type { Actor, ReplyRecord } from '../domain/state.ts';
+import { Table } from '../domain/table.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../util/clock.ts';
 import { isoTime } from '../util/clock.ts';
@@ -8,6 +9,8 @@ import { KeyedMutex } from '../util/keyed-mutex.ts';
 
 const KEEP_MS = 24 * 3600 * 1000;
 const MOST_REPLIES = 1000;
+/** Left when there were more: so they are sorted now and then, and not for each request. */
+const FEWER_REPLIES = 900;
 
 /** A mutation as far as telling two apart needs it. `body` is the parsed one. */
 export interface Mutation {
@@ -38,19 +41,21 @@ export function createIdempotency({ store, clock }: { readonly store: Store; rea
   const mutex = new KeyedMutex();
 
   async function once(slot: string, request: string, work: () => Promise<Answer>) {
-    const kept = fresh(store.current().replies, clock.now())[slot];
-    if (kept !== undefined && kept.request !== request) throw otherRequest();
-    if (kept !== undefined) return { status: kept.status, body: kept.body, replayed: true };
+    const kept = store.current().replies.get(slot);
+    if (kept !== undefined && isFresh(kept, clock.now())) {
+      if (kept.request !== request) throw otherRequest();
+      return { status: kept.status, body: kept.body, replayed: true };
+    }
     const answer = await work();
     await keep(slot, { request, status: answer.status, body: answer.body, at: isoTime(clock.now()) });
     return { ...answer, replayed: false };
   }
 
   const keep = (slot: string, reply: ReplyRecord): Promise<void> =>
-    store.update((state) => {
-      const replies = newest({ ...fresh(state.replies, clock.now()), [slot]: reply });
-      return { state: { ...state, replies }, result: undefined };
-    });
+    store.update((state) => ({
+      state: { ...state, replies: bounded(state.replies.put(slot, reply)) },
+      result: undefined,
+    }));
 
   return {
     run(mutation, work) {
@@ -68,19 +73,13 @@ function otherRequest(): BunkhouseError {
   );
 }
 
-type Replies = Readonly<Record<string, ReplyRecord>>;
-
-function fresh(replies: Replies, now: number): Replies {
-  const kept = Object.entries(replies).filter(([, reply]) => now - Date.parse(reply.at) < KEEP_MS);
-  return Object.fromEntries(kept);
-}
+const isFresh = (reply: ReplyRecord, now: number): boolean => now - Date.parse(reply.at) < KEEP_MS;
 
 /** Drops the oldest above the bound. */
-function newest(replies: Replies): Replies {
-  const entries = Object.entries(replies);
-  if (entries.length <= MOST_REPLIES) return replies;
-  const byAge = entries.toSorted(([, a], [, b]) => b.at.localeCompare(a.at));
-  return Object.fromEntries(byAge.slice(0, MOST_REPLIES));
+function bounded(replies: Table<ReplyRecord>): Table<ReplyRecord> {
+  if (replies.size <= MOST_REPLIES) return replies;
+  const newestFirst = replies.entries.toSorted(([, a], [, b]) => (a.at < b.at ? 1 : -1));
+  return Table.from(newestFirst.slice(0, FEWER_REPLIES));
 }
 
 /** Hex SHA-256 of the value's JSON; the body itself, which may hold secrets, is not kept. */

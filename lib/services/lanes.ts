@@ -76,10 +76,10 @@ export class Lanes {
   }
 
   /** Drops failures that are over: the lane might have tried again by now, and nothing is left for it to do. */
-  settle(planned: readonly Step[], now: number): void {
+  settle(planned: readonly Step[], monotonic: number): void {
     const needed = new Set(planned.map(stepLane));
     for (const [lane, { until }] of this.#failures) {
-      if (until <= now && !needed.has(lane) && !this.#busy.has(lane)) this.#failures.delete(lane);
+      if (until <= monotonic && !needed.has(lane) && !this.#busy.has(lane)) this.#failures.delete(lane);
     }
   }
 
@@ -100,7 +100,7 @@ export class Lanes {
     const count = (this.#failures.get(lane)?.count ?? 0) + 1;
     const delay = backoffMs(count, RETRY, random());
     const message = messageOf(error);
-    this.#failures.set(lane, { count, until: clock.now() + delay, reason: message });
+    this.#failures.set(lane, { count, until: clock.monotonic() + delay, reason: message });
     const code = error instanceof BunkhouseError ? error.code : 'INTERNAL';
     log.warn(
       {

@@ -1,10 +1,17 @@
 import type { BotRecord } from '../domain/bot.ts';
 import { BunkhouseError } from '../domain/errors.ts';
-import { isOnLease, type LeaseEnd, type LeaseRecord, POOL_OWNER, reserveLife } from '../domain/lease.ts';
+import {
+  isOnLease,
+  type LeaseEnd,
+  type LeaseRecord,
+  POOL_OWNER,
+  type ReserveLife,
+  reserveLife,
+} from '../domain/lease.ts';
 import type { State } from '../domain/state.ts';
 import type { Change } from '../store/store.ts';
 import { isoTime } from '../util/clock.ts';
-import { addBot, findBot, type NewBot, reviseBot } from './bot-container-mapper.ts';
+import { addBot, findBot, type NewBot, putBot, reviseBot } from './bot-container-mapper.ts';
 import { type AcquisitionLimits, countLease, forgetQuotas } from './quotas.ts';
 import { countMembers } from './reserve-changes.ts';
 
@@ -76,18 +83,36 @@ export function extendLease(id: string, seconds: number, maxTtlSeconds: number, 
   };
 }
 
-/** Moves the times of all leases that last: the clock was set, and they are to last as long as they would have. */
+/**
+ * Moves the times of all leases that last, and those from which bots of the reserve wait: the clock was set, and all is to
+ * last as long as it would have.
+ */
 export function shiftLeases(byMs: number): Change<void> {
   const shifted = (time: string): string => isoTime(Date.parse(time) + byMs);
+  const moved = (lease: LeaseRecord): LeaseRecord => ({
+    ...lease,
+    createdAt: shifted(lease.createdAt),
+    expiresAt: shifted(lease.expiresAt),
+  });
+  const waiting = (bot: BotRecord, reserve: ReserveLife): BotRecord => ({
+    ...bot,
+    reserve: { ...reserve, since: shifted(reserve.since) },
+  });
   return (state) => {
-    const lasting = state.leases.records.filter((lease) => lease.end === null);
-    const moved = lasting.map((lease) => ({
-      ...lease,
-      createdAt: shifted(lease.createdAt),
-      expiresAt: shifted(lease.expiresAt),
-    }));
-    return { state: moved.reduce((next, lease) => tellBot(putLease(next, lease), lease), state), result: undefined };
+    const leases = lastingLeases(state).map(moved);
+    const told = leases.reduce((next, lease) => tellBot(putLease(next, lease), lease), state);
+    const bots = told.bots.records.flatMap((bot) => (bot.reserve === null ? [] : [waiting(bot, bot.reserve)]));
+    return { state: bots.reduce(putBot, told), result: undefined };
   };
+}
+
+/** The latest of the times that `shiftLeases` moves, in ms since the epoch: whatever a clock says, it is over. */
+export function latestMoment(state: State): number {
+  const times = [
+    ...lastingLeases(state).map(({ createdAt }) => createdAt),
+    ...state.bots.records.flatMap(({ reserve }) => reserve?.since ?? []),
+  ];
+  return times.reduce((latest, time) => Math.max(latest, Date.parse(time)), Number.NEGATIVE_INFINITY);
 }
 
 /** Drops leases that ended long ago and quotas that are over. */
@@ -106,6 +131,8 @@ export function findLease(state: State, id: string): LeaseRecord {
 }
 
 // Private
+
+const lastingLeases = ({ leases }: State): LeaseRecord[] => leases.records.filter(({ end }) => end === null);
 
 function grant(
   { state, result: bot }: { readonly state: State; readonly result: BotRecord },

@@ -3,6 +3,7 @@ import { BunkhouseError, hasCode } from '../domain/errors.ts';
 import type { LeaseRecord } from '../domain/lease.ts';
 import type { Actor } from '../domain/state.ts';
 import type { LeaseRule, Template } from '../domain/template.ts';
+import { KeyedMutex } from '../util/keyed-mutex.ts';
 import { newBot } from './bots.ts';
 import type { Dependencies } from './dependencies.ts';
 import type { AcquireLease, LeaseApi, LeaseTick, LeaseView, ReserveStatus } from './lease-api.ts';
@@ -31,6 +32,8 @@ export class Leases implements LeaseApi {
   readonly #reconciler: Reconciler;
   readonly #options: LeaseOptions;
   readonly #ready = new ReadyBots();
+  /** By lease: two who ask under the same key at the same time must not both look for a bot. */
+  readonly #mutex = new KeyedMutex();
   readonly #acquired = new Map<string, Acquired>();
 
   constructor(deps: Dependencies, reconciler: Reconciler, options: LeaseOptions) {
@@ -45,7 +48,8 @@ export class Leases implements LeaseApi {
     const began = this.#deps.clock.monotonic();
     const template = this.#leasable(request.template ?? this.#options.defaultTemplate);
     const wish = this.#wish(actor, request, template, key);
-    const lease = (await this.#granted(wish)) ?? (await this.#grant(template, wish, began));
+    const granted = async () => (await this.#granted(wish)) ?? (await this.#grant(template, wish, began));
+    const lease = await this.#mutex.run(wish.id, granted);
     if (request.waitSeconds !== undefined) await this.#untilRunning(lease, request.waitSeconds);
     return this.get(actor, lease.id);
   }

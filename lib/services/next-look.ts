@@ -15,21 +15,21 @@ export interface NextLook {
 
 /** When the first hold ends, or to see what could not be seen; null: everything else is told by events. */
 export function nextLook(world: World): NextLook | null {
-  const { now, listing, agents, holds, restartHolds } = world;
+  const { monotonic, listing, agents, holds, restartHolds } = world;
   if (listing.kind === 'unknown') return { inMs: BLIND_RETRY_MS, scope: 'all' };
-  const due = [...holds.values(), ...restartHolds.values()].map((hold) => hold.until).filter((until) => until > now);
+  const due = [...holds.values(), ...restartHolds.values()]
+    .map((hold) => hold.until)
+    .filter((until) => until > monotonic);
   // An engine may tell that a container died before it lists it as such: nothing but another look will show it.
-  if ([...agents.values()].some((agent) => agent.kind === 'unknown')) due.push(now + BLIND_RETRY_MS);
+  if ([...agents.values()].some((agent) => agent.kind === 'unknown')) due.push(monotonic + BLIND_RETRY_MS);
   due.push(...dueInReserve(world));
-  return due.length === 0 ? null : { inMs: Math.min(LONGEST_MS, Math.min(...due) - now + 1), scope: null };
+  return due.length === 0 ? null : { inMs: Math.min(LONGEST_MS, Math.min(...due) - monotonic + 1), scope: null };
 }
 
-/** By `now`: the end of the next lease, and when warm bots that are missing may be made. */
+/** By `monotonic`: the end of the next lease, and when warm bots that are missing may be made. */
 function dueInReserve(world: World): number[] {
-  const { now, leaseClock, reserves } = world;
+  const { monotonic, leaseClock, reserves } = world;
   const expiry = nextExpiry(world);
   const refills = [...reserves.values()].filter(({ refilling }) => refilling).map(({ notBefore }) => notBefore);
-  return [...refills.filter((at) => at > leaseClock), ...(expiry === null ? [] : [expiry])].map(
-    (at) => now + at - leaseClock,
-  );
+  return [...refills.filter((at) => at > monotonic), ...(expiry === null ? [] : [monotonic + expiry - leaseClock])];
 }

@@ -77,7 +77,7 @@ export class PoolHealthMonitor {
     const delay = backoffMs(count, limits, this.#deps.random());
     this.#restarts.set(bot, {
       count,
-      until: this.#deps.clock.now() + delay,
+      until: this.#deps.clock.monotonic() + delay,
       reason: `restarted ${count} times already, next in ${Math.ceil(delay / 1000)} s at the earliest`,
     });
   }

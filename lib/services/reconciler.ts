@@ -14,6 +14,7 @@ import { BlockedPorts } from './blocked-ports.ts';
 import { checkTargets } from './check-targets.ts';
 import type { Dependencies } from './dependencies.ts';
 import { Lanes } from './lanes.ts';
+import { latestMoment } from './lease-changes.ts';
 import { Losses } from './losses.ts';
 import { nextLook } from './next-look.ts';
 import { Observer } from './observe.ts';
@@ -68,8 +69,8 @@ export class Reconciler {
     this.#deps = deps;
     this.agents = new Agents(deps.driver);
     this.states = new StateTracker(deps.events);
-    this.leaseClock = new SteadyClock(deps.clock);
-    this.#reserves = new ReserveTargets({ ...deps, settings: deps.reserve, leaseClock: this.leaseClock });
+    this.leaseClock = new SteadyClock(deps.clock, latestMoment(deps.store.current()));
+    this.#reserves = new ReserveTargets({ ...deps, settings: deps.reserve });
     const onError = (error: unknown): void => deps.log.error({ err: error }, 'somebody who listens failed');
     this.#steps = new Listeners(onError);
     this.#pictures = new Listeners(onError);
@@ -140,6 +141,7 @@ export class Reconciler {
     const reserves = this.#reserves;
     return {
       now: clock.now(),
+      monotonic: clock.monotonic(),
       state,
       templates,
       limits,
@@ -207,7 +209,7 @@ export class Reconciler {
     this.#follow(world);
     // What a step did that ended since may not be in this picture; it has asked for the next pass.
     const { steps } = plan({ ...world, busy: new Set([...busyBefore, ...world.busy]) });
-    if (world.listing.kind === 'seen') this.#lanes.settle(steps, world.now);
+    if (world.listing.kind === 'seen') this.#lanes.settle(steps, world.monotonic);
     this.states.update(world);
     if (world.listing.kind === 'seen') this.#pictures.tell(world);
     await this.#dispatch(steps);
@@ -226,15 +228,24 @@ export class Reconciler {
     return left < 1 ? null : clock.sleep(left, this.#abort.signal);
   }
 
-  /** Store steps first, in order, because the others build on them; then everything else, side by side. */
+  /**
+   * Store steps first, in order, because the others build on them; then everything else, side by side. Nothing is done that
+   * was planned from changes which then are not kept: a container would know a generation that means something else later.
+   */
   async #dispatch(steps: readonly Step[]): Promise<void> {
+    const isKept = this.#deps.store.settled().then(
+      () => true,
+      () => false,
+    );
     for (const step of steps) this.#steps.tell(step);
     const quick = steps.filter(isStoreStep);
+    const slow = steps.filter((step) => !isStoreStep(step));
     for (const step of quick.filter(({ kind }) => kind === 'recordContainer')) await this.#lanes.perform(step);
     const rest = quick.filter(({ kind }) => kind !== 'recordContainer').filter((step) => this.#isPossible(step));
     await Promise.all(rest.map((step) => this.#lanes.perform(step)));
-    for (const step of steps) if (!isStoreStep(step)) this.#lanes.start(step);
-    if (quick.length > 0) this.request();
+    const isSafe = slow.length === 0 || (await isKept);
+    if (isSafe) for (const step of slow) this.#lanes.start(step);
+    if (quick.length > 0 || !isSafe) this.request();
   }
 
   /** A claim in a container that could not be recorded (its ports were taken) is planned anew. */
@@ -255,10 +266,10 @@ export class Reconciler {
   }
 
   /** From the moment of the plan on: what came due while its steps were done must not be slept through. */
-  #scheduleWake({ now, leaseClock }: World, looked: number): void {
+  #scheduleWake({ monotonic, leaseClock }: World, looked: number): void {
     this.#cancelWake();
     const { clock } = this.#deps;
-    const next = nextLook({ ...this.world(), now, leaseClock });
+    const next = nextLook({ ...this.world(), monotonic, leaseClock });
     if (next === null) return;
     const inMs = Math.max(0, next.inMs - (clock.monotonic() - looked));
     this.#cancelWake = clock.after(inMs, () => this.request(next.scope));

@@ -20,7 +20,7 @@ export function reserveStatus(
 ): readonly ReserveStatus[] {
   const members = world.state.bots.records.filter(isMember);
   const byTemplate = Map.groupBy(members, (bot) => bot.template);
-  const { held } = planRefill(world, members);
+  const { held } = planRefill(world);
   return [...world.reserves].map(([template, reserve]) => {
     const phases = (byTemplate.get(template) ?? []).map((bot) => bot.reserve.phase);
     const many = (...wanted: ReservePhase[]): number => phases.filter((phase) => wanted.includes(phase)).length;

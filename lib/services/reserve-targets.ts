@@ -18,14 +18,14 @@ export interface ReserveSettings {
 export interface ReserveTargetsOptions {
   readonly templates: ReadonlyMap<string, Template>;
   readonly settings: ReserveSettings;
-  /** Of the time of day, which opens windows. */
-  readonly clock: Pick<Clock, 'now'>;
-  readonly leaseClock: Pick<Clock, 'now'>;
+  /** The time of day opens windows. */
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>;
   /** In [0, 1). */
   readonly random: () => number;
 }
 
 interface Pause {
+  /** By the monotonic clock: setting the other makes it neither longer nor shorter. */
   readonly until: number;
   readonly why: string;
 }
@@ -69,7 +69,7 @@ export class ReserveTargets {
     const pause = this.#pauses.get(template);
     const failures = this.#failures.get(template) ?? 0;
     // Those that were made together fail together, which counts once.
-    if (failures > 0 && pause !== undefined && pause.until > this.#options.leaseClock.now()) return;
+    if (failures > 0 && pause !== undefined && pause.until > this.#options.clock.monotonic()) return;
     this.#failures.set(template, failures + 1);
     this.#pause(template, backoffMs(failures + 1, RETRY, this.#options.random()), why);
   }
@@ -111,7 +111,7 @@ export class ReserveTargets {
   }
 
   #pause(template: string, ms: number, why: string): void {
-    const until = this.#options.leaseClock.now() + ms;
+    const until = this.#options.clock.monotonic() + ms;
     if (until > (this.#pauses.get(template)?.until ?? 0)) this.#pauses.set(template, { until, why });
   }
 }

@@ -48,6 +48,10 @@ export class GroupCommit implements Store {
     return result;
   }
 
+  settled(): Promise<void> {
+    return this.#settled;
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

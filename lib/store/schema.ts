@@ -98,7 +98,7 @@ export const stateSchema = z
     bots: tableOf(bot),
     containers: z.record(z.string(), container),
     tokens: z.record(z.string(), token),
-    replies: z.record(z.string(), reply),
+    replies: tableOf(reply),
     leases: tableOf(lease),
     quotas: tableOf(z.strictObject({ hour: window, day: window })),
   })

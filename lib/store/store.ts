@@ -9,6 +9,8 @@ export interface Store {
   current(): State;
   /** Resolves once the change is durable. Throws what the change throws, or STORE_UNAVAILABLE (then `current` is as before). */
   update<T>(change: Change<T>): Promise<T>;
+  /** Resolves once all of `current` is durable. Throws when some of it never will be. */
+  settled(): Promise<void>;
   /** Waits for what is under way and releases the file. */
   close(): Promise<void>;
 }

@@ -66,12 +66,8 @@ export function decodeOpen({ readings, periods }: OpenFile): OpenLedger {
 }
 
 export function encodeUsage(entries: readonly UsageEntry[]): StoredUsage {
-  const stored: StoredUsage = {};
-  for (const { owner, bot, usage } of entries) {
-    stored[owner] ??= {};
-    stored[owner][bot] = [milli(usage.runningSeconds), Math.round(usage.pssByteSeconds), milli(usage.cpuSeconds)];
-  }
-  return stored;
+  const byOwner = Map.groupBy(entries, ({ owner }) => owner);
+  return Object.fromEntries([...byOwner].map(([owner, theirs]) => [owner, Object.fromEntries(theirs.map(lineOf))]));
 }
 
 export function decodeUsage(stored: StoredUsage): UsageEntry[] {
@@ -82,6 +78,12 @@ export function decodeUsage(stored: StoredUsage): UsageEntry[] {
       usage: { runningSeconds, pssByteSeconds, cpuSeconds },
     })),
   );
+}
+
+// Private
+
+function lineOf({ bot, usage }: UsageEntry): [string, StoredUsage[string][string]] {
+  return [bot, [milli(usage.runningSeconds), Math.round(usage.pssByteSeconds), milli(usage.cpuSeconds)]];
 }
 
 const milli = (amount: number): number => Math.round(amount * 1000) / 1000;

@@ -8,9 +8,10 @@ export class SteadyClock {
   readonly #clock: Pick<Clock, 'monotonic'>;
   #offset: number;
 
-  constructor(clock: Pick<Clock, 'now' | 'monotonic'>) {
+  /** `earliest`: a moment known to be over. A machine may start with its clock far behind, until the network tells it the time. */
+  constructor(clock: Pick<Clock, 'now' | 'monotonic'>, earliest = Number.NEGATIVE_INFINITY) {
     this.#clock = clock;
-    this.#offset = clock.now() - clock.monotonic();
+    this.#offset = Math.max(clock.now(), earliest) - clock.monotonic();
   }
 
   now(): number {

@@ -19,7 +19,7 @@ const LEASED = `name: leased
 description: Handed out for a time
 command: [bot]
 readiness: { kind: process, startupSeconds: 5 }
-lease: { ttlSeconds: 60, maxTtlSeconds: 600, reserve: { target: 2, min: 2, batchSpacingSeconds: 0 }, reset: {} }
+lease: { ttlSeconds: 60, maxTtlSeconds: 600, reserve: { target: 2, min: 2, batchSpacingSeconds: 0 }, reset: { steps: [{ kind: clear }] } }
 `;
 /** Handed out on lease, and made when somebody asks. */
 const ON_DEMAND = `name: on-demand

@@ -339,7 +339,8 @@ describe('templates that are handed out on lease', () => {
   const template = (lease: string, rest = '') => `name: a\ncommand: [run]\n${rest}lease: ${lease}\n`;
 
   it('take the settings where they do not say, and placeholders in what cleans them', () => {
-    const text = template('{ reset: { steps: [{ kind: exec, command: [clean, "{{id}}"], stdin: "{{secret.db}}" }] } }');
+    const step = '{ kind: exec, command: [clean, "{{id}}"], stdin: "{{secret.db}}" }';
+    const text = template(`{ reset: { steps: [${step}], verify: [{ kind: exec, command: [check] }] } }`);
     const { lease } = parseTemplate(`${text}secrets: { db: {} }\n`, 'a.yaml');
     expect(lease).toEqual({
       ttlSeconds: 1800,
@@ -348,9 +349,15 @@ describe('templates that are handed out on lease', () => {
       reserve: { target: null, min: null, batchSize: null, batchSpacingSeconds: null, windows: [] },
       reset: {
         steps: [{ kind: 'exec', command: ['clean', '{{id}}'], stdin: '{{secret.db}}', timeoutSeconds: 60 }],
-        verify: [],
+        verify: [{ kind: 'exec', command: ['check'], stdin: '', timeoutSeconds: 60 }],
       },
     });
+  });
+
+  it('need no check where a step leaves nothing to check', () => {
+    expect(parseTemplate(template('{ reset: { steps: [{ kind: clear }] } }'), 'a.yaml').lease?.reset?.verify).toEqual(
+      [],
+    );
   });
 
   const windows = (cron: string) =>
@@ -366,6 +373,11 @@ describe('templates that are handed out on lease', () => {
       what: 'a lease.json of its own',
       text: template('{}', 'files: [{ path: lease.json, text: x }]\n'),
       says: 'files[0].path must not be lease.json',
+    },
+    {
+      what: 'a reset that proves nothing',
+      text: template('{ reset: { steps: [{ kind: exec, command: [clean] }] } }'),
+      says: 'lease.reset must have a step of kind clear or a check',
     },
     { what: 'a cron expression that is none', text: template(windows('every day')), says: 'must be a cron expression' },
     { what: 'one with seconds', text: template(windows('30 0 9 * * *')), says: 'of five fields' },

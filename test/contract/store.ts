@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ContainerRecord } from '../../lib/domain/container.ts';
 import { hasCode } from '../../lib/domain/errors.ts';
 import { emptyState, type State } from '../../lib/domain/state.ts';
+import { Table } from '../../lib/domain/table.ts';
 import type { Change, Store } from '../../lib/store/store.ts';
 import { anyState } from '../store/arbitrary.ts';
 
@@ -97,6 +98,14 @@ export function storeContract(name: string, newPlace: () => Promise<StorePlace>)
       expect((await reopened(store)).current().generation).toBe(1);
     });
 
+    it('says when all that was accepted is durable', async () => {
+      const store = await opened();
+      const updates = [store.update(grow), store.update(grow)];
+      await store.settled();
+      expect((await reopened(store)).current().generation).toBe(2);
+      await Promise.all(updates);
+    });
+
     it('never mutates a state it has given out', async () => {
       const store = await opened();
       const before = store.current();
@@ -153,11 +162,11 @@ export function storeContract(name: string, newPlace: () => Promise<StorePlace>)
             const store = await opened();
             const reply = { request: 'r', status: 200, body, at: '2026-01-01T00:00:00.000Z' };
             await store.update((state) => ({
-              state: { ...state, replies: { [body || 'empty']: reply } },
+              state: { ...state, replies: Table.of({ [body || 'empty']: reply }) },
               result: null,
             }));
             const again = await reopened(store);
-            expect(Object.values(again.current().replies)).toEqual([reply]);
+            expect(again.current().replies.records).toEqual([reply]);
             await again.close();
           },
         ),

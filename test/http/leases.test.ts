@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { describe, expect, it } from 'vitest';
+import { Table } from '../../lib/domain/table.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type App, type AppOptions, startApp } from './app.ts';
 import { expectSchema } from './schema-check.ts';
 
 const LEASE =
-  '{ ttlSeconds: 60, reserve: { target: 3, min: 3, batchSpacingSeconds: 0 }, reset: {}, maxTtlSeconds: 600 }';
+  '{ ttlSeconds: 60, reserve: { target: 3, min: 3, batchSpacingSeconds: 0 }, reset: { steps: [{ kind: clear }] }, maxTtlSeconds: 600 }';
 
 interface Reserve {
   readonly ready: number;
@@ -153,7 +154,7 @@ describe('leases over HTTP', { timeout: 30_000 }, () => {
     expect(answers.filter(({ headers }) => headers['idempotency-replayed'] === 'true')).toHaveLength(2);
     expect((await acquire(app, alice, { ttlSeconds: 5 }, 'once')).json.code).toBe('CONFLICT');
     // As if the supervisor had been killed after the lease was durable and before its answer was.
-    await app.store.update((state) => ({ state: { ...state, replies: {} }, result: null }));
+    await app.store.update((state) => ({ state: { ...state, replies: Table.of({}) }, result: null }));
     await app.close({ keepFolder: true });
     await using again = await startApp({ lease: LEASE, folder: app.folder });
     const answer = await acquire(again, await again.ownerToken('alice'), {}, 'once');

@@ -150,6 +150,7 @@ export function aState(bots: readonly BotRecord[], containers: readonly Containe
 export function aWorld(overrides: Partial<World> = {}): World {
   return {
     now: NOW,
+    monotonic: NOW,
     state: aState([]),
     templates: new Map([['echo', aTemplate()]]),
     listing: { kind: 'seen', value: new Map() },

@@ -80,7 +80,7 @@ describe('a container that could not be recorded', () => {
     const holds = new Map([['container bunkhouse-echo-1', { until: NOW + 1, reason: 'the disk is full' }]]);
     const world = aWorld({ state: aState([aBot('a')]), holds });
     expect(plan(world)).toEqual({ steps: [], held: [{ target: 'a', why: 'the disk is full' }] });
-    expect(kinds({ ...world, now: NOW + 1 })).toEqual(['recordContainer', 'assign']);
+    expect(kinds({ ...world, monotonic: NOW + 1 })).toEqual(['recordContainer', 'assign']);
   });
 });
 
@@ -104,6 +104,9 @@ describe('containers', () => {
     expect(plan(aWorld({ state, holds }))).toEqual({ steps: [], held: [{ target: box.name, why: 'port taken' }] });
     const over = new Map([[`container ${box.name}`, { until: NOW, reason: 'port taken' }]]);
     expect(kinds(aWorld({ state, holds: over }))).toEqual(['createContainer']);
+    // Whoever set the clock back meanwhile.
+    const wall = NOW - 86_400_000;
+    expect(kinds(aWorld({ state, holds: over, now: wall, leaseClock: wall }))).toEqual(['createContainer']);
   });
 
   it('removes one that is marked only when it is empty', () => {

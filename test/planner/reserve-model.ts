@@ -110,6 +110,7 @@ export class ReserveModel {
     const boxes = [...this.containers.values()];
     return aWorld({
       now: this.now,
+      monotonic: this.now,
       leaseClock: this.now,
       state: this.state,
       templates: new Map([['echo', TEMPLATE]]),
@@ -310,9 +311,9 @@ export class ReserveModel {
 
   #newTargets(): ReserveTargets {
     const settings = { target: 0, min: 0, max: MOST, batchSize: 1, batchSpacingSeconds: 0 };
-    const clock = { now: () => this.now };
+    const clock = { now: () => this.now, monotonic: () => this.now };
     const templates = new Map([['echo', TEMPLATE]]);
-    return new ReserveTargets({ templates, settings, clock, leaseClock: clock, random: () => 0 });
+    return new ReserveTargets({ templates, settings, clock, random: () => 0 });
   }
 }
 

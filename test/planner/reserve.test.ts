@@ -191,6 +191,13 @@ describe('refilling', () => {
     expect(planned.toSorted()).toEqual(steps.toSorted());
   });
 
+  it('does not ask for what there is no room for until others are gone', () => {
+    const deleting = aMember('x', 'ready', { deleting: true });
+    const given = { bots: [deleting, ...members('warming', 1)], seen: () => ({ state: 'starting' as const }) };
+    expect(sentences({ ...given, reserve: { ...FULL, max: 2 } }).filter((step) => step.startsWith('make'))).toEqual([]);
+    expect(sentences({ ...given, reserve: { ...FULL, max: 3 } })).toContain(make(1)[0]);
+  });
+
   it('waits for its moment and says why', () => {
     const waiting = plan(worldOf({ reserve: { ...FULL, notBefore: NOW + 1, why: 'the last one did not start' } }));
     expect(waiting).toEqual({ steps: [], held: [{ target: 'echo', why: 'the last one did not start' }] });

@@ -39,7 +39,7 @@ export class Fuse {
 }
 
 /** Observing changes nothing, so to die before or after it is all the same; every other call is a point. */
-const QUIET = new Set(['list', 'observe', 'wait', 'capabilities', 'portsInUse', 'log']);
+const QUIET = new Set(['list', 'observe', 'wait', 'capabilities', 'portsInUse', 'log', 'settled']);
 
 function fused<T extends object>(subject: T, fuse: Fuse): T {
   return new Proxy(subject, {

@@ -6,6 +6,7 @@ import {
   endLease,
   extendLease,
   forgetLeases,
+  latestMoment,
   leaseNew,
   leaseReady,
   shiftLeases,
@@ -160,6 +161,23 @@ describe('a clock that was set', () => {
     expect(state.leases.get('lease-of-a')).toMatchObject({ createdAt: moment(-3600), expiresAt: moment(-3540) });
     expect(state.leases.get('old')).toBe(ended);
     expect(state.bots.get('a')?.generation).toBe(101);
+  });
+
+  it('moves the times from which bots of the reserve wait, of which their containers need not hear', () => {
+    const before = withLeases([aMember('a', 'warming'), aMember('b', 'ready', {}, -60), aBot('c')], []);
+    const { state } = shiftLeases(86_400_000)(before);
+    const bots = ['a', 'b'].map((id) => state.bots.get(id));
+    expect(bots.map((bot) => bot?.reserve?.since)).toEqual([moment(86_400), moment(86_340)]);
+    expect(bots.map((bot) => bot?.generation)).toEqual([1, 1]);
+    expect(state.bots.get('c')).toBe(before.bots.get('c'));
+  });
+
+  it('is behind the latest moment that a lease or a bot of the reserve tells of', () => {
+    const ended = aLease('old', { createdAt: moment(99), end: { at: moment(99), how: 'expired' } });
+    const lease = aLease('l', { createdAt: moment(5) });
+    expect(latestMoment(withLeases([aMember('a', 'ready', {}, 7), aBot('c')], [lease, ended]))).toBe(NOW + 7000);
+    expect(latestMoment(withLeases([], [lease]))).toBe(NOW + 5000);
+    expect(latestMoment(withLeases([], []))).toBe(Number.NEGATIVE_INFINITY);
   });
 });
 

@@ -2,6 +2,7 @@ import { readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ReserveStatus } from '../../lib/services/lease-api.ts';
+import { shiftLeases } from '../../lib/services/lease-changes.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { ADMIN, leasedTemplate, Machine, System } from './system.ts';
 
@@ -24,6 +25,16 @@ describe('leases', () => {
     expect(new Set(leases.map((lease) => lease.fence)).size).toBe(3);
     await ready(system, 3);
     expect(reserve(system).assigned).toBe(3);
+  });
+
+  it('is one for the same key, also for those who ask at the same time', async () => {
+    await using machine = await Machine.make([leasedTemplate()]);
+    await using system = await System.start(machine);
+    await ready(system, 3);
+    const [one, ...others] = await Promise.all([1, 2, 3].map(() => system.leases.acquire(ALICE, {}, 'key')));
+    expect(others).toEqual([one, one]);
+    expect(reserve(system)).toMatchObject({ assigned: 1, acquired: 1 });
+    expect((await system.leases.acquire(BOB, {}, 'key')).fromPool).toBe(true);
   });
 
   it('makes one on demand when none is ready, and refuses beyond the most', async () => {
@@ -73,6 +84,23 @@ describe('leases', () => {
     await system.leases.release(ALICE, lease.id);
     await waitFor('it is gone', () => system.store.current().bots.get(lease.instanceId) === undefined);
     await ready(system, 3);
+  });
+
+  it('lets no lease last longer because the supervisor was started before the clock was right', async () => {
+    await using machine = await Machine.make([leasedTemplate()]);
+    {
+      await using system = await System.start(machine);
+      await ready(system, 3);
+      await system.leases.acquire(ALICE, { ttlSeconds: 60 }, 'key');
+      await system.reconciler.close();
+      await system.store.update(shiftLeases(86_400_000));
+    }
+    await using late = await System.start(machine);
+    await late.reconciler.settled();
+    const { ttlSeconds, end } = await late.leases.acquire(ALICE, {}, 'key');
+    expect(end).toBeNull();
+    expect(ttlSeconds).toBeGreaterThan(0);
+    expect(ttlSeconds).toBeLessThanOrEqual(60);
   });
 
   it('ends a lease when its time is over', async () => {

@@ -1,7 +1,8 @@
+import { getTasks } from 'node-cron';
 import { describe, expect, it } from 'vitest';
 import type { ReserveRule, ReserveWindow } from '../../lib/domain/template.ts';
 import { ReserveTargets } from '../../lib/services/reserve-targets.ts';
-import { isOpen, ReserveWindows } from '../../lib/services/reserve-windows.ts';
+import { ReserveWindows } from '../../lib/services/reserve-windows.ts';
 import { aState, aTemplate, NOW } from '../planner/builders.ts';
 import { aMember } from './lease-records.ts';
 
@@ -9,14 +10,14 @@ const SETTINGS = { target: 10, min: 3, max: 50, batchSize: 4, batchSpacingSecond
 const SILENT: ReserveRule = { target: null, min: null, batchSize: null, batchSpacingSeconds: null, windows: [] };
 
 function targetsOf(rule: Partial<ReserveRule> = {}) {
-  const time = { now: NOW };
+  const time = { now: NOW, monotonic: 5 };
   const lease = { ttlSeconds: 60, maxTtlSeconds: 60, perOwner: null, reserve: { ...SILENT, ...rule }, reset: null };
   const templates = new Map([
     ['echo', aTemplate({ lease })],
     ['plain', aTemplate({ name: 'plain' })],
   ]);
-  const clock = { now: () => time.now };
-  const targets = new ReserveTargets({ templates, settings: SETTINGS, clock, leaseClock: clock, random: () => 1 });
+  const clock = { now: () => time.now, monotonic: () => time.monotonic };
+  const targets = new ReserveTargets({ templates, settings: SETTINGS, clock, random: () => 1 });
   const withReady = (ready: number) =>
     targets.now(aState(Array.from({ length: ready }, (_, n) => aMember(`b${n}`, 'ready')))).get('echo');
   return { targets, time, withReady };
@@ -38,7 +39,7 @@ describe('targets of the reserve', () => {
   it('space batches', () => {
     const { targets, withReady } = targetsOf({ batchSpacingSeconds: 2.5 });
     targets.noteBatch('echo');
-    expect(withReady(0)).toMatchObject({ notBefore: NOW + 2500, why: expect.stringContaining('next batch') });
+    expect(withReady(0)).toMatchObject({ notBefore: 2505, why: expect.stringContaining('next batch') });
   });
 
   it('wait longer and longer while bots do not get well, and not after one did', () => {
@@ -49,14 +50,14 @@ describe('targets of the reserve', () => {
       targets.noteUnwell('echo', 'b2 was not well');
       const { notBefore = 0, why } = withReady(0) ?? {};
       expect(why).toBe('b1 was not well');
-      const wait = notBefore - time.now;
-      time.now = notBefore;
+      const wait = notBefore - time.monotonic;
+      time.monotonic = notBefore;
       return wait / 1000;
     });
     expect(waits).toEqual([10, 20, 40, 80, 160, 320, 600, 600, 600]);
     targets.noteWell('echo');
     targets.noteUnwell('echo', 'again');
-    expect((withReady(0)?.notBefore ?? 0) - time.now).toBe(10_000);
+    expect((withReady(0)?.notBefore ?? 0) - time.monotonic).toBe(10_000);
   });
 });
 
@@ -76,7 +77,7 @@ describe('windows', () => {
     { cron: '*/10 * * * *', minutes: 1, time: at(9, 21), open: false },
     { cron: '0 0 * * 1', minutes: 7 * 24 * 60, time: at(9), open: true },
   ])('$cron for $minutes min at $time: $open', ({ cron, minutes, time, open }) => {
-    expect(isOpen({ cron, minutes, target: 1 }, time)).toBe(open);
+    expect(new ReserveWindows().targetAt([{ cron, minutes, target: 1 }], time)).toBe(open ? 1 : null);
   });
 
   it('give the highest target of those that are open', () => {
@@ -88,5 +89,19 @@ describe('windows', () => {
     ];
     const targets = [at(8), at(9), at(9, 30), at(9, 36), at(9, 59), at(10)].map((now) => windows.targetAt(given, now));
     expect(targets).toEqual([null, 50, 90, 50, 50, null]);
+  });
+
+  it('open and close with a clock that is set', () => {
+    const windows = new ReserveWindows();
+    const targets = [at(8), at(9, 59), at(8, 30), at(9), at(23), at(9, 10)].map((now) => windows.targetAt([nine], now));
+    expect(targets).toEqual([null, 50, null, 50, null, 50]);
+  });
+
+  it('leave nothing behind from minute to minute', () => {
+    const windows = new ReserveWindows();
+    windows.targetAt([nine], at(8));
+    const before = getTasks().size;
+    for (let minute = 0; minute < 120; minute++) windows.targetAt([nine], at(8, minute));
+    expect(getTasks().size).toBe(before);
   });
 });

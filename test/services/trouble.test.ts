@@ -1,13 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { BunkhouseError } from '../../lib/domain/errors.ts';
+import { emptyState } from '../../lib/domain/state.ts';
 import { Table } from '../../lib/domain/table.ts';
 import type { FaultPoint } from '../../lib/drivers/memory/faults.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import { findBot } from '../../lib/services/bot-container-mapper.ts';
+import { GroupCommit } from '../../lib/store/group-commit.ts';
+import type { Ledger } from '../../lib/store/ledger.ts';
 import type { Store } from '../../lib/store/store.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { ADMIN, Machine, quickTemplate, System } from './system.ts';
+import { ADMIN, leasedTemplate, Machine, quickTemplate, System } from './system.ts';
 
 /** Stops chosen calls until they are let go. */
 class Gate {
@@ -42,6 +45,7 @@ describe('a store that cannot be written', () => {
     let tries = 0;
     const store: Store = {
       current: () => real.current(),
+      settled: () => real.settled(),
       close: () => real.close(),
       update: async (change) => {
         if (!full) return real.update(change);
@@ -68,6 +72,94 @@ describe('a store that cannot be written', () => {
     expect(held).toEqual([{ target: 'b0', why: 'the disk is full' }]);
     full = false;
     await system.until({ b0: 'stopped' });
+  });
+});
+
+/** Keeps states in memory; commits wait as long as it is shut, and then end as it says. */
+class StagedLedger implements Ledger {
+  waiting = 0;
+  #gate: PromiseWithResolvers<void> | null = null;
+
+  shut(): void {
+    this.#gate = Promise.withResolvers();
+    // Nobody may be waiting when it opens.
+    this.#gate.promise.catch(() => {});
+  }
+
+  open(failure?: Error): void {
+    if (failure === undefined) this.#gate?.resolve();
+    else this.#gate?.reject(failure);
+    this.#gate = null;
+  }
+
+  async commit(): Promise<void> {
+    this.waiting += 1;
+    await this.#gate?.promise.finally(() => {
+      this.waiting -= 1;
+    });
+  }
+
+  async close(): Promise<void> {}
+}
+
+async function stagedSystem(machine: Machine): Promise<{ system: System; ledger: StagedLedger }> {
+  const ledger = new StagedLedger();
+  const system = new System(machine, {
+    driver: new MemoryDriver({ clock, world: machine.world }),
+    store: new GroupCommit(emptyState('test'), ledger),
+    archives: machine.archives(),
+    accounts: await machine.accounts(),
+  });
+  await system.reconciler.start(1_000_000_000);
+  return { system, ledger };
+}
+
+describe('a change that is not durable yet', () => {
+  const full = new BunkhouseError('STORE_UNAVAILABLE', 'the disk is full');
+
+  it('is not told to a container, also when it never will be', async () => {
+    await using machine = await Machine.make();
+    const staged = await stagedSystem(machine);
+    const { ledger } = staged;
+    await using system = staged.system;
+    await system.api.createBot(ADMIN, { instanceId: 'b0' });
+    await system.until({ b0: 'running' });
+    await system.reconciler.settled();
+    const [box] = machine.world.containers.values();
+    const before = box?.bot('b0')?.spec;
+    ledger.shut();
+    const change = system.api.changeBot(ADMIN, 'b0', { env: { A: '1' } });
+    system.reconciler.request('all');
+    await clock.sleep(20);
+    expect(box?.bot('b0')?.spec).toEqual(before);
+    ledger.open(full);
+    await expect(change).rejects.toThrow('the disk is full');
+    await system.api.setDesired(ADMIN, 'b0', 'stopped');
+    await system.until({ b0: 'stopped' });
+    expect(box?.bot('b0')?.spec.env).toEqual(before?.env);
+  });
+
+  it('costs nobody a lease when it fails', async () => {
+    await using machine = await Machine.make([leasedTemplate()]);
+    const staged = await stagedSystem(machine);
+    const { ledger } = staged;
+    await using system = staged.system;
+    const isFull = () => system.leases.reserves()[0]?.ready === 3;
+    await waitFor('three warm bots', isFull);
+    const { id, instanceId } = await system.leases.acquire(ADMIN, {}, null);
+    await clock.sleep(1);
+    await waitFor('three others', isFull);
+    await system.reconciler.settled();
+    ledger.shut();
+    const extended = system.leases.extend(ADMIN, id, 30);
+    system.reconciler.request('all');
+    await clock.sleep(20);
+    ledger.open(full);
+    await expect(extended).rejects.toThrow('the disk is full');
+    await system.reconciler.pass('all');
+    await system.reconciler.settled();
+    expect(system.leases.get(ADMIN, id).end).toBeNull();
+    expect(system.store.current().bots.get(instanceId)?.reserve?.phase).toBe('assigned');
   });
 });
 

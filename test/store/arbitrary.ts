@@ -20,7 +20,7 @@ export const anyState: fc.Arbitrary<State> = fc
     ...emptyState('i'),
     generation,
     bots: Table.from(bots.map((bot) => [bot, botRecord(bot)])),
-    replies: Object.fromEntries(
+    replies: Table.from(
       Object.entries(bodies).map(([name, body]) => [
         name,
         { request: 'r', status: 200, body, at: '2026-01-01T00:00:00.000Z' },

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { State } from '../../lib/domain/state.ts';
+import { Table } from '../../lib/domain/table.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import type { Change, Store } from '../../lib/store/store.ts';
 import { systemClock } from '../../lib/util/clock.ts';
@@ -28,20 +29,20 @@ const put: Change<number> = (state) => {
   const token = { id: 't', hash: 'h', actor: { role: 'admin' as const }, createdAt: reply.at };
   const tokens = { ...state.tokens, [`t${generation}`]: token };
   return {
-    state: { ...state, generation, tokens, replies: { ...state.replies, [`r${generation}`]: reply } },
+    state: { ...state, generation, tokens, replies: state.replies.put(`r${generation}`, reply) },
     result: generation,
   };
 };
 
 const drop: Change<number> = (state) => {
   const generation = state.generation + 1;
-  return { state: { ...state, generation, tokens: {}, replies: {} }, result: generation };
+  return { state: { ...state, generation, tokens: {}, replies: Table.of({}) }, result: generation };
 };
 
 function expectWhole({ tokens, replies, generation }: State): void {
   const numbers = Object.keys(tokens).map((key) => Number(key.slice(1)));
-  expect(Object.keys(replies).sort()).toEqual(numbers.map((number) => `r${number}`).sort());
-  expect(Object.values(replies).every(({ body }, n) => body.length % 7 === 0 && body.length > 0 && n >= 0)).toBe(true);
+  expect(replies.keys).toEqual(numbers.map((number) => `r${number}`).sort());
+  expect(replies.records.every(({ body }, n) => body.length % 7 === 0 && body.length > 0 && n >= 0)).toBe(true);
   expect(Math.max(0, ...numbers)).toBeLessThanOrEqual(generation);
 }
 

@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BunkhouseError } from '../../lib/domain/errors.ts';
+import { Table } from '../../lib/domain/table.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import type { Change, Store } from '../../lib/store/store.ts';
 import { systemClock } from '../../lib/util/clock.ts';
@@ -112,7 +113,10 @@ describe('journal', () => {
     const body = 'x'.repeat(200_000);
     for (let n = 0; n < 12; n++) {
       const reply = { request: 'r', status: 200, body, at: '2026-01-01T00:00:00.000Z' };
-      await store.update((state) => ({ state: { ...state, replies: { [`r${n % 2}`]: reply } }, result: null }));
+      await store.update((state) => ({
+        state: { ...state, replies: Table.of({ [`r${n % 2}`]: reply }) },
+        result: null,
+      }));
     }
     await growBy(store, 20);
     leave('left');

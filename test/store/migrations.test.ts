@@ -9,7 +9,7 @@ import { botRecord } from './bot-record.ts';
 function beforeLeases(schema: 1 | 2): Record<string, unknown> {
   const { reserve: _, ...bot } = botRecord('a');
   const { leases: _leases, quotas: _quotas, ...state } = emptyState('i');
-  return { ...state, schema, generation: 7, bots: { a: bot } };
+  return { ...state, schema, generation: 7, bots: { a: bot }, replies: {} };
 }
 
 describe('migrations', () => {

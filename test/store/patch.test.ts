@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { emptyState, type State } from '../../lib/domain/state.ts';
+import { Table } from '../../lib/domain/table.ts';
 import { applyPatches, type Document, diffState, isEmpty } from '../../lib/store/patch.ts';
 import { anyState } from './arbitrary.ts';
 
@@ -24,8 +25,9 @@ describe('patch', () => {
   });
 
   it('holds only the records that are others', () => {
-    const before = { ...emptyState('i'), replies: { a: reply('1'), b: reply('2'), c: reply('3') } };
-    const after = { ...before, generation: 4, replies: { a: before.replies.a, c: reply('4'), d: reply('5') } };
+    const a = reply('1');
+    const before = { ...emptyState('i'), replies: Table.of({ a, b: reply('2'), c: reply('3') }) };
+    const after = { ...before, generation: 4, replies: Table.of({ a, c: reply('4'), d: reply('5') }) };
     expect(diffState(before, after)).toEqual({
       set: { generation: 4 },
       put: { replies: { c: reply('4'), d: reply('5') } },
@@ -38,7 +40,7 @@ describe('patch', () => {
   });
 
   it('leaves what it is applied to as it was', () => {
-    const before = { ...emptyState('i'), replies: { a: reply('1') } };
+    const before = { ...emptyState('i'), replies: Table.of({ a: reply('1') }) };
     const document = plain(before);
     applyPatches(document, [diffState(before, emptyState('j'))]);
     expect(document).toEqual(plain(before));

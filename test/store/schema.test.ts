@@ -44,7 +44,7 @@ describe('state schema', () => {
         },
       },
       tokens: { h: { id: 't', hash: 'h', actor: { role: 'owner', owner: 'bob' }, createdAt: '2026-01-01T00:00:00Z' } },
-      replies: { k: { request: 'r', status: 201, body: '{}', at: '2026-01-01T00:00:00Z' } },
+      replies: Table.of({ k: { request: 'r', status: 201, body: '{}', at: '2026-01-01T00:00:00Z' } }),
     };
     expect(fromStored(stateSchema.parse(JSON.parse(JSON.stringify(toStored(state)))))).toEqual(state);
   });

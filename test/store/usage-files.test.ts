@@ -53,6 +53,20 @@ async function prepared() {
 }
 
 describe('usage in files', () => {
+  it('keeps what owners and bots used whose ids every object has already', async () => {
+    const store = await prepared();
+    const names = ['constructor', 'toString', 'entries', 'b'];
+    const entries = names.flatMap((owner) => names.map((bot) => entry(1, bot, owner)));
+    const { entries: ofObject } = Object;
+    try {
+      await store.save('2026-05-01T09', entries);
+      expect(Object.entries).toBe(ofObject);
+    } finally {
+      Object.entries = ofObject;
+    }
+    expect(await store.load('2026-05-01T09')).toEqual(entries);
+  });
+
   it('is read as it was written, by another supervisor too', async () => {
     const store = files();
     expect(await store.loadOpen()).toBeNull();

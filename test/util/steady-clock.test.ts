@@ -9,6 +9,11 @@ function settable() {
 }
 
 describe('a steady clock', () => {
+  it('does not begin before a moment known to be over', () => {
+    const clock = new SteadyClock({ now: () => 1_000, monotonic: () => 5 }, 9_000);
+    expect(clock.now()).toBe(9_000);
+  });
+
   it('begins with the time of day and does not follow when that is set', () => {
     const { time, clock } = settable();
     expect(clock.now()).toBe(1_000_000);

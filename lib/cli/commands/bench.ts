@@ -7,7 +7,7 @@ import type { Context } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { positive } from '../options.ts';
-import { letRun, type TemporaryBot, temporaryId, withTemporaryBot } from '../temporary-bot.ts';
+import { letRun, REALLY_RUNS, type TemporaryBot, temporaryId, withTemporaryBot } from '../temporary-bot.ts';
 import { botPath } from '../wait.ts';
 
 interface MemoryOptions extends ContentOptions {
@@ -17,7 +17,8 @@ interface MemoryOptions extends ContentOptions {
 const HELP = `
 Runs a temporary bot, as \`bots create\` would with these options, executed and in a trust group of its own, and deletes
 it in every case. Like any deleted bot it leaves an archive; its container stays, empty, for the next time or until
-\`bunkhouse pool cleanup\`.`;
+\`bunkhouse pool cleanup\`.
+${REALLY_RUNS}`;
 
 /** A trust group of the sample's own; where the template isolates owners, an owner of its own does it. */
 const APART = [{ group: 'bench-memory' }, { owner: 'bench-memory' }] as const;

@@ -11,7 +11,7 @@ import { CliFailure, usageFailure } from '../failure.ts';
 import { positive } from '../options.ts';
 import { type Imports, parseImports, RECORDING_ENV } from '../preload/imports.ts';
 import { compare, renderList } from '../preload/list.ts';
-import { letRun, temporaryId, withTemporaryBot } from '../temporary-bot.ts';
+import { letRun, REALLY_RUNS, temporaryId, withTemporaryBot } from '../temporary-bot.ts';
 import { count } from '../text.ts';
 
 interface RunOptions extends ContentOptions {
@@ -28,7 +28,8 @@ interface CheckOptions extends RunOptions {
 
 const HELP = `
 Runs a temporary bot of the template, as \`bots create\` would with these options, and deletes it in every case.
-Like any deleted bot it leaves an archive. It is executed, never forked, so that all its imports are seen.`;
+Like any deleted bot it leaves an archive. It is executed, never forked, so that all its imports are seen.
+${REALLY_RUNS}`;
 
 /** `preload …`: which modules a template's bots have in common. */
 export function preloadCommands(program: Command): void {

@@ -79,6 +79,7 @@ async function lead(options: ValkeyStoreOptions, connection: Connection, lease: 
   return {
     current: () => store.current(),
     update: (change) => store.update(change),
+    settled: () => store.settled(),
     close: () => store.close(),
     lost: lease.lost,
   };

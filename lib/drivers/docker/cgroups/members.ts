@@ -40,14 +40,8 @@ export function mainOf(tenant: Tenant, living: readonly Living[], view: View): L
 export function membersOf(tenant: Tenant, living: readonly Living[], view: View): readonly Living[] {
   const main = mainOf(tenant, living, view);
   const members = new Set(living.filter((process) => process === main || process.uid === tenant.uid));
-  const pids = new Set([...members].map(({ pid }) => pid));
+  const children = Map.groupBy(living, ({ parent }) => parent);
   // A set may grow while it is walked through: what is added is walked through as well.
-  for (const { pid } of members) {
-    for (const child of living) {
-      if (child.parent !== pid || pids.has(child.pid)) continue;
-      members.add(child);
-      pids.add(child.pid);
-    }
-  }
+  for (const { pid } of members) for (const child of children.get(pid) ?? []) members.add(child);
   return [...members].sort((one, other) => Number(other === main) - Number(one === main) || one.start - other.start);
 }

@@ -45,6 +45,19 @@ describe('the processes of a bot', () => {
     expect(pidsOf([init, orphan, child])).toEqual([520, 521]);
   });
 
+  it('of a fork bomb are found without a look at everybody for each of them', () => {
+    let reads = 0;
+    const bomb = Array.from({ length: 1000 }, (_, n) => {
+      const parent = (): number => {
+        reads += 1;
+        return 506 + n;
+      };
+      return Object.defineProperty(living(507 + n, 7 + n), 'parent', { get: parent });
+    });
+    expect(membersOf(tenant, bomb, view)).toHaveLength(1000);
+    expect(reads).toBeLessThan(5000);
+  });
+
   it('are none of a neighbour’s, nor supervisord', () => {
     const neighbour = living(530, 30, { uid: tenant.uid + 1 });
     const helper = living(531, 31);
