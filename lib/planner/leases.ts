@@ -11,6 +11,9 @@ const STEP_MS = 1000;
 /** Ended leases are forgotten many at a time, this long after their end; see REMEMBERED_MS for the least. */
 const FORGET_MS = 3_900_000;
 
+/** With more of them every pass would take its time; see REMEMBERED for how many are left. */
+const MOST_ENDED = 10_000;
+
 /** Ends leases that are over, also while nothing can be seen of the containers: who has no lease has no access. */
 export function planLeases(world: World): Plan {
   const now = timeOf(world);
@@ -54,5 +57,7 @@ function decideUpkeep({ now, leaseClock, state }: World): Step | null {
   const byMs = Math.round(now - leaseClock);
   if (Math.abs(byMs) >= STEP_MS) return { kind: 'shiftLeases', byMs };
   const longAgo = timeOf({ leaseClock: leaseClock - FORGET_MS });
-  return state.leases.records.some(({ end }) => end !== null && end.at < longAgo) ? { kind: 'forgetLeases' } : null;
+  const ended = state.leases.records.flatMap(({ end }) => end ?? []);
+  const isDue = ended.length > MOST_ENDED || ended.some(({ at }) => at < longAgo);
+  return isDue ? { kind: 'forgetLeases' } : null;
 }

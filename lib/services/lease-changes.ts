@@ -31,6 +31,9 @@ export interface Acquisition {
 /** Ended leases are kept so long for those who ask what became of them. */
 export const REMEMBERED_MS = 3_600_000;
 
+/** But only so many of the newest. */
+const REMEMBERED = 5000;
+
 /** Hands out a ready bot. Throws CONFLICT when it is not ready (any more), RATE_LIMITED beyond the owner's quota. */
 export function leaseReady(bot: string, wish: Acquisition): Change<LeaseRecord> {
   return (state) => {
@@ -118,7 +121,10 @@ export function latestMoment(state: State): number {
 /** Drops leases that ended long ago and quotas that are over. */
 export function forgetLeases(now: number): Change<void> {
   return (state) => {
-    const leases = state.leases.filter(({ end }) => end === null || Date.parse(end.at) >= now - REMEMBERED_MS);
+    const since = isoTime(now - REMEMBERED_MS);
+    const newestFirst = state.leases.records.filter(isEnded).sort((a, b) => (a.end.at < b.end.at ? 1 : -1));
+    const old = new Set<LeaseRecord>(newestFirst.filter(({ end }, n) => end.at < since || n >= REMEMBERED));
+    const leases = state.leases.filter((lease) => !old.has(lease));
     const next = leases.size === state.leases.size ? state : { ...state, leases };
     return { state: forgetQuotas(next, now), result: undefined };
   };
@@ -131,6 +137,8 @@ export function findLease(state: State, id: string): LeaseRecord {
 }
 
 // Private
+
+const isEnded = (lease: LeaseRecord): lease is LeaseRecord & { readonly end: LeaseEnd } => lease.end !== null;
 
 const lastingLeases = ({ leases }: State): LeaseRecord[] => leases.records.filter(({ end }) => end === null);
 

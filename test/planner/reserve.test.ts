@@ -168,6 +168,13 @@ describe('leases', () => {
     expect(sentences({ leases: [ended(3601)] })).toEqual([]);
     expect(sentences({ leases: [ended(3901)] })).toEqual(['forget leases that ended long ago']);
   });
+
+  it('are forgotten sooner when very many ended', () => {
+    const end = { at: moment(-1), how: 'released' } as const;
+    const leases = Array.from({ length: 10_001 }, (_, n) => aLease(`l${n}`, { end }));
+    expect(sentences({ leases: leases.slice(1) })).toEqual([]);
+    expect(sentences({ leases })).toEqual(['forget leases that ended long ago']);
+  });
 });
 
 describe('refilling', () => {

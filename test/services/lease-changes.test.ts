@@ -151,6 +151,14 @@ describe('ending', () => {
     expect(forgetLeases(later(3601))(state).state.leases.size).toBe(0);
     expect(forgetLeases(later(99_999))(leased()).state.leases.size).toBe(1);
   });
+
+  it('remembers the newest of very many', () => {
+    const ended = (n: number) => aLease(`l${n}`, { end: { at: moment(-n / 100), how: 'released' } });
+    const leases = [aLease('lasting'), ...Array.from({ length: 6000 }, (_, n) => ended(n))];
+    const kept = (count: number) => forgetLeases(NOW)(withLeases([], leases.slice(0, 1 + count))).state.leases;
+    expect([kept(5000).size, kept(6000).size]).toEqual([5001, 5001]);
+    expect(['lasting', 'l4999', 'l5000'].filter((id) => kept(6000).has(id))).toEqual(['lasting', 'l4999']);
+  });
 });
 
 describe('a clock that was set', () => {
