@@ -42,8 +42,10 @@ TimeoutStopSec=90
 KillMode=process
 # The default (stop) would end the supervisor when the kernel kills one bot that took too much memory.
 OOMPolicy=continue
-# The group below this unit belongs to the supervisor and its containers; systemd keeps its hands off.
+# The group below this unit belongs to the supervisor and its containers; systemd keeps its hands off. With cgroups of
+# version 2 the supervisor has to be in a leaf of its own, or bots get none: systemd 254 and later. Earlier ones pass over it.
 Delegate=yes
+DelegateSubgroup=supervisor
 LimitNOFILE=65536
 LimitCORE=0
 

@@ -40,7 +40,8 @@ async function firstVersion(machine: Machine, folder: string): Promise<0 | 1> {
 }
 
 function ofMachine({ root }: Machine, { version, folder, writable }: Cgroups): Finding {
-  if (writable) return ok(NAME, `version ${version}: each bot gets one of its own`);
+  const where = version === 2 ? ', as a service where systemd (254 and later) delegates them' : '';
+  if (writable) return ok(NAME, `version ${version}: each bot gets one of its own${where}`);
   if (version === 0) return none();
   const found = `version ${version}, which ${root ? `cannot be written in ${folder}` : 'only root may write'}`;
   return warn(NAME, found, `Run the supervisor as root on the machine itself. ${WITHOUT}`);
