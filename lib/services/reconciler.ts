@@ -237,14 +237,17 @@ export class Reconciler {
       () => true,
       () => false,
     );
-    for (const step of steps) this.#steps.tell(step);
     const quick = steps.filter(isStoreStep);
     const slow = steps.filter((step) => !isStoreStep(step));
+    for (const step of quick) this.#steps.tell(step);
     for (const step of quick.filter(({ kind }) => kind === 'recordContainer')) await this.#lanes.perform(step);
     const rest = quick.filter(({ kind }) => kind !== 'recordContainer').filter((step) => this.#isPossible(step));
     await Promise.all(rest.map((step) => this.#lanes.perform(step)));
     const isSafe = slow.length === 0 || (await isKept);
-    if (isSafe) for (const step of slow) this.#lanes.start(step);
+    for (const step of isSafe ? slow : []) {
+      this.#steps.tell(step);
+      this.#lanes.start(step);
+    }
     if (quick.length > 0 || !isSafe) this.request();
   }
 
