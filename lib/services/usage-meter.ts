@@ -6,6 +6,9 @@ import type { World } from '../planner/world.ts';
 import { follow } from './usage-follow.ts';
 import { byHour } from './usage-spells.ts';
 
+/** No supervisor is away for longer while its bots run on; each hour of it would get a file. */
+const LONGEST_AWAY_MS = 366 * 24 * 60 * 60 * 1000;
+
 export interface MeterOptions {
   /** Where to go on. */
   readonly open: OpenLedger;
@@ -106,7 +109,9 @@ export class UsageMeter {
   }
 }
 
-/** The wall clock may be set: it is asked only where no other spans the time. */
+/** The wall clock may be set: it is asked only where no other spans the time, and not believed when it tells of years. */
 function elapsed({ reading, monotonic }: Taken, at: number, now: number): number {
-  return monotonic === null ? Math.max(0, at - reading.at) : now - monotonic;
+  if (monotonic !== null) return now - monotonic;
+  const awayMs = at - reading.at;
+  return awayMs < 0 || awayMs > LONGEST_AWAY_MS ? 0 : awayMs;
 }
