@@ -87,8 +87,11 @@ function decideStopped(world: World, bot: Member): Decision {
   if (rule === null) return { kind: 'discardBot', bot: bot.instanceId, why: 'its template has no reset' };
   if (bot.placement === null) return { kind: 'discardBot', bot: bot.instanceId, why: 'it never got a place' };
   const { observed } = deriveState(world, bot);
-  if (observed === null || !isStopped(bot, observed)) return null;
-  return { kind: 'resetBot', container: bot.placement.container, bot: bot.instanceId, generation: bot.generation };
+  const { container } = bot.placement;
+  const agent = world.agents.get(container);
+  if (observed === null || agent?.kind !== 'seen' || !isStopped(bot, observed)) return null;
+  const { directory } = agent.value;
+  return { kind: 'resetBot', container, directory, bot: bot.instanceId, generation: bot.generation };
 }
 
 function isStopped(bot: BotRecord, observed: BotObservation): boolean {

@@ -1,6 +1,7 @@
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
 import type { Step } from '../domain/steps.ts';
-import { renderCall, valuesOf } from '../planner/render.ts';
+import { renderCall } from '../planner/render.ts';
+import { valuesOf } from '../planner/values.ts';
 import {
   addContainer,
   assignBot,

@@ -2,7 +2,7 @@ import { type BotRecord, belongsTo, type Desired, poolKey } from '../domain/bot.
 import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import type { Actor } from '../domain/state.ts';
 import { explainStep, stepTarget } from '../planner/explain.ts';
-import { renderRecord, valuesOf } from '../planner/render.ts';
+import { renderRecord, valuesOf } from '../planner/values.ts';
 import { isoTime } from '../util/clock.ts';
 import { onePerContainer } from './alone.ts';
 import { addBot, findBot, markDeleting, reviseBot, setDesired } from './bot-container-mapper.ts';

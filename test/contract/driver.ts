@@ -111,7 +111,7 @@ function containerContract(contract: Contract): void {
   describe('create', () => {
     it('makes a container that answers, with no bots in it', async () => {
       const { agent } = await contract.running();
-      expect(await agent.observe()).toMatchObject({ protocol: 2, bots: [], directories: [] });
+      expect(await agent.observe()).toMatchObject({ protocol: 3, bots: [], directories: [] });
     });
 
     it('is a no-op for the same record again, also at the same time', async () => {

@@ -42,6 +42,7 @@ export function aTemplate(overrides: Partial<Template> = {}): Template {
     lease: null,
     prefork: null,
     capacity: null,
+    services: {},
     ...overrides,
   };
 }
@@ -127,11 +128,13 @@ export function anAgent(bots: readonly BotObservation[], directories?: readonly 
   return {
     incarnation: 'i1',
     cursor: 1,
-    protocol: 2,
+    protocol: 3,
     python: '3.11.2',
     isolatesUsers: true,
     overhead: null,
+    directory: '/box',
     zygotes: [],
+    services: [],
     cgroups: { made: false, reason: '' },
     bots,
     directories: directories ?? bots.map((bot) => bot.bot),

@@ -25,6 +25,8 @@ export function botSpec(bot: string, overrides: Partial<BotSpec> & Pick<BotSpec,
       nice: 0,
     },
     prefork: null,
+    services: [],
+    secrets: [],
     ...overrides,
   };
 }

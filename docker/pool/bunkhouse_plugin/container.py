@@ -27,7 +27,7 @@ from .users import Users
 from .watch import Watch
 from .zygotes import Zygotes
 
-PROTOCOL = 2
+PROTOCOL = 3
 PREPARING_SECONDS = 60
 REMOVING_SECONDS = 600
 # Besides the time its steps may take.
@@ -73,10 +73,12 @@ class Container:
             "incarnation": self._incarnation,
             "cursor": self.changes.cursor,
             "protocol": PROTOCOL,
+            "directory": self.layout.root,
             "python": ".".join(map(str, sys.version_info[:3])),
             "isolatesUsers": self.users.isolates,
             "overhead": self._sampler.overhead,
             "zygotes": self.zygotes.observe(),
+            "services": [],
             "cgroups": self.cgroups.observe(),
             "bots": [observe_bot(bot) for bot in self.bots.values()],
             "directories": os.listdir(self.layout.bots),
