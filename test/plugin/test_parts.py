@@ -40,8 +40,8 @@ class Lives(unittest.TestCase):
     def test_each_kind_is_ready_in_its_way(self):
         life = Life(generation=1, started=100, started_at=0)
         ready = [Readiness(kind, 10, None) for kind in ("notify", "listen", "process")]
-        self.assertEqual([life.is_ready(rule, "other", 100.5) for rule in ready], [False, False, False])
-        self.assertEqual([life.is_ready(rule, "self", 101) for rule in ready], [False, True, True])
+        self.assertEqual([life.is_ready(rule, 100.5) for rule in ready], [False, False, False])
+        self.assertEqual([life.is_ready(rule, 101) for rule in ready], [False, False, True])
 
 
 class Listeners(unittest.TestCase):

@@ -9,16 +9,17 @@ from supervisor.states import ProcessStates
 
 from . import children, files, leftovers, output, reset
 from .archive import Archives, Shared
+from .bot_process import BotProcess
 from .cgroups import Cgroups
 from .changes import Changes
 from .faults import CONFLICT, INTERNAL, NOT_FOUND, Fault, from_oserror
 from .fences import Fences
 from .helpers import Helpers
 from .layout import Layout
-from .leftovers import Marks
 from .loop import Loop
 from .notify import NotifySocket
 from .observation import observe_bot
+from .place import Place
 from .program import add_program
 from .promise import Promise, Turns, run
 from .sampler import Sampler
@@ -96,7 +97,7 @@ class Container:
                 await self.fences.raise_to(spec.bot, spec.generation, removed=False, slot=spec.slot, port=spec.port)
                 self._bind(spec)
             bot = self.bots.get(spec.bot) or self._admit(spec)
-            bot.accept(spec)
+            bot.accept(spec, self._place(spec.bot, spec.slot, spec.port))
             self.zygotes.retire()
         bot.step()
         if bot.waits_for_port():
@@ -147,8 +148,18 @@ class Container:
     def log(self, name, offset, length):
         return output.read(self.layout.log(name), offset, length, known=name in self.bots)
 
-    def marks(self, bot, slot, port, pid, start):
-        return Marks(bot, self.layout.notify_socket(slot), self.users.uid(port), pid, start)
+    def _place(self, bot, slot, port):
+        notify_socket = self.layout.notify_socket(slot)
+        return Place(
+            home=self.layout.bot(bot),
+            log=self.layout.log(bot),
+            uid=self.users.uid(port),
+            seat=slot,
+            notify_socket=notify_socket,
+            variables=(("NOTIFY_SOCKET", notify_socket), ("BUNKHOUSE_BOT", bot)),
+            told=(("BUNKHOUSE_SLOT", str(slot)),),
+            groups=(),
+        )
 
     async def _archive(self, name):
         async with self.turns(name):
@@ -160,13 +171,13 @@ class Container:
         """A stop needs no disk: on a full one the rest of the change fails and is tried again, but the process ends."""
         bot = self.bots.get(name)
         if bot is not None:
-            bot.accept(replace(bot.spec, run=False))
+            bot.accept(replace(bot.spec, run=False), bot.place)
             bot.step()
 
     def _end_earlier_lives(self):
         """Promise that no process of an earlier supervisord is left, as far as can be helped. No bot comes before."""
         lives = [
-            self.marks(bot, fence["slot"], fence["port"], fence["pid"], fence["start"])
+            self._place(bot, fence["slot"], fence["port"]).marks(fence["pid"], fence["start"])
             for bot, fence in self.fences.known().items()
             if fence["port"] is not None and not fence["removed"]
         ]
@@ -194,7 +205,7 @@ class Container:
         bot = self.bots.get(spec.bot)
         dead = []
         if not self._is_alive(spec.bot):
-            dead = [self.marks(spec.bot, spec.slot, spec.port, None, None)] + ([bot.marks()] if bot else [])
+            dead = [self._place(spec.bot, spec.slot, spec.port).marks()] + ([bot.marks()] if bot else [])
 
         def prepare():
             for marks in dead:
@@ -230,7 +241,7 @@ class Container:
             self.cgroups.drop(slot)
 
     def _admit(self, spec):
-        bot = add_program(self._supervisord, spec.bot, self.layout.log(spec.bot), self)
+        bot = add_program(self._supervisord, spec.bot, self.layout.log(spec.bot), lambda config: BotProcess(config, self))
         self.bots[spec.bot] = bot
         return bot
 

@@ -34,13 +34,12 @@ class Reset:
 
 def what_to_reset(process, container, rule):
     """The Reset of a stopped bot."""
-    cgroups, _ = container.cgroups.admit(process.spec.slot, process.spec.limits)
-    seat = container.marks(process.bot, process.spec.slot, process.spec.port, None, None)
+    cgroups, _ = container.cgroups.admit(process.place.seat, process.spec.limits)
     return Reset(
-        home=container.layout.bot(process.bot),
-        log=container.layout.log(process.bot),
-        marks=(seat, process.marks()),
-        launch=what_to_launch(process, container, cgroups),
+        home=process.place.home,
+        log=process.place.log,
+        marks=(process.place.marks(), process.marks()),
+        launch=what_to_launch(process, cgroups),
         rule=rule,
     )
 

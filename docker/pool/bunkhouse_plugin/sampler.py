@@ -67,7 +67,7 @@ class Sampler:
                 yield from self._look_at(bot, bot.pid)
 
     def _look_at(self, bot, leader):
-        uid = self._container.users.uid(bot.spec.port)
+        uid = bot.place.uid
         total = {"memory": None, "cpuSeconds": None, "openFiles": None}
         for pid in procfs.tree(leader):
             with acting_as(uid):
@@ -92,7 +92,7 @@ class Sampler:
     def _verdict(self, bot, sockets):
         if not sockets:
             return "none"
-        uid = self._container.users.uid(bot.spec.port)
+        uid = bot.place.uid
         if uid is not None:
             return "self" if any(owner == uid for owner, _ in sockets) else "other"
         inodes = {inode for _, inode in sockets}

@@ -78,7 +78,7 @@ class Watch:
         """Bytes in memory and bytes written, of all its processes."""
         resident = written = 0
         until = time.thread_time() + MOST_SECONDS
-        with acting_as(self._container.users.uid(bot.spec.port)):
+        with acting_as(bot.place.uid):
             for pid in itertools.islice(procfs.tree(bot.pid), MOST_PROCESSES):
                 resident += procfs.resident(pid) or 0
                 written += procfs.written(pid) or 0
@@ -102,7 +102,7 @@ class Watch:
 
     def _measure(self, bot, mark, written):
         mark.measuring, mark.written = True, written
-        root, uid, leader = self._container.layout.bot(bot.bot), self._container.users.uid(bot.spec.port), bot.pid
+        root, uid, leader = bot.place.home, bot.place.uid, bot.pid
 
         def done(outcome):
             mark.measuring, mark.disk_at = False, time.monotonic()
