@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from supervisor.states import ProcessStates
 
-from . import children, files, leftovers, output, reset
+from . import children, files, leftovers, output, reset, service_steps
 from .archive import Archives, Shared
 from .bot_process import BotProcess
 from .cgroups import Cgroups
 from .changes import Changes
-from .faults import CONFLICT, INTERNAL, NOT_FOUND, Fault, from_oserror
+from .faults import CONFLICT, INTERNAL, NOT_FOUND, SERVICE_FAILED, Fault, from_oserror
 from .fences import Fences
 from .helpers import Helpers
 from .layout import Layout
@@ -24,6 +24,7 @@ from .program import add_program
 from .promise import Promise, Turns, run
 from .sampler import Sampler
 from .seats import Seats
+from .services import Services
 from .users import Users
 from .watch import Watch
 from .zygotes import Zygotes
@@ -53,11 +54,12 @@ class Container:
         self.quick = Helpers(supervisord.options, self.loop, limit=4)
         self._slow = Helpers(supervisord.options, self.loop, limit=2)
         # None waits for another's steps.
-        self._resets = Helpers(supervisord.options, self.loop, limit=100)
+        self.steps = Helpers(supervisord.options, self.loop, limit=100)
         self.changes = Changes(self._incarnation, self.loop)
         self.fences = Fences(self.layout.fences, self.quick)
         self.zygotes = Zygotes(self.layout, supervisord.options, self.loop, lambda: self.bots.values())
         self.cgroups = Cgroups(directory)
+        self.services = Services(supervisord, self)
         self.turns = Turns()
         self.bots = {}
         self._seats = Seats()
@@ -79,7 +81,7 @@ class Container:
             "isolatesUsers": self.users.isolates,
             "overhead": self._sampler.overhead,
             "zygotes": self.zygotes.observe(),
-            "services": [],
+            "services": self.services.observe(),
             "cgroups": self.cgroups.observe(),
             "bots": [observe_bot(bot) for bot in self.bots.values()],
             "directories": os.listdir(self.layout.bots),
@@ -96,8 +98,10 @@ class Container:
                 await self.quick.run(f"prepare {spec.bot}", self._preparation(spec), PREPARING_SECONDS)
                 await self.fences.raise_to(spec.bot, spec.generation, removed=False, slot=spec.slot, port=spec.port)
                 self._bind(spec)
+                self.services.want(spec)
             bot = self.bots.get(spec.bot) or self._admit(spec)
-            bot.accept(spec, self._place(spec.bot, spec.slot, spec.port))
+            bot.accept(spec, replace(self._place(spec.bot, spec.slot, spec.port), groups=self.services.groups(spec)))
+            self.services.retire()
             self.zygotes.retire()
         bot.step()
         if bot.waits_for_port():
@@ -110,6 +114,8 @@ class Container:
             await self._earlier
             self.fences.check(name, generation)
             self._require_stopped(name)
+            if name in self.bots:
+                await self._take_steps(f"deprovision {name}", self.bots[name], lambda bot: service_steps.as_service("deprovision", bot.spec, self.services))
             await self.fences.raise_to(name, generation, removed=True)
             uid = self._uid_of(name)
             trouble = await self._slow.run(f"remove {name}", lambda: self._delete(name, uid), REMOVING_SECONDS)
@@ -127,10 +133,11 @@ class Container:
             self._require_stopped(name)
             if name not in self.bots:
                 raise Fault(NOT_FOUND, f"{name} was not applied since its container was started: apply it with run false first")
+            self._require_services(self.bots[name])
             await self.fences.raise_to(name, generation)
             self._archives.forget(name)
             work = reset.what_to_reset(self.bots[name], self, rule)
-            answer = await self._resets.run(f"reset {name}", lambda: reset.carry_out(work), RESET_SECONDS + rule.seconds)
+            answer = await self.steps.run(f"reset {name}", lambda: reset.carry_out(work), RESET_SECONDS + rule.seconds)
             self.bots[name].forget()
         return answer
 
@@ -147,6 +154,9 @@ class Container:
 
     def log(self, name, offset, length):
         return output.read(self.layout.log(name), offset, length, known=name in self.bots)
+
+    def service_log(self, name, offset, length):
+        return output.read(self.layout.service_log(name), offset, length, known=any(process.name == name for process in self.services.all()))
 
     def _place(self, bot, slot, port):
         notify_socket = self.layout.notify_socket(slot)
@@ -165,7 +175,20 @@ class Container:
         async with self.turns(name):
             await self._earlier
             self._require_stopped(name)
+            if name in self.bots:
+                await self._take_steps(f"save the data of {name}", self.bots[name], lambda bot: service_steps.as_bot(bot, self))
             return await self._archives.pack(name)
+
+    async def _take_steps(self, what, bot, steps):
+        """What `steps(bot)` says is to be done with its services. Raises SERVICE_FAILED."""
+        works = steps(bot)
+        if works:
+            self._require_services(bot)
+            await self.steps.run(what, lambda: service_steps.carry_out(works), service_steps.seconds(works))
+
+    def _require_services(self, bot):
+        if missing := self.services.missing(bot.spec):
+            raise Fault(SERVICE_FAILED, f"{bot.bot} waits for {missing}")
 
     def _stop_at_once(self, name):
         """A stop needs no disk: on a full one the rest of the change fails and is tried again, but the process ends."""
@@ -182,6 +205,7 @@ class Container:
             if fence["port"] is not None and not fence["removed"]
         ]
         done = Promise()
+        lives += [self.services.marks(name, fence) for name, fence in self.fences.known_services().items()]
         if not lives:
             done.resolve()
             return done
@@ -251,11 +275,19 @@ class Container:
         self._unbind(name)
         self._seats.free(name)
         self.zygotes.retire()
+        self.services.retire()
         self.changes.touch(name)
 
+    def processes(self):
+        """All that are kept."""
+        return [*self.services.all(), *self.bots.values()]
+
+    def has_living_bots(self):
+        return any(bot.alive for bot in self.bots.values())
+
     def _excuse(self, seconds):
-        for bot in self.bots.values():
-            bot.excuse(seconds)
+        for process in self.processes():
+            process.excuse(seconds)
 
     def _is_alive(self, name):
         return name in self.bots and self.bots[name].alive

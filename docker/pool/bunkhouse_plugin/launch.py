@@ -11,8 +11,8 @@ def environment_of(process):
     place = process.place
     return {
         "HOME": place.home,
-        "USER": process.bot,
-        "LOGNAME": process.bot,
+        "USER": process.user,
+        "LOGNAME": process.user,
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
         **process.spec.env,

@@ -21,6 +21,7 @@ class Marks:
     uid: int | None
     pid: int | None
     start: int | None
+    owner: int | None = None  # where the uid does not tell them: the user they share with others; None: ours
 
 
 def end(marks):
@@ -40,7 +41,7 @@ def end(marks):
 
 def _find(marks):
     mine = {os.getpid(), os.getppid()}
-    owner = os.geteuid() if marks.uid is None else marks.uid
+    owner = next(uid for uid in (marks.uid, marks.owner, os.geteuid()) if uid is not None)
     session = _session(marks)
     entries = {variable.encode() for variable in marks.variables}
     found = []

@@ -52,6 +52,11 @@ class KeptProcess(Supervised):
         self.allowance.changed()
 
     @property
+    def user(self):
+        """Its name for the program."""
+        return self.bot
+
+    @property
     def alive(self):
         """Also while its process is being made: until the zygote has answered, one may come yet."""
         return self.pid != 0 or self._spawning.under_way
@@ -181,7 +186,7 @@ class KeptProcess(Supervised):
         self.config.options.pidhistory[self.pid] = self
         stat = procfs.stat(self.pid)
         self.life.pid, self.life.start = self.pid, stat and stat.start
-        self._container.fences.note_process(self.bot, self.life.pid, self.life.start)
+        self._note(self.life.pid, self.life.start)
         started.go()
         self.config.options.logger.info(f"{self.bot}: pid {self.pid}")
         self._container.changes.touch(self.bot)
@@ -210,7 +215,7 @@ class KeptProcess(Supervised):
         self.drain()
         self._drop_pipes()
         self.pid = 0
-        self._container.fences.note_process(self.bot, None, None)
+        self._note(None, None)
         now = time.monotonic()
         how, why = describe_exit(status)
         if how["signal"] == "SIGKILL":
@@ -226,6 +231,10 @@ class KeptProcess(Supervised):
             self._fail(now, reason)
         self._container.changes.touch(self.bot)
         self._container.loop.wake()
+
+    def _note(self, pid, start):
+        """Remembers the living process, None for none, for a later supervisord."""
+        self._container.fences.note_process(self.bot, pid, start)
 
     def _is_held(self):
         held = self.allowance.hold()
@@ -243,6 +252,7 @@ class KeptProcess(Supervised):
     def not_prepared(self, reason):
         """What its start needs could not be had. It is tried again as after a start that failed."""
         restarts = self._unasked
+        self._wait("")
         self._fail(time.monotonic(), reason)
         self._unasked = restarts
         self._container.loop.wake()

@@ -14,6 +14,7 @@ from .faults import INTERNAL, RESET_FAILED, Fault
 from .launch import what_to_launch
 from .leftovers import Marks
 from .reset_rule import Clear, ResetRule
+from .secrecy import redact
 from .step_process import execute
 from .trees import DIRECTORY
 from .users import acting_as
@@ -30,6 +31,7 @@ class Reset:
     marks: tuple  # of its present seat, which steps run under, and of its last run
     launch: Launch
     rule: ResetRule
+    secrets: tuple
 
 
 def what_to_reset(process, container, rule):
@@ -41,6 +43,7 @@ def what_to_reset(process, container, rule):
         marks=(process.place.marks(), process.marks()),
         launch=what_to_launch(process, cgroups),
         rule=rule,
+        secrets=process.spec.secrets,
     )
 
 
@@ -131,7 +134,7 @@ def _execute(which, step, reset):
     except OSError as error:
         raise Fault(INTERNAL, f"{which} ({step.command[0]}) cannot be run: {_said(error)}") from None
     if ended.why is not None:
-        raise Fault(RESET_FAILED, f"{which} ({step.command[0]}) {ended.why}; its output ends: {ended.output or '(nothing)'}")
+        raise Fault(RESET_FAILED, f"{which} ({step.command[0]}) {ended.why}; its output ends: {redact(ended.output, reset.secrets) or '(nothing)'}")
 
 
 def _open_home(home):

@@ -62,9 +62,9 @@ class Sampler:
         for zygote in self._container.zygotes.alive():
             zygote.memory = procfs.memory(zygote.pid)
             yield True
-        for bot in list(self._container.bots.values()):
-            if bot.pid:
-                yield from self._look_at(bot, bot.pid)
+        for process in self._container.processes():
+            if process.pid:
+                yield from self._look_at(process, process.pid)
 
     def _look_at(self, bot, leader):
         uid = bot.place.uid
