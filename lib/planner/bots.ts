@@ -83,18 +83,25 @@ function decideDeletion(
 ): Decision {
   const { instanceId, generation } = bot;
   const { container } = placement;
+  const template = world.templates.get(bot.template);
   if (observed !== undefined && isAlive(observed)) {
-    const template = world.templates.get(bot.template);
     if (observed.generation === generation) return null;
     if (template === undefined) {
       return { target: instanceId, why: `cannot be stopped without its template ${bot.template}; add it again` };
     }
     return applyStep(world, bot, placement, template, agent);
   }
+  // The container knows what it keeps in services only of bots that were applied there since it was started.
+  if (observed === undefined && agent.directories.includes(instanceId) && hasServices(template))
+    return applyStep(world, bot, placement, template, agent);
   // What somebody did in a lease is nobody's to keep.
   if (bot.reserve === null && bot.archive === null && agent.directories.includes(instanceId))
     return { kind: 'archiveBot', container, bot: instanceId };
   return { kind: 'removeBot', container, bot: instanceId, generation };
+}
+
+function hasServices(template: Template | undefined): template is Template {
+  return template !== undefined && Object.keys(template.services).length > 0;
 }
 
 /** A living process that was started under the other wish is told once; after that the owner may do as it likes in the bot. */

@@ -3,7 +3,7 @@ import type { BotRecord } from '../../lib/domain/bot.ts';
 import type { ContainerObservation, ContainerRecord } from '../../lib/domain/container.ts';
 import { emptyState, type State } from '../../lib/domain/state.ts';
 import { Table } from '../../lib/domain/table.ts';
-import type { Template } from '../../lib/domain/template.ts';
+import type { ExecStep, Service, Template } from '../../lib/domain/template.ts';
 import type { World } from '../../lib/planner/world.ts';
 
 export const NOW = Date.UTC(2026, 0, 1);
@@ -46,6 +46,25 @@ export function aTemplate(overrides: Partial<Template> = {}): Template {
     ...overrides,
   };
 }
+
+export function aService(overrides: Partial<Service> = {}): Service {
+  const { stop, limits } = aTemplate();
+  return {
+    command: ['db', '--data={{service.dir}}'],
+    env: {},
+    files: [],
+    readiness: { kind: 'process', startupSeconds: 60, watchdogSeconds: null },
+    stop,
+    backoff: { minSeconds: 0.02, maxSeconds: 0.1, healthySeconds: 60 },
+    limits,
+    provision: [],
+    deprovision: [],
+    archive: [],
+    ...overrides,
+  };
+}
+
+export const aStep = (...command: string[]): ExecStep => ({ kind: 'exec', command, stdin: '', timeoutSeconds: 30 });
 
 export function aBot(instanceId: string, overrides: Partial<BotRecord> = {}): BotRecord {
   return {

@@ -4,6 +4,8 @@ import os
 import socket
 import struct
 
+from .users import acting_as
+
 CREDENTIALS = struct.Struct("iii")
 
 
@@ -12,7 +14,9 @@ def accepts(path, uid):
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.setblocking(False)
         try:
-            sock.connect(path)
+            # As that user, whose directory it is in: root need not be let in there.
+            with acting_as(uid):
+                sock.connect(path)
             _, owner, _ = CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
         except OSError:
             return False

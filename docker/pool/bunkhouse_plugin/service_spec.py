@@ -86,9 +86,11 @@ def _readiness(fields):
     if readiness.kind != "socket":
         return readiness
     path = fields.text("path")
+    if not path.startswith("/"):
+        raise Fault(INVALID, f"the socket {path!r} must be an absolute path")
     excess = len(path.encode()) - LONGEST_SOCKET_PATH
-    if excess > 0 or not path.startswith("/"):
-        raise Fault(INVALID, f"the socket {path!r} must be an absolute path and is {excess} bytes too long: choose a shorter directory")
+    if excess > 0:
+        raise Fault(INVALID, f"the socket {path!r} is {excess} bytes too long: choose a shorter directory")
     return replace(readiness, path=path)
 
 

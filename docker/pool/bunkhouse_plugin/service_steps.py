@@ -61,9 +61,9 @@ def make_ready(place, run, service):
     files.delete(run)
     os.mkdir(run, 0o700)
     if place.uid is not None:
-        os.chown(run, place.uid, place.uid)
-        # Those that use it are in its group, and come in but change nothing.
+        # Those that use it are in its group, and come in but change nothing. First, because root may not change what is another's.
         os.chmod(run, stat.S_IRWXU | stat.S_IXGRP)
+        os.chown(run, place.uid, place.uid)
 
 
 def _among_others(what, programs, process, hidden):

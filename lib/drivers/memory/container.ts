@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import type { AgentObservation, ArchiveInfo, BotObservation, BotSpec, LogChunk } from '../../domain/agent.ts';
 import type { ContainerRecord } from '../../domain/container.ts';
-import { BunkhouseError } from '../../domain/errors.ts';
+import { BunkhouseError, messageOf } from '../../domain/errors.ts';
 import { FILE_PATH, INSTANCE_ID } from '../../domain/ids.ts';
 import type { ResetRule } from '../../domain/template.ts';
 import type { Clock } from '../../util/clock.ts';
 import { packTar } from '../docker/tar.ts';
-import { type Behaviour, MemoryBot, type Surroundings } from './bot.ts';
+import type { Behaviour } from './behaviour.ts';
+import { MemoryBot, type Surroundings } from './bot.ts';
+import { MemoryServices, processName, type Rooms } from './services.ts';
 import { Waiters } from './waiters.ts';
 import { zygotesOf } from './zygotes.ts';
 
@@ -42,6 +44,7 @@ export class MemoryContainer {
   readonly #bots = new Map<string, MemoryBot>();
   #lives = 0;
   #running: Waiters | null = null;
+  #services: MemoryServices | null = null;
 
   constructor(record: ContainerRecord, installation: string, setting: ContainerSetting) {
     this.record = record;
@@ -65,6 +68,8 @@ export class MemoryContainer {
   /** All its processes die at once. */
   halt(): void {
     for (const bot of this.#bots.values()) bot.vanish();
+    this.#services?.vanish();
+    this.#services = null;
     this.#bots.clear();
     this.#running?.fail(new BunkhouseError('AGENT_UNAVAILABLE', `${this.record.name} ended`));
     this.#running = null;
@@ -72,6 +77,11 @@ export class MemoryContainer {
 
   bot(name: string): MemoryBot | undefined {
     return this.#bots.get(name);
+  }
+
+  /** The make-believe process of a service. */
+  service(name: string): MemoryBot | undefined {
+    return this.#services?.process(name);
   }
 
   /** Names of what is in a bot's directory. */
@@ -105,7 +115,7 @@ export class MemoryContainer {
       isolatesUsers: true,
       overhead: { pssBytes: 20 << 20, rssBytes: 25 << 20, privateBytes: 15 << 20, sharedBytes: 10 << 20, swapBytes: 0 },
       zygotes: zygotesOf([...this.#bots.values()], this.#setting.zygoteTrouble()),
-      services: [],
+      services: this.#services?.observe() ?? [],
       cgroups: { made: false, reason: 'there are no processes' },
       bots: [...this.#bots.values()].map((bot) => bot.observe()),
       directories: [...this.#files.keys()],
@@ -122,6 +132,7 @@ export class MemoryContainer {
     const known = this.#bots.get(spec.bot);
     const bot = known ?? new MemoryBot(spec, this.#surroundings(waiters));
     this.#bots.set(spec.bot, bot);
+    this.#servicesOf(waiters).want(spec);
     bot.accept(spec);
     return bot.observe();
   }
@@ -130,15 +141,27 @@ export class MemoryContainer {
     const waiters = this.changes();
     this.#checkFence(name, generation, false);
     this.#requireStopped(name);
+    this.#takeSteps('deprovision', name);
     this.#fences.set(name, { generation, removed: true });
     const known = this.#bots.delete(name);
     this.#files.delete(name);
     this.#logs.delete(name);
-    if (known) waiters.touch(name);
+    if (!known) return;
+    waiters.touch(name);
+    this.#services?.changed();
   }
 
   log(name: string, offset: number, length: number): LogChunk {
     this.changes();
+    return this.#readLog(name, offset, length);
+  }
+
+  serviceLog(service: string, offset: number, length: number): LogChunk {
+    this.changes();
+    return this.#readLog(processName(service), offset, length);
+  }
+
+  #readLog(name: string, offset: number, length: number): LogChunk {
     const log = this.#logs.get(name);
     if (log === undefined) throw new BunkhouseError('NOT_FOUND', `there is no output of ${name}`);
     const start = offset < 0 ? Math.max(0, log.length + offset) : Math.min(offset, log.length);
@@ -154,6 +177,8 @@ export class MemoryContainer {
     const known = this.#bots.get(name);
     if (known === undefined)
       throw new BunkhouseError('NOT_FOUND', `${name} was not applied since its container started`);
+    const missing = this.#services?.missing(known.spec) ?? '';
+    if (missing !== '') throw new BunkhouseError('SERVICE_FAILED', `${name} waits for ${missing}`);
     this.#fences.set(name, { generation, removed: false });
     const files = this.#files.get(name);
     const { cleanable } = this.#setting.behaviourOf(name);
@@ -173,6 +198,7 @@ export class MemoryContainer {
     this.#requireStopped(name);
     const files = this.#files.get(name);
     if (files === undefined) throw new BunkhouseError('NOT_FOUND', `there is no directory of ${name}`);
+    this.#takeSteps('archive', name);
     const bytes = gzipSync(packTar([...files].map(([path, file]) => ({ path: `./${path}`, ...file }))));
     const archive = `${name}@${this.#setting.nextPid()}.tar.gz`;
     this.#archives.set(archive, bytes);
@@ -196,12 +222,37 @@ export class MemoryContainer {
   #surroundings(waiters: Waiters): Surroundings {
     return {
       ...this.#setting,
-      changed: (bot) => waiters.touch(bot),
+      missing: (spec) => this.#services?.missing(spec) ?? '',
+      roomTrouble: (spec) => this.#roomTrouble(spec),
+      changed: (bot) => {
+        waiters.touch(bot);
+        this.#services?.changed();
+      },
       say: (bot, line) => {
         const log = Buffer.concat([this.#logs.get(bot) ?? Buffer.alloc(0), Buffer.from(`${line}\n`)]);
         this.#logs.set(bot, log.subarray(-LOG_KEPT));
       },
     };
+  }
+
+  #servicesOf(waiters: Waiters): MemoryServices {
+    this.#services ??= new MemoryServices(this.#surroundings(waiters), () => [...this.#bots.values()]);
+    return this.#services;
+  }
+
+  /** Throws SERVICE_FAILED. A bot that was not applied has no steps that anybody knows of. */
+  #takeSteps(kind: Rooms, name: string): void {
+    const spec = this.#bots.get(name)?.spec;
+    if (spec !== undefined) this.#services?.take(kind, spec, this.#setting.behaviourOf(name).roomable);
+  }
+
+  #roomTrouble(spec: BotSpec): string {
+    try {
+      this.#services?.take('provision', spec, this.#setting.behaviourOf(spec.bot).roomable);
+      return '';
+    } catch (error) {
+      return messageOf(error);
+    }
   }
 
   #checkFence(bot: string, generation: number, alive: boolean): void {
