@@ -10,4 +10,9 @@ ensure_mariadb() {
 
 # Private
 
-has_mariadb() { [[ -x /usr/sbin/mariadbd ]] && command -v mariadb mariadb-dump mariadb-install-db >/dev/null; }
+has_mariadb() {
+  local program
+  for program in /usr/sbin/mariadbd /usr/bin/mariadb-install-db /usr/bin/mariadb /usr/bin/mariadb-dump; do
+    [[ -x $program ]] || return 1
+  done
+}
