@@ -7,21 +7,21 @@ from dataclasses import replace
 
 from supervisor.states import ProcessStates
 
-from . import children, files, leftovers, output, reset, service_steps
+from . import children, earlier, files, leftovers, output, reset
 from .archive import Archives, Shared
 from .bot_process import BotProcess
 from .cgroups import Cgroups
 from .changes import Changes
-from .faults import CONFLICT, INTERNAL, NOT_FOUND, SERVICE_FAILED, Fault, from_oserror
+from .faults import CONFLICT, INTERNAL, NOT_FOUND, Fault, from_oserror
 from .fences import Fences
 from .helpers import Helpers
 from .layout import Layout
 from .loop import Loop
 from .notify import NotifySocket
 from .observation import observe_bot
-from .place import Place
+from .place import place_of_bot
 from .program import add_program
-from .promise import Promise, Turns, run
+from .promise import Turns, run
 from .sampler import Sampler
 from .seats import Seats
 from .services import Services
@@ -68,7 +68,7 @@ class Container:
         self._shared = Shared()
         self._sampler = Sampler(self)
         self._watch = Watch(self, self._sampler, supervisord.options)
-        self._earlier = self._end_earlier_lives()
+        self._earlier = earlier.end_all(self)
 
     def observe(self):
         """AgentObservation."""
@@ -100,7 +100,7 @@ class Container:
                 self._bind(spec)
                 self.services.want(spec)
             bot = self.bots.get(spec.bot) or self._admit(spec)
-            bot.accept(spec, replace(self._place(spec.bot, spec.slot, spec.port), groups=self.services.groups(spec)))
+            bot.accept(spec, replace(self.place(spec.bot, spec.slot, spec.port), groups=self.services.groups(spec)))
             self.services.retire()
             self.zygotes.retire()
         bot.step()
@@ -115,7 +115,7 @@ class Container:
             self.fences.check(name, generation)
             self._require_stopped(name)
             if name in self.bots:
-                await self._take_steps(f"deprovision {name}", self.bots[name], lambda bot: service_steps.as_service("deprovision", bot.spec, self.services))
+                await self.services.take_room_from(self.bots[name])
             await self.fences.raise_to(name, generation, removed=True)
             uid = self._uid_of(name)
             trouble = await self._slow.run(f"remove {name}", lambda: self._delete(name, uid), REMOVING_SECONDS)
@@ -133,7 +133,7 @@ class Container:
             self._require_stopped(name)
             if name not in self.bots:
                 raise Fault(NOT_FOUND, f"{name} was not applied since its container was started: apply it with run false first")
-            self._require_services(self.bots[name])
+            self.services.require(self.bots[name])
             await self.fences.raise_to(name, generation)
             self._archives.forget(name)
             work = reset.what_to_reset(self.bots[name], self, rule)
@@ -158,37 +158,16 @@ class Container:
     def service_log(self, name, offset, length):
         return output.read(self.layout.service_log(name), offset, length, known=any(process.name == name for process in self.services.all()))
 
-    def _place(self, bot, slot, port):
-        notify_socket = self.layout.notify_socket(slot)
-        return Place(
-            home=self.layout.bot(bot),
-            log=self.layout.log(bot),
-            uid=self.users.uid(port),
-            seat=slot,
-            notify_socket=notify_socket,
-            variables=(("NOTIFY_SOCKET", notify_socket), ("BUNKHOUSE_BOT", bot)),
-            told=(("BUNKHOUSE_SLOT", str(slot)),),
-            groups=(),
-        )
+    def place(self, bot, slot, port):
+        return place_of_bot(self.layout, self.users.uid(port), bot, slot)
 
     async def _archive(self, name):
         async with self.turns(name):
             await self._earlier
             self._require_stopped(name)
             if name in self.bots:
-                await self._take_steps(f"save the data of {name}", self.bots[name], lambda bot: service_steps.as_bot(bot, self))
+                await self.services.copy_out(self.bots[name])
             return await self._archives.pack(name)
-
-    async def _take_steps(self, what, bot, steps):
-        """What `steps(bot)` says is to be done with its services. Raises SERVICE_FAILED."""
-        works = steps(bot)
-        if works:
-            self._require_services(bot)
-            await self.steps.run(what, lambda: service_steps.carry_out(works), service_steps.seconds(works))
-
-    def _require_services(self, bot):
-        if missing := self.services.missing(bot.spec):
-            raise Fault(SERVICE_FAILED, f"{bot.bot} waits for {missing}")
 
     def _stop_at_once(self, name):
         """A stop needs no disk: on a full one the rest of the change fails and is tried again, but the process ends."""
@@ -197,39 +176,13 @@ class Container:
             bot.accept(replace(bot.spec, run=False), bot.place)
             bot.step()
 
-    def _end_earlier_lives(self):
-        """Promise that no process of an earlier supervisord is left, as far as can be helped. No bot comes before."""
-        lives = [
-            self._place(bot, fence["slot"], fence["port"]).marks(fence["pid"], fence["start"])
-            for bot, fence in self.fences.known().items()
-            if fence["port"] is not None and not fence["removed"]
-        ]
-        done = Promise()
-        lives += [self.services.marks(name, fence) for name, fence in self.fences.known_services().items()]
-        if not lives:
-            done.resolve()
-            return done
-
-        def report(outcome):
-            try:
-                left = [pid for pids in outcome.result() for pid in pids]
-                trouble = left and f"processes {left} of an earlier supervisord cannot be ended"
-            except Fault as fault:
-                trouble = fault.text
-            if trouble:
-                self._supervisord.options.logger.error(f"bunkhouse: {trouble}")
-            done.resolve()
-
-        self.quick.run("end earlier processes", lambda: [leftovers.end(marks) for marks in lives], PREPARING_SECONDS).then(report)
-        return done
-
     def _preparation(self, spec):
         """What a helper does before a spec is accepted."""
         home, uid = self.layout.bot(spec.bot), self.users.uid(spec.port)
         bot = self.bots.get(spec.bot)
         dead = []
         if not self._is_alive(spec.bot):
-            dead = [self._place(spec.bot, spec.slot, spec.port).marks()] + ([bot.marks()] if bot else [])
+            dead = [self.place(spec.bot, spec.slot, spec.port).marks()] + ([bot.marks()] if bot else [])
 
         def prepare():
             for marks in dead:

@@ -4,13 +4,14 @@ import os
 
 from supervisor.states import ProcessStates
 
-from .faults import from_oserror
+from .faults import SERVICE_FAILED, Fault, from_oserror
 from .leftovers import Marks
 from .notify import NotifySocket
 from .observation import observe_service
-from .place import Place
+from .place import place_of_service
 from .program import add_program
 from .service_process import ServiceProcess
+from .service_steps import as_bot, as_service, carry_out, seconds
 
 # A service's uid is beyond those of all bots: for each number a block as large as there are ports, and in it the container's first.
 PORTS = 1 << 16
@@ -48,6 +49,19 @@ class Services:
         """What a bot with that spec has to wait for, or ""."""
         return next(filter(None, (self._processes[use.name].missing() for use in spec.services)), "")
 
+    def require(self, bot):
+        """Raises SERVICE_FAILED unless all that it uses are up."""
+        if missing := self.missing(bot.spec):
+            raise Fault(SERVICE_FAILED, f"{bot.bot} waits for {missing}")
+
+    async def take_room_from(self, bot):
+        """What was made for it in them goes. Raises SERVICE_FAILED."""
+        await self._take(f"deprovision {bot.bot}", bot, as_service("deprovision", bot.spec, self))
+
+    async def copy_out(self, bot):
+        """What a stopped bot keeps in them is in its directory too. Raises SERVICE_FAILED."""
+        await self._take(f"save the data of {bot.bot}", bot, as_bot(bot, self._container))
+
     def groups(self, spec):
         """gids by which it reaches their sockets."""
         return tuple(uid for use in spec.services if (uid := self._processes[use.name].place.uid) is not None)
@@ -70,6 +84,11 @@ class Services:
         if not self._telling:
             self._telling = True
             self._container.loop.soon(self._tell)
+
+    async def _take(self, what, bot, works):
+        if works:
+            self.require(bot)
+            await self._container.steps.run(what, lambda: carry_out(works), seconds(works))
 
     def _tell(self):
         self._telling = False
@@ -102,18 +121,8 @@ class Services:
         self._container.changes.touch(process.bot)
 
     def _place(self, name, base_port):
-        layout, number = self._container.layout, self._number(name, base_port)
-        seat, home = f"s{number}", layout.service(name)
-        return Place(
-            home=home,
-            log=layout.service_log(name),
-            uid=self._container.users.uid(PORTS * number + base_port),
-            seat=seat,
-            notify_socket=layout.notify_socket(seat),
-            variables=(("BUNKHOUSE_SERVICE_DIR", home),),
-            told=(("NOTIFY_SOCKET", layout.notify_socket(seat)), ("BUNKHOUSE_SERVICE", name)),
-            groups=(),
-        )
+        number = self._number(name, base_port)
+        return place_of_service(self._container.layout, self._container.users.uid(PORTS * number + base_port), name, number)
 
     def _number(self, name, base_port):
         """From 1 on. The one by which its directory belongs to its user, or else one that nobody has."""

@@ -9,14 +9,11 @@ import type { Clock } from '../../util/clock.ts';
 import { packTar } from '../docker/tar.ts';
 import type { Behaviour } from './behaviour.ts';
 import { MemoryBot, type Surroundings } from './bot.ts';
+import { MemoryFences } from './fences.ts';
+import { MemoryLogs } from './logs.ts';
 import { MemoryServices, processName, type Rooms } from './services.ts';
 import { Waiters } from './waiters.ts';
 import { zygotesOf } from './zygotes.ts';
-
-interface Fence {
-  readonly generation: number;
-  readonly removed: boolean;
-}
 
 export interface ContainerSetting {
   readonly clock: Clock;
@@ -27,7 +24,6 @@ export interface ContainerSetting {
 }
 
 const LONGEST_CHUNK = 256 * 1024;
-const LOG_KEPT = 64 * 1024;
 
 /** One make-believe container: what survives its life (files, logs, fences, archives), and its bots while it runs. */
 export class MemoryContainer {
@@ -38,8 +34,8 @@ export class MemoryContainer {
   unreadable: string | null = null;
   readonly #setting: ContainerSetting;
   readonly #files = new Map<string, Map<string, { mode: number; data: Buffer }>>();
-  readonly #logs = new Map<string, Buffer>();
-  readonly #fences = new Map<string, Fence>();
+  readonly #logs = new MemoryLogs();
+  readonly #fences = new MemoryFences();
   readonly #archives = new Map<string, Buffer>();
   readonly #bots = new Map<string, MemoryBot>();
   #lives = 0;
@@ -125,10 +121,10 @@ export class MemoryContainer {
   apply(spec: BotSpec): BotObservation {
     const waiters = this.changes();
     checkSpec(spec);
-    this.#checkFence(spec.bot, spec.generation, true);
+    this.#fences.check(spec.bot, spec.generation, true);
     this.#checkSeat(spec);
     this.#writeFiles(spec);
-    this.#fences.set(spec.bot, { generation: spec.generation, removed: false });
+    this.#fences.raise(spec.bot, spec.generation, false);
     const known = this.#bots.get(spec.bot);
     const bot = known ?? new MemoryBot(spec, this.#surroundings(waiters));
     this.#bots.set(spec.bot, bot);
@@ -139,10 +135,10 @@ export class MemoryContainer {
 
   remove(name: string, generation: number): void {
     const waiters = this.changes();
-    this.#checkFence(name, generation, false);
+    this.#fences.check(name, generation, false);
     this.#requireStopped(name);
     this.#takeSteps('deprovision', name);
-    this.#fences.set(name, { generation, removed: true });
+    this.#fences.raise(name, generation, true);
     const known = this.#bots.delete(name);
     this.#files.delete(name);
     this.#logs.delete(name);
@@ -153,33 +149,25 @@ export class MemoryContainer {
 
   log(name: string, offset: number, length: number): LogChunk {
     this.changes();
-    return this.#readLog(name, offset, length);
+    return this.#logs.read(name, offset, length);
   }
 
   serviceLog(service: string, offset: number, length: number): LogChunk {
     this.changes();
-    return this.#readLog(processName(service), offset, length);
-  }
-
-  #readLog(name: string, offset: number, length: number): LogChunk {
-    const log = this.#logs.get(name);
-    if (log === undefined) throw new BunkhouseError('NOT_FOUND', `there is no output of ${name}`);
-    const start = offset < 0 ? Math.max(0, log.length + offset) : Math.min(offset, log.length);
-    const next = Math.min(start + Math.min(length, LONGEST_CHUNK), log.length);
-    return { file: name, offset: start, next, size: log.length, data: log.toString('utf8', start, next) };
+    return this.#logs.read(processName(service), offset, length);
   }
 
   /** There are no programs to run: `false` fails, and every step of a bot that cannot be cleaned; the others succeed. */
   reset(name: string, generation: number, { steps, verify }: ResetRule): void {
     const waiters = this.changes();
-    this.#checkFence(name, generation, false);
+    this.#fences.check(name, generation, false);
     this.#requireStopped(name);
     const known = this.#bots.get(name);
     if (known === undefined)
       throw new BunkhouseError('NOT_FOUND', `${name} was not applied since its container started`);
     const missing = this.#services?.missing(known.spec) ?? '';
     if (missing !== '') throw new BunkhouseError('SERVICE_FAILED', `${name} waits for ${missing}`);
-    this.#fences.set(name, { generation, removed: false });
+    this.#fences.raise(name, generation, false);
     const files = this.#files.get(name);
     const { cleanable } = this.#setting.behaviourOf(name);
     for (const step of [...steps, ...verify]) {
@@ -228,10 +216,7 @@ export class MemoryContainer {
         waiters.touch(bot);
         this.#services?.changed();
       },
-      say: (bot, line) => {
-        const log = Buffer.concat([this.#logs.get(bot) ?? Buffer.alloc(0), Buffer.from(`${line}\n`)]);
-        this.#logs.set(bot, log.subarray(-LOG_KEPT));
-      },
+      say: (name, line) => this.#logs.say(name, line),
     };
   }
 
@@ -253,20 +238,6 @@ export class MemoryContainer {
     } catch (error) {
       return messageOf(error);
     }
-  }
-
-  #checkFence(bot: string, generation: number, alive: boolean): void {
-    const fence = this.#fences.get(bot);
-    if (fence === undefined) return;
-    const removed = alive && fence.removed && generation === fence.generation;
-    if (generation >= fence.generation && !removed) return;
-    throw new BunkhouseError(
-      'STALE_GENERATION',
-      `generation ${generation} of ${bot} was overtaken by ${fence.generation}`,
-      {
-        details: { generation: fence.generation },
-      },
-    );
   }
 
   #checkSeat(spec: BotSpec): void {
