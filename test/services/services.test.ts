@@ -40,6 +40,21 @@ describe('shared services', () => {
     expect(system.api.getBot(ADMIN, 'a')).toMatchObject({ pid, restarts: 0, state: 'running' });
   });
 
+  it('that are not up are an issue of a sweep', async () => {
+    await using machine = await Machine.make([
+      withDatabase({ backoff: { minSeconds: 60, maxSeconds: 60, healthySeconds: 60 } }),
+    ]);
+    machine.world.behaviours.set('service db', { livesMs: 5, readyMs: null });
+    await using system = await System.start(machine);
+    await system.api.createBot(ADMIN, { instanceId: 'a' });
+    await waitFor('it has ended', () => system.api.poolStatus().pools[0]?.services[0]?.state === 'backoff');
+    expect((await system.api.healthCheck()).issues).toContainEqual({
+      target: 'test-echo-1/db',
+      problem: 'backoff: exited with code 1',
+    });
+    expect(system.api.getBot(ADMIN, 'a').reason).toBe('waits for service db (exited with code 1)');
+  });
+
   it('with no room for a bot keep that one waiting, visibly, and let it start when there is', async () => {
     await using machine = await Machine.make([withDatabase({ provision: [aStep('sql')] })]);
     machine.world.behaviours.set('a', { roomable: false });
