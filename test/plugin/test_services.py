@@ -248,7 +248,10 @@ class Rooms(ServicesTest):
         self.assertEqual(self.seen()["state"], "running")
 
     def test_room_is_made_once_for_each_change_not_for_each_start(self):
-        count = self.supervisord.path("services", "keeper", "count")
+        def count():
+            with open(os.path.join(self.home_of("keeper"), "count")) as file:
+                return file.read()
+
         spec = self.tenant("ann")
         counting = step(["sh", "-c", 'echo x >> "$HOME/count"'])
         spec["services"][0]["provision"].append(counting)
@@ -256,10 +259,10 @@ class Rooms(ServicesTest):
         pid = self.until_state("ann", "running")["pid"]
         kill(pid)
         seen = self.until_observed("ann", lambda seen: seen["state"] == "running" and seen["pid"] != pid)
-        self.assertEqual(open(count).read(), "x\n")
+        self.assertEqual(count(), "x\n")
         self.apply(spec, restartGeneration=self.generation + 1)
         self.until_observed("ann", lambda now: now["state"] == "running" and now["pid"] != seen["pid"])
-        self.assertEqual(open(count).read(), "x\nx\n")
+        self.assertEqual(count(), "x\nx\n")
 
     def test_what_is_in_the_service_is_in_the_archive_and_gone_after(self):
         spec = self.tenant("ann")
@@ -349,9 +352,12 @@ class Isolated(Services):
 
     def test_several_keep_their_users_whatever_comes_between(self):
         quiet = {"kind": "process", "startupSeconds": 20, "watchdogSeconds": None}
+
         def uses(*names):
             return [self.use(self.service(name, command=["sleep", "60"], readiness=quiet)) for name in names]
-        owner = lambda name: os.stat(self.home_of(name)).st_uid
+
+        def owner(name):
+            return os.stat(self.home_of(name)).st_uid
         self.call("apply", self.spec("ann", *bot("hang"), services=uses("m1", "m2"), run=False))
         self.until_ready("m2")
         before = owner("m1"), owner("m2")
@@ -364,8 +370,48 @@ class Isolated(Services):
         self.assertEqual(len({owner(name) for name in ("a0", "m1", "m2")}), 3)
 
 
+class WithoutRoot(Rooms):
+    """supervisord runs as somebody else: then all have one uid, and are told apart by what they have in their environment."""
+
+    user = 232_000 + os.getpid() % 1000
+
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("takes a user of its own")
+        super().setUpClass()
+
+    def test_what_the_service_leaves_running_is_told_from_bots(self):
+        service = self.service("keeper", "--child")
+        self.call("apply", self.tenant("ann", service))
+        ann, before = self.until_state("ann", "running"), self.seen()["pid"]
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(before)], capture_output=True, text=True).stdout.split()
+        self.kill_service()
+        self.until_service(lambda seen: seen["state"] == "running" and seen["pid"] != before)
+        self.assertEqual((is_alive(int(children[0])), self.observe("ann")["pid"]), (False, ann["pid"]))
+        self.assertEqual(os.stat(self.run_of("keeper")).st_mode & 0o7777, 0o700)
+
+
 class IsolatedRooms(Rooms):
     isolated = True
+
+    def test_the_loop_is_not_held(self):
+        spec = self.tenant("ann", self.service("keeper", "--slow", "0.3", "--eats", "200"))
+        spec["services"][0]["provision"].append(step([sys.executable, "-c", "print('x' * 1_000_000)"]))
+        self.supervisord.call("longest", namespace="probe")
+        self.call("apply", spec)
+        self.until_state("ann", "running")
+        self.kill_service()
+        self.until_service(lambda seen: seen["state"] == "running" and seen["restarts"] == 1)
+        self.stopped(spec)
+        self.archived("ann")
+        type(self).generation += 1
+        self.call("remove", {"bot": "ann", "generation": self.generation})
+        until(lambda: self.seen() is None, "it is gone")
+        held = self.supervisord.call("longest", namespace="probe")
+        print(f"\na service: of {held['turns']} turns the longest took {held['clock']:.1f} ms by the clock, {held['worked']:.1f} ms of work", flush=True)
+        # As in test_speed.py: single turns are the machine's as much as ours.
+        self.assertLessEqual(held["workedOver"], max(1, held["turns"] * 0.05))
 
     def test_steps_leave_nothing_running_and_spare_the_service(self):
         spec = self.tenant("ann")
