@@ -163,6 +163,8 @@ export interface AgentObservation {
   readonly bots: readonly BotObservation[];
   /** Names of all bot directories there are, also of bots not applied since supervisord started. */
   readonly directories: readonly string[];
+  /** Names of all services that have kept something here, whether or not anybody wants them now. */
+  readonly serviceDirectories: readonly string[];
 }
 
 /** A preloaded parent of bots. Normally one; another while bots of an older template or app are still applied. */

@@ -92,16 +92,18 @@ function decideDeletion(
     return applyStep(world, bot, placement, template, agent);
   }
   // The container knows what it keeps in services only of bots that were applied there since it was started.
-  if (observed === undefined && agent.directories.includes(instanceId) && hasServices(template))
-    return applyStep(world, bot, placement, template, agent);
+  if (observed === undefined && agent.directories.includes(instanceId) && agent.serviceDirectories.length > 0) {
+    if (template !== undefined) return applyStep(world, bot, placement, template, agent);
+    const kept = agent.serviceDirectories.join(', ');
+    return {
+      target: instanceId,
+      why: `may keep something in ${kept}, as its template ${bot.template} says; add it again`,
+    };
+  }
   // What somebody did in a lease is nobody's to keep.
   if (bot.reserve === null && bot.archive === null && agent.directories.includes(instanceId))
     return { kind: 'archiveBot', container, bot: instanceId };
   return { kind: 'removeBot', container, bot: instanceId, generation };
-}
-
-function hasServices(template: Template | undefined): template is Template {
-  return template !== undefined && Object.keys(template.services).length > 0;
 }
 
 /** A living process that was started under the other wish is told once; after that the owner may do as it likes in the bot. */

@@ -24,8 +24,7 @@ export function judge(world: World, name: string): CleanupVerdict {
   if (observed.status !== 'running') return keep(observed.reason || 'is not running, so what it holds cannot be seen');
   const agent = world.agents.get(name);
   if (agent?.kind !== 'seen') return keep(agent?.reason ?? 'has not been asked yet');
-  const template = world.templates.get(observed.pool.split('/')[0] ?? '');
-  return judgeContent(agent.value, Object.keys(template?.services ?? {}));
+  return judgeContent(agent.value);
 }
 
 /** Removes containers proven to be empty, recorded or not, after archiving what is left in them. */
@@ -58,15 +57,14 @@ export async function cleanup(deps: Dependencies, reconciler: Reconciler, dryRun
 const keep = (why: string): CleanupVerdict => ({ kind: 'keep', why });
 
 /** What unknown bots keep in services cannot be told from what nobody wants: only their directories could be archived. */
-function judgeContent(agent: AgentObservation, services: readonly string[]): CleanupVerdict {
+function judgeContent(agent: AgentObservation): CleanupVerdict {
   if (agent.bots.length > 0)
     return keep(`runs bots the store does not know: ${agent.bots.map((bot) => bot.bot).join(', ')}`);
-  if (agent.directories.length > 0 && services.length > 0) {
-    const left = agent.directories.join(', ');
+  const [left, services] = [agent.directories, agent.serviceDirectories].map((names) => names.join(', '));
+  if (left && services)
     return keep(
-      `${left} is left there by bots the store does not know, and may be in ${services.join(', ')} too: save it by hand`,
+      `${left} is left there by bots the store does not know, and may be in ${services} too: save it by hand`,
     );
-  }
   return { kind: 'remove', leftovers: agent.directories };
 }
 

@@ -111,6 +111,7 @@ export const agentObservation = z.object({
   cgroups: z.object({ made: z.boolean(), reason: z.string() }),
   bots: z.array(botObservation),
   directories: z.array(z.string()),
+  serviceDirectories: z.array(z.string()),
 }) satisfies z.ZodType<AgentObservation>;
 
 export const waitResult = z.object({

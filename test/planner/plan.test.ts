@@ -287,7 +287,8 @@ describe('deleting a bot', () => {
 
   it('tells a restarted container of it first where it keeps something in services, so that this is saved too', () => {
     const templates = new Map([['echo', aTemplate({ services: { db: aService() } })]]);
-    const world = (...rest: Parameters<typeof anAgent>) => worldWith([deleting], box, anAgent(...rest), { templates });
+    const world = (...rest: Parameters<typeof anAgent>) =>
+      worldWith([deleting], box, { ...anAgent(...rest), serviceDirectories: ['db'] }, { templates });
     const [step] = plan(world([], ['a'])).steps;
     expect(step).toMatchObject({
       kind: 'applyBot',
@@ -295,6 +296,10 @@ describe('deleting a bot', () => {
     });
     expect(kinds(world([observedBot(deleting, dead)], ['a']))).toEqual(['archiveBot']);
     expect(kinds(world([], []))).toEqual(['removeBot']);
+    expect(plan({ ...world([], ['a']), templates: new Map() })).toMatchObject({
+      steps: [],
+      held: [{ target: 'a', why: expect.stringContaining('may keep something in db') }],
+    });
   });
 
   it('forgets at once a bot that never got a place', () => {

@@ -23,6 +23,7 @@ const OBSERVATION = {
   cgroups: { made: false, reason: '' },
   bots: [],
   directories: [],
+  serviceDirectories: [],
 };
 
 type Handler = (

@@ -85,6 +85,7 @@ class Container:
             "cgroups": self.cgroups.observe(),
             "bots": [observe_bot(bot) for bot in self.bots.values()],
             "directories": os.listdir(self.layout.bots),
+            "serviceDirectories": os.listdir(self.layout.services),
         }
 
     async def apply(self, spec):

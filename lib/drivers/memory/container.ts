@@ -35,6 +35,7 @@ export class MemoryContainer {
   readonly #setting: ContainerSetting;
   readonly #files = new Map<string, Map<string, { mode: number; data: Buffer }>>();
   readonly #logs = new MemoryLogs();
+  readonly #serviceDirectories = new Set<string>();
   readonly #fences = new MemoryFences();
   readonly #archives = new Map<string, Buffer>();
   readonly #bots = new Map<string, MemoryBot>();
@@ -115,6 +116,7 @@ export class MemoryContainer {
       cgroups: { made: false, reason: 'there are no processes' },
       bots: [...this.#bots.values()].map((bot) => bot.observe()),
       directories: [...this.#files.keys()],
+      serviceDirectories: [...this.#serviceDirectories],
     };
   }
 
@@ -129,6 +131,7 @@ export class MemoryContainer {
     const bot = known ?? new MemoryBot(spec, this.#surroundings(waiters));
     this.#bots.set(spec.bot, bot);
     this.#servicesOf(waiters).want(spec);
+    for (const { service } of spec.services) this.#serviceDirectories.add(service.name);
     bot.accept(spec);
     return bot.observe();
   }
