@@ -10,6 +10,7 @@ import time
 import unittest
 
 from harness import FIRST_PORT, UID_BASE, Supervisord, bot, file, is_alive, kill, until
+from prefork import PreforkTest
 from services import NO_LIMITS, ServicesTest, program, step
 
 PORTS = 65536
@@ -201,6 +202,25 @@ class Definitions(ServicesTest):
         self.assertFalse(self.seen()["outdated"])
         with open(f"/proc/{self.seen()['pid']}/environ") as environ:
             self.assertIn("COLOUR=blue", environ.read().split("\0"))
+
+
+class Forked(ServicesTest, PreforkTest):
+    def test_a_forked_bot_waits_for_it_and_reaches_it_like_any_other(self):
+        use = self.use(self.service("keeper", "--slow", "0.5"))
+        seen = [
+            self.serving("bot0", services=[use]),
+            self.serving("bot1", slot=1, services=[use], prefork=None),
+        ]
+        self.assertEqual([bot["spawn"]["kind"] for bot in seen], ["prefork", "exec"])
+        self.assertGreaterEqual(seen[0]["startedAt"], self.seen()["readyAt"])
+        groups = [self.groups_of(bot["pid"]) for bot in seen]
+        self.assertEqual(groups[0], groups[1])
+        if self.isolated:
+            self.assertEqual(groups[0], [str(os.stat(self.run_of("keeper")).st_gid)])
+
+    def groups_of(self, pid):
+        with open(f"/proc/{pid}/status") as file:
+            return next(line for line in file if line.startswith("Groups:")).split()[1:]
 
 
 class Rooms(ServicesTest):
