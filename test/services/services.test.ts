@@ -2,7 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Service } from '../../lib/domain/template.ts';
-import { aService, aStep } from '../planner/builders.ts';
+import { stopGrace } from '../../lib/services/stop-grace.ts';
+import { aService, aStep, aTemplate } from '../planner/builders.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { ADMIN, leasedTemplate, Machine, quickTemplate, System } from './system.ts';
 
@@ -10,6 +11,20 @@ const MIB = 1 << 20;
 const withDatabase = (service: Partial<Service> = {}) => quickTemplate({ services: { db: aService(service) } });
 const archives = async (machine: Machine): Promise<string[]> =>
   readdir(join(machine.folder, 'archives')).catch(() => []);
+
+describe('the time a container is given to end', () => {
+  it.each([
+    { what: 'no template', bot: null, services: {}, seconds: 60 },
+    { what: 'quick bots', bot: 10, services: {}, seconds: 60 },
+    { what: 'slow bots', bot: 120, services: {}, seconds: 130 },
+    { what: 'bots, and then their services side by side', bot: 30, services: { a: 60, b: 20 }, seconds: 100 },
+  ])('fits $what: $seconds s', ({ bot, services, seconds }) => {
+    const stop = (graceSeconds: number) => ({ stop: { signal: 'SIGTERM', graceSeconds } });
+    const own = Object.entries(services).map(([name, grace]) => [name, aService(stop(grace))]);
+    const template = bot === null ? [] : [aTemplate({ ...stop(bot), services: Object.fromEntries(own) })];
+    expect(stopGrace(new Map(template.map((some) => [some.name, some])))).toBe(seconds);
+  });
+});
 
 describe('shared services', () => {
   it('are up before bots are, and seen with their container', async () => {
