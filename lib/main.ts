@@ -30,6 +30,7 @@ import { Leases } from './services/leases.ts';
 import { PoolIntegration } from './services/pool-integration.ts';
 import { Reconciler } from './services/reconciler.ts';
 import { stopContainers } from './services/stop-containers.ts';
+import { stopGrace } from './services/stop-grace.ts';
 import { createTokens } from './services/tokens.ts';
 import { createUsageApi } from './services/usage-report.ts';
 import { createArchiveFiles } from './store/archive-files.ts';
@@ -128,7 +129,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
       alone: accounts.alone,
     };
     const reconciler = new Reconciler(deps);
-    closers.push(() => stopReconciler(reconciler, config, driver, log));
+    closers.push(() => stopReconciler(reconciler, config.stopOnExit, deps));
     reconciler.onPicture((world) => accounts.observe(world));
     await reconciler.start(config.healthCheckIntervalMs);
     const app = await createApp(config, deps, reconciler, accounts, metrics, adminToken);
@@ -206,9 +207,9 @@ async function ownVersion(): Promise<string> {
   return version;
 }
 
-async function stopReconciler(reconciler: Reconciler, config: Config, driver: Driver, log: Logger): Promise<void> {
+async function stopReconciler(reconciler: Reconciler, botsToo: boolean, deps: Dependencies): Promise<void> {
   await reconciler.close();
-  if (config.stopOnExit) await stopContainers(driver, log);
+  if (botsToo) await stopContainers(deps.driver, stopGrace(deps.templates), deps.log);
 }
 
 /**

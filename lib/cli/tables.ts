@@ -35,6 +35,28 @@ export function containerTable(containers: readonly ContainerView[], columns: nu
   return table(['CONTAINER', 'STATUS', 'DRIVER', 'BOTS', 'MEMORY', 'PRIVATE', 'ZYGOTE', 'REASON'], rows, columns);
 }
 
+/** Shared services, one a line; empty when there are none. */
+export function serviceTable(containers: readonly ContainerView[], columns: number): string {
+  const rows = containers.flatMap(({ id, services }) =>
+    services.map((service) => [
+      id,
+      service.name,
+      service.state,
+      String(service.pid ?? '-'),
+      String(service.restarts),
+      mebibytes(service.memory?.pssBytes ?? null),
+      serviceConcern(service),
+    ]),
+  );
+  const head = ['CONTAINER', 'SERVICE', 'STATE', 'PID', 'RESTARTS', 'MEMORY', 'REASON'];
+  return rows.length === 0 ? '' : `\n${table(head, rows, columns)}`;
+}
+
+function serviceConcern({ state, reason, warning, outdated }: ContainerView['services'][number]): string {
+  const changed = outdated ? 'its template was changed: starts anew when no bot runs' : '';
+  return [state === 'running' ? '' : reason, warning, changed].filter((text) => text !== '').join('; ');
+}
+
 function zygotesText({ zygotes }: ContainerView): string {
   const texts = zygotes.map(({ state, forks }) => (state === 'ready' ? count(forks, 'fork') : state));
   return texts.join(', ') || '-';

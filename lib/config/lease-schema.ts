@@ -1,12 +1,11 @@
 import { validate as isCron } from 'node-cron';
 import { z } from 'zod';
-import { FILE_PATH } from '../domain/ids.ts';
+import { exec, filePath } from './program-schema.ts';
 
 /** The form of a template's `lease` section. */
 
 const DAY = 86_400;
 const count = z.int().min(0).max(10_000);
-const withoutNul = z.string().refine((text) => !text.includes('\0'), 'must not hold a NUL character');
 
 /** Of five fields: windows open at a whole minute. */
 function isCron5(text: string): boolean {
@@ -30,19 +29,9 @@ const reserve = z.strictObject({
   windows: z.array(window).readonly().default([]),
 });
 
-const exec = z.strictObject({
-  kind: z.literal('exec'),
-  command: z.array(withoutNul).min(1, 'must hold at least the program').readonly(),
-  stdin: z.string().default(''),
-  timeoutSeconds: z.number().min(0.1).max(3600).default(60),
-});
-
 const clear = z.strictObject({
   kind: z.literal('clear'),
-  keep: z
-    .array(z.string().regex(FILE_PATH, 'must be a relative path without empty, "." or ".." parts'))
-    .readonly()
-    .default([]),
+  keep: z.array(filePath).readonly().default([]),
 });
 
 const reset = z

@@ -1,42 +1,17 @@
 import { z } from 'zod';
-import { FILE_PATH, NAME } from '../domain/ids.ts';
+import { NAME } from '../domain/ids.ts';
 import { SECRET_NAME } from '../domain/placeholders.ts';
 import type { Template } from '../domain/template.ts';
 import { lease } from './lease-schema.ts';
 import { MODULE_NAME, MOST_MODULES } from './preload-list.ts';
-import { parseSize, SIZE_ALLOWED } from './size.ts';
+import { backoff, command, file, filePath, limits, seconds, stop, variableName, withoutNul } from './program-schema.ts';
+import { services } from './service-schema.ts';
 
 /** The form of a template's YAML: what may be left out, and how it becomes the domain's Template. Strict throughout. */
 
-const DAY = 86_400;
-const seconds = (min: number) => z.number().min(min).max(DAY);
-const withoutNul = z.string().refine((text) => !text.includes('\0'), 'must not hold a NUL character');
-const filePath = z.string().regex(FILE_PATH, 'must be a relative path without empty, "." or ".." parts');
 const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, 'must be the name of an HTTP header');
 const headers = z.record(headerName, z.string().regex(/^[^\r\n\0]*$/, 'must be one line')).default({});
 const urlPath = z.string().regex(/^\/[^\s#]*$/, 'must begin with "/" and hold neither blanks nor "#"');
-
-const mode = z
-  .string('must be an octal mode in quotes, such as "0600"')
-  .regex(/^0?[0-7]{3}$/, 'must be an octal mode such as "0600"')
-  .transform((text) => Number.parseInt(text, 8));
-
-const size = (least: number, inWords: string) =>
-  z
-    .string(`must be ${SIZE_ALLOWED}`)
-    .transform((text) => parseSize(text) ?? Number.NaN)
-    .pipe(z.number(`must be ${SIZE_ALLOWED}`).min(least, `must be ${inWords} or more`));
-
-const file = z
-  .strictObject({
-    path: filePath,
-    mode: mode.default(0o600),
-    when: z.enum(['always', 'absent']).default('always'),
-    text: z.string().exactOptional(),
-    json: z.json().exactOptional(),
-  })
-  .refine(({ text, json }) => (text === undefined) !== (json === undefined), 'needs either text or json')
-  .transform(({ text, json, ...rest }) => ({ ...rest, content: text === undefined ? { json } : { text } }));
 
 const check = z.discriminatedUnion(
   'kind',
@@ -61,40 +36,6 @@ const readiness = z.strictObject({
   startupSeconds: seconds(1).default(60),
   watchdogSeconds: seconds(1).nullable().default(null),
 });
-
-const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGKILL'] as const;
-const stop = z.strictObject({ signal: z.enum(SIGNALS).default('SIGTERM'), graceSeconds: seconds(0).default(10) });
-
-const backoff = z
-  .strictObject({
-    minSeconds: seconds(0.1).default(1),
-    maxSeconds: seconds(0.1).default(60),
-    healthySeconds: seconds(0).default(60),
-  })
-  .refine(({ minSeconds, maxSeconds }) => minSeconds <= maxSeconds, {
-    path: ['minSeconds'],
-    message: 'must not be more than maxSeconds',
-  });
-
-const limits = z
-  .strictObject({
-    memory: size(2 ** 24, '16MiB')
-      .nullable()
-      .default(null),
-    pss: size(2 ** 24, '16MiB')
-      .nullable()
-      .default(null),
-    disk: size(2 ** 20, '1MiB')
-      .nullable()
-      .default(null),
-    cpuWeight: z.int().min(1).max(10_000).default(100),
-    openFiles: z.int().min(16).max(1_048_576).nullable().default(null),
-    processes: z.int().min(1).max(100_000).nullable().default(null),
-    nice: z.int().min(0).max(19).default(0),
-  })
-  .transform(({ memory, pss, disk, ...rest }) => ({ memoryBytes: memory, pssBytes: pss, diskBytes: disk, ...rest }));
-
-const variableName = z.string().regex(/^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'must be the name of a variable');
 
 const onOff = (preset: 'on' | 'off') =>
   z
@@ -136,7 +77,7 @@ export const templateSchema = z.strictObject({
     .regex(/^[a-z0-9][A-Za-z0-9._/:@-]{0,254}$/, 'must be the name of an image')
     .nullable()
     .default(null),
-  command: z.array(withoutNul).min(1, 'must hold at least the program').readonly(),
+  command,
   env: z.record(variableName, withoutNul).default({}),
   directories: z.array(filePath).readonly().default([]),
   files: z.array(file).readonly().default([]),
@@ -156,6 +97,7 @@ export const templateSchema = z.strictObject({
   capacity: z.int().min(1).max(100).nullable().default(null),
   lease: lease.nullable().default(null),
   prefork: prefork.nullable().default(null),
+  services: services.default({}),
 });
 
 /** A template as its YAML says it, checked and with everything that was left out. */

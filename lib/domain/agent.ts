@@ -1,4 +1,4 @@
-import type { Backoff, BotLimits, Prefork, Readiness, StopRule } from './template.ts';
+import type { Backoff, BotLimits, ExecStep, Prefork, Readiness, ServiceReadiness, StopRule } from './template.ts';
 
 /** Everything a container must know to run one bot. Complete: applying it twice is the same as once. */
 export interface BotSpec {
@@ -19,6 +19,30 @@ export interface BotSpec {
   readonly backoff: Backoff;
   readonly limits: BotLimits;
   readonly prefork: Prefork | null;
+  /** Services of its container: all of them are up before it is started. */
+  readonly services: readonly ServiceUse[];
+  /** Texts that must not be shown where a program's output is told. */
+  readonly secrets: readonly string[];
+}
+
+/** A service, and what it is to do for one bot. */
+export interface ServiceUse {
+  readonly service: ServiceSpec;
+  readonly provision: readonly ExecStep[];
+  readonly deprovision: readonly ExecStep[];
+  readonly archive: readonly ExecStep[];
+}
+
+/** Everything a container must know to run a service: the same for all its bots, but for those that are of an older template. */
+export interface ServiceSpec {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly files: readonly FileSpec[];
+  readonly readiness: ServiceReadiness;
+  readonly stop: StopRule;
+  readonly backoff: Backoff;
+  readonly limits: BotLimits;
 }
 
 export interface FileSpec {
@@ -71,6 +95,29 @@ export interface BotObservation {
   readonly warning: string;
 }
 
+/** One service as its container sees it. Times in seconds since the epoch. */
+export interface ServiceObservation {
+  readonly name: string;
+  /** `running` only once ready (see ServiceReadiness). */
+  readonly state: ProcessState;
+  readonly pid: number | null;
+  readonly startedAt: number | null;
+  readonly readyAt: number | null;
+  readonly nextStartAt: number | null;
+  /** Starts after the first one that nobody asked for. */
+  readonly restarts: number;
+  readonly lastExit: ExitObservation | null;
+  readonly status: string;
+  readonly memory: MemorySample | null;
+  readonly cpuSeconds: number | null;
+  readonly openFiles: number | null;
+  readonly diskBytes: number | null;
+  /** Its definition was changed since the living process was started: it is restarted as soon as no bot of the container runs. */
+  readonly outdated: boolean;
+  readonly reason: string;
+  readonly warning: string;
+}
+
 /** `reason`: why a bot that its template wants forked was executed; empty otherwise. */
 export interface Spawn {
   readonly kind: 'prefork' | 'exec';
@@ -101,17 +148,23 @@ export interface AgentObservation {
   /** Position for `wait`. */
   readonly cursor: number;
   readonly protocol: number;
+  /** Where everything of the container is, as its bots see it. */
+  readonly directory: string;
   readonly python: string;
   /** Whether each slot has a uid of its own. */
   readonly isolatesUsers: boolean;
   /** Of supervisord itself. */
   readonly overhead: MemorySample | null;
   readonly zygotes: readonly ZygoteObservation[];
+  /** Those that bots applied since the start of supervisord want. */
+  readonly services: readonly ServiceObservation[];
   /** Whether each bot has a cgroup of its own, made from inside or by the driver from outside; `reason`: why not. */
   readonly cgroups: { readonly made: boolean; readonly reason: string };
   readonly bots: readonly BotObservation[];
   /** Names of all bot directories there are, also of bots not applied since supervisord started. */
   readonly directories: readonly string[];
+  /** Names of all services that have kept something here, whether or not anybody wants them now. */
+  readonly serviceDirectories: readonly string[];
 }
 
 /** A preloaded parent of bots. Normally one; another while bots of an older template or app are still applied. */

@@ -40,7 +40,13 @@ export interface StepArgs {
   /** Drop leases and quotas that are long over. */
   forgetLeases: Record<never, never>;
   /** Clean a stopped bot after a lease; one that cannot be proven clean is discarded. */
-  resetBot: { readonly container: string; readonly bot: string; readonly generation: number };
+  resetBot: {
+    readonly container: string;
+    /** Where the container's things are. */
+    readonly directory: string;
+    readonly bot: string;
+    readonly generation: number;
+  };
   /** Delete a bot of the reserve, with its data. */
   discardBot: { readonly bot: string; readonly why: string };
   /** Forget a container that the driver positively no longer has. */

@@ -1,4 +1,7 @@
-/** What a kind of bot is. Strings may hold placeholders `{{id}} {{owner}} {{port}} {{host}} {{desired}} {{secret.NAME}} {{basic.USER.SECRET}}`. */
+/**
+ * What a kind of bot is. Strings may hold placeholders `{{id}} {{owner}} {{port}} {{host}} {{desired}} {{secret.NAME}}
+ * {{basic.USER.SECRET}} {{service.NAME.run}}`.
+ */
 export interface Template {
   readonly name: string;
   /** Hash of the content, so a change of the template is visible on every bot made from it. */
@@ -45,7 +48,41 @@ export interface Template {
   readonly lease: LeaseRule | null;
   /** Null: each bot is executed on its own and shares nothing. */
   readonly prefork: Prefork | null;
+  /** By name: programs that run once in each container, for all its bots. */
+  readonly services: Readonly<Record<string, Service>>;
 }
+
+/**
+ * A program that is started before the bots of its container and stopped after them. In its own strings it is told where it is by
+ * `{{service.dir}}` (its data) and `{{service.run}}` (its sockets, which the container's bots reach); no bot is known there.
+ */
+export interface Service {
+  /** Argument list, never passed through a shell. */
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Written into its directory before each start. */
+  readonly files: readonly TemplateFile[];
+  readonly readiness: ServiceReadiness;
+  readonly stop: StopRule;
+  readonly backoff: Backoff;
+  readonly limits: BotLimits;
+  /**
+   * What makes room for a bot, before its process is started the first time after each change of it: so it must not mind
+   * what is there already. Run as the service's user in its directory; here and below, strings are filled in for the bot.
+   */
+  readonly provision: readonly ExecStep[];
+  /** What takes it away again when the bot is removed, as the service's user. May be repeated. */
+  readonly deprovision: readonly ExecStep[];
+  /** What copies the bot's data out of the service before its directory is archived; as the bot's user in the bot's directory. */
+  readonly archive: readonly ExecStep[];
+}
+
+/** When a started service counts as up, as for bots. `socket`: it accepts connections on a Unix socket of its own. */
+export type ServiceReadiness =
+  | (ServiceDeadlines & { readonly kind: 'notify' | 'process' })
+  | (ServiceDeadlines & { readonly kind: 'socket'; readonly path: string });
+
+export type ServiceDeadlines = Pick<Readiness, 'startupSeconds' | 'watchdogSeconds'>;
 
 /**
  * How bots are forked from one preloaded parent (the zygote) in each container, so that they share its memory. Whatever
@@ -188,5 +225,10 @@ export interface BotLimits {
 
 /** Longest time that the steps of a reset may take together. */
 export function resetSeconds({ steps, verify }: ResetRule): number {
-  return [...steps, ...verify].reduce((sum, step) => sum + (step.kind === 'exec' ? step.timeoutSeconds : 0), 0);
+  return stepSeconds([...steps, ...verify]);
+}
+
+/** Longest time that steps may take one after the other. */
+export function stepSeconds(steps: readonly ResetStep[]): number {
+  return steps.reduce((sum, step) => sum + (step.kind === 'exec' ? step.timeoutSeconds : 0), 0);
 }

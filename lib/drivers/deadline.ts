@@ -62,6 +62,8 @@ function agentWithDeadlines(agent: Agent, container: string, clock: Clock): Agen
       }
     },
     log: (bot, offset, length) => limit('log', container, LIMITS.log, agent.log(bot, offset, length)),
+    serviceLog: (service, offset, length) =>
+      limit('log', container, LIMITS.log, agent.serviceLog(service, offset, length)),
     reset: (bot, generation, rule) =>
       limit('reset', container, LIMITS.reset + resetSeconds(rule), agent.reset(bot, generation, rule)),
     archive: (bot) => limit('archive', container, LIMITS.archive, agent.archive(bot)),

@@ -58,24 +58,34 @@ export interface Driver {
 export interface Agent {
   observe(): Promise<AgentObservation>;
   /**
-   * Put or change one bot atomically. Throws STALE_GENERATION (`details.generation`: the newest
+   * Put or change one bot atomically; the services it names come with it. Its process is started when they are up and have
+   * made room for it, and stays when one of them ends. A changed definition of a service is taken when that starts anew:
+   * by itself, or as soon as no bot runs. Throws STALE_GENERATION (`details.generation`: the newest
    * seen) when a newer one was seen or the bot was removed in this one, CONFLICT when the slot is another's, INVALID.
    */
   apply(spec: BotSpec): Promise<BotObservation>;
-  /** Remove a bot and its directory. No-op when absent. Throws CONFLICT while its process lives, STALE_GENERATION. */
+  /**
+   * Remove a bot, its directory and its room in services. No-op when absent. Throws CONFLICT while its process lives,
+   * STALE_GENERATION, SERVICE_FAILED (nothing is removed) when a service of it is not up or a step fails.
+   */
   remove(bot: string, generation: number): Promise<void>;
   /** Resolves the moment something changed after `cursor`, or after `seconds`. Throws AGENT_UNAVAILABLE when aborted. */
   wait(cursor: number, seconds: number, signal?: AbortSignal | undefined): Promise<WaitResult>;
   /** Bytes of the bot's output. Negative offset counts from the end. Throws NOT_FOUND. */
   log(bot: string, offset: number, length: number): Promise<LogChunk>;
+  /** The same of a service's. */
+  serviceLog(service: string, offset: number, length: number): Promise<LogChunk>;
   /**
    * Clean a stopped bot: end what is left of its processes, remove what its user left outside its directory (temporary
    * files, shared memory), run the steps in order as its user in its directory, then the checks. Throws RESET_FAILED (with
    * which and what it printed) at the first that fails or takes too long, CONFLICT while its process lives, NOT_FOUND when it was not
-   * applied since its container started, STALE_GENERATION. Its output, archives and last exit are forgotten. Broken off anywhere, it may be repeated.
+   * applied since its container started, STALE_GENERATION, SERVICE_FAILED (nothing is done) while a service of it is not up. Its output, archives and last exit are forgotten. Broken off anywhere, it may be repeated.
    */
   reset(bot: string, generation: number, rule: ResetRule): Promise<void>;
-  /** Pack the directory of a stopped bot. Throws NOT_FOUND, CONFLICT while its process lives. */
+  /**
+   * Pack the directory of a stopped bot, what it keeps in services copied there first. Throws NOT_FOUND, CONFLICT while its
+   * process lives, SERVICE_FAILED when a service of it is not up or a copy fails.
+   */
   archive(bot: string): Promise<ArchiveInfo>;
   fetchArchive(archive: string, offset: number, length: number): Promise<Uint8Array>;
   discardArchive(archive: string): Promise<void>;

@@ -31,6 +31,16 @@ const AMOUNTS: readonly { name: string; help: string; measure: (container: Conta
     help: 'How often the zygotes there are were started',
     measure: (view) => view.zygotes.reduce((sum, { starts }) => sum + starts, 0),
   },
+  {
+    name: 'service_restarts',
+    help: 'Starts of the shared services there are that nobody asked for',
+    measure: (view) => view.services.reduce((sum, { restarts }) => sum + restarts, 0),
+  },
+  {
+    name: 'service_pss_bytes',
+    help: 'Memory of the shared services of a pool, within that of the pool',
+    measure: (view) => view.services.reduce((sum, { memory }) => sum + (memory?.pssBytes ?? 0), 0),
+  },
 ];
 
 /** Things in a container that are counted by a kind. */
@@ -54,6 +64,13 @@ const KINDS: readonly {
     label: 'reason',
     kinds: FALLBACKS,
     kindsIn: (view) => view.bots.map(({ spawn }) => fallbackOf(spawn)),
+  },
+  {
+    name: 'services',
+    help: 'Shared services by state',
+    label: 'state',
+    kinds: ['starting', 'running', 'backoff', 'stopping', 'stopped'],
+    kindsIn: (view) => view.services.map(({ state }) => state),
   },
   {
     name: 'zygotes',

@@ -40,7 +40,7 @@ function decide(world: World, bot: BotRecord, sighting: Sighting | undefined): D
     };
   }
   if (observed === undefined || observed.generation !== bot.generation) {
-    return applyStep(world, bot, bot.placement, template);
+    return applyStep(world, bot, bot.placement, template, agent.value);
   }
   if (observed.state !== 'running') return null;
   return decideLiving(world, bot, template, observed);
@@ -54,10 +54,16 @@ function decideLiving(world: World, bot: BotRecord, template: Template, observed
 }
 
 /** A record that does not fit its template (any more) holds up this bot, never the pass. */
-function applyStep(world: World, bot: BotRecord, placement: Placement, template: Template): Decision {
+function applyStep(
+  world: World,
+  bot: BotRecord,
+  placement: Placement,
+  template: Template,
+  { directory }: AgentObservation,
+): Decision {
   try {
     const lease = leaseOf(world.state, bot);
-    const spec = renderSpec(bot, placement, template, { host: world.limits.bindHost, lease });
+    const spec = renderSpec(bot, placement, template, { host: world.limits.bindHost, directory, lease });
     return { kind: 'applyBot', container: placement.container, spec };
   } catch (error) {
     return { target: bot.instanceId, why: `does not fit its template ${template.name}: ${messageOf(error)}` };
@@ -77,13 +83,22 @@ function decideDeletion(
 ): Decision {
   const { instanceId, generation } = bot;
   const { container } = placement;
+  const template = world.templates.get(bot.template);
   if (observed !== undefined && isAlive(observed)) {
-    const template = world.templates.get(bot.template);
     if (observed.generation === generation) return null;
     if (template === undefined) {
       return { target: instanceId, why: `cannot be stopped without its template ${bot.template}; add it again` };
     }
-    return applyStep(world, bot, placement, template);
+    return applyStep(world, bot, placement, template, agent);
+  }
+  // The container knows what it keeps in services only of bots that were applied there since it was started.
+  if (observed === undefined && agent.directories.includes(instanceId) && agent.serviceDirectories.length > 0) {
+    if (template !== undefined) return applyStep(world, bot, placement, template, agent);
+    const kept = agent.serviceDirectories.join(', ');
+    return {
+      target: instanceId,
+      why: `may keep something in ${kept}, as its template ${bot.template} says; add it again`,
+    };
   }
   // What somebody did in a lease is nobody's to keep.
   if (bot.reserve === null && bot.archive === null && agent.directories.includes(instanceId))

@@ -2,6 +2,7 @@ import type { BotObservation } from '../domain/agent.ts';
 import type { BotRecord, BotState } from '../domain/bot.ts';
 import type { ReservePhase } from '../domain/lease.ts';
 import { botLane } from '../domain/steps.ts';
+import type { Template } from '../domain/template.ts';
 import { type DerivedState, deriveState } from './bot-state.ts';
 import { type Decision, planSubjects } from './decisions.ts';
 import { leaseOf } from './leases.ts';
@@ -61,11 +62,17 @@ const DECIDE: Readonly<Record<ReservePhase, (world: World, bot: Member) => Decis
 function decideWarming(world: World, bot: Member): Decision {
   const derived = deriveState(world, bot);
   if (isWell(derived, bot)) return { kind: 'admitReady', bot: bot.instanceId };
-  const { startupSeconds = 0 } = world.templates.get(bot.template)?.readiness ?? {};
-  const patienceMs = startupSeconds * 1000 + WARMING_MS;
+  const patienceMs = startupSecondsOf(world.templates.get(bot.template)) * 1000 + WARMING_MS;
   if (derived.state === 'unknown' || world.leaseClock - Date.parse(bot.reserve.since) < patienceMs) return null;
   const why = `not well ${patienceMs / 1000} s after it was made: ${derived.state} ${derived.reason}`.trim();
   return { kind: 'giveUpWarming', bot: bot.instanceId, template: bot.template, why };
+}
+
+/** Its services are started first, and side by side. */
+function startupSecondsOf(template: Template | undefined): number {
+  if (template === undefined) return 0;
+  const services = Object.values(template.services).map(({ readiness }) => readiness.startupSeconds);
+  return template.readiness.startupSeconds + Math.max(0, ...services);
 }
 
 /** One that cannot be handed out must not count as if it could. */
@@ -87,8 +94,11 @@ function decideStopped(world: World, bot: Member): Decision {
   if (rule === null) return { kind: 'discardBot', bot: bot.instanceId, why: 'its template has no reset' };
   if (bot.placement === null) return { kind: 'discardBot', bot: bot.instanceId, why: 'it never got a place' };
   const { observed } = deriveState(world, bot);
-  if (observed === null || !isStopped(bot, observed)) return null;
-  return { kind: 'resetBot', container: bot.placement.container, bot: bot.instanceId, generation: bot.generation };
+  const { container } = bot.placement;
+  const agent = world.agents.get(container);
+  if (observed === null || agent?.kind !== 'seen' || !isStopped(bot, observed)) return null;
+  const { directory } = agent.value;
+  return { kind: 'resetBot', container, directory, bot: bot.instanceId, generation: bot.generation };
 }
 
 function isStopped(bot: BotRecord, observed: BotObservation): boolean {

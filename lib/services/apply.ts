@@ -1,6 +1,7 @@
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
 import type { Step } from '../domain/steps.ts';
-import { renderCall, valuesOf } from '../planner/render.ts';
+import { renderCall } from '../planner/render.ts';
+import { valuesOf } from '../planner/values.ts';
 import {
   addContainer,
   assignBot,
@@ -13,9 +14,9 @@ import {
 import type { ApplyContext, Executors } from './executors.ts';
 import { overtake } from './reserve-changes.ts';
 import { reserveExecutors } from './reserve-steps.ts';
+import { stopGrace } from './stop-grace.ts';
 
 const FETCH_BYTES = 256 * 1024;
-const STOP_GRACE_SECONDS = 60;
 
 /** How each step is carried out. Every one may be broken off anywhere and done again. */
 export function createApply(context: ApplyContext): (step: Step) => Promise<void> {
@@ -78,7 +79,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       await store.update(noteOnBot(bot, { controlledGeneration: generation }));
     },
     async removeContainer({ container }) {
-      await ignoreAbsence(driver.stop(container, STOP_GRACE_SECONDS));
+      await ignoreAbsence(driver.stop(container, stopGrace(context.templates)));
       context.agents.drop(container);
       await driver.remove(container);
       events.emit({ type: 'container.removed', container }, null);

@@ -184,5 +184,5 @@ function checkRendering(bot: NewBot, template: Template): void {
     desiredGeneration: 1,
     controlledGeneration: 0,
   };
-  renderSpec(trial, { container: '', slot: 0, port: 1 }, template, { host: '', lease: null });
+  renderSpec(trial, { container: '', slot: 0, port: 1 }, template, { host: '', directory: '', lease: null });
 }

@@ -2,7 +2,8 @@ import type { BotObservation } from '../domain/agent.ts';
 import type { BotRecord } from '../domain/bot.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Template } from '../domain/template.ts';
-import { renderCheck, valuesOf } from '../planner/render.ts';
+import { renderCheck } from '../planner/render.ts';
+import { valuesOf } from '../planner/values.ts';
 import type { World } from '../planner/world.ts';
 import type { CheckTarget } from './pool-health-monitor.ts';
 

@@ -56,9 +56,15 @@ export async function cleanup(deps: Dependencies, reconciler: Reconciler, dryRun
 
 const keep = (why: string): CleanupVerdict => ({ kind: 'keep', why });
 
+/** What unknown bots keep in services cannot be told from what nobody wants: only their directories could be archived. */
 function judgeContent(agent: AgentObservation): CleanupVerdict {
   if (agent.bots.length > 0)
     return keep(`runs bots the store does not know: ${agent.bots.map((bot) => bot.bot).join(', ')}`);
+  const [left, services] = [agent.directories, agent.serviceDirectories].map((names) => names.join(', '));
+  if (left && services)
+    return keep(
+      `${left} is left there by bots the store does not know, and may be in ${services} too: save it by hand`,
+    );
   return { kind: 'remove', leftovers: agent.directories };
 }
 

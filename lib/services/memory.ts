@@ -8,9 +8,9 @@ export function sumMemory(samples: readonly (MemorySample | null)[]): MemorySamp
   return known.length === 0 ? null : known.reduce(add, NOTHING);
 }
 
-/** Everything in a container: supervisord, zygotes and bots. */
-export function containerMemory({ overhead, zygotes, bots }: AgentObservation): MemorySample | null {
-  return sumMemory([overhead, ...[...zygotes, ...bots].map(({ memory }) => memory)]);
+/** Everything in a container: supervisord, zygotes, services and bots. */
+export function containerMemory({ overhead, zygotes, services, bots }: AgentObservation): MemorySample | null {
+  return sumMemory([overhead, ...[...zygotes, ...services, ...bots].map(({ memory }) => memory)]);
 }
 
 function add(sum: MemorySample, more: MemorySample): MemorySample {

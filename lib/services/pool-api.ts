@@ -1,4 +1,4 @@
-import type { LogChunk, MemorySample, Spawn, ZygoteObservation } from '../domain/agent.ts';
+import type { LogChunk, MemorySample, ServiceObservation, Spawn, ZygoteObservation } from '../domain/agent.ts';
 import type { BotState, Desired } from '../domain/bot.ts';
 import type { BunkhouseEvent } from '../domain/events.ts';
 import type { Actor } from '../domain/state.ts';
@@ -125,9 +125,10 @@ export interface ContainerView {
   readonly botsCount: number;
   readonly capacity: number;
   readonly utilizationPercent: number;
-  /** Of supervisord, zygotes and bots together. */
+  /** Of supervisord, zygotes, services and bots together. */
   readonly memory: MemoryView | null;
   readonly zygotes: readonly ZygoteObservation[];
+  readonly services: readonly ServiceObservation[];
   /** Whether each bot has a control group of its own made from inside; null: not known. */
   readonly cgroups: { readonly made: boolean; readonly reason: string } | null;
   readonly bots: readonly SeatView[];
@@ -216,6 +217,8 @@ export interface PoolApi {
   assignment(actor: Actor, instanceId: string): AssignmentView;
   /** Throws BOT_UNAVAILABLE while its container cannot be reached. */
   log(actor: Actor, instanceId: string, offset: number, length: number): Promise<LogChunk>;
+  /** The same of a container's shared service. Throws NOT_FOUND, AGENT_UNAVAILABLE. */
+  serviceLog(container: string, service: string, offset: number, length: number): Promise<LogChunk>;
   /** Throws BOT_UNAVAILABLE with the state when nobody proven to be the bot answers there now. */
   route(actor: Actor, instanceId: string): RouteTarget;
   poolStatus(): PoolStatus;

@@ -1,8 +1,9 @@
+import type { LogChunk } from '../domain/agent.ts';
 import { type BotRecord, belongsTo, type Desired, poolKey } from '../domain/bot.ts';
 import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import type { Actor } from '../domain/state.ts';
 import { explainStep, stepTarget } from '../planner/explain.ts';
-import { renderRecord, valuesOf } from '../planner/render.ts';
+import { renderRecord, valuesOf } from '../planner/values.ts';
 import { isoTime } from '../util/clock.ts';
 import { onePerContainer } from './alone.ts';
 import { addBot, findBot, markDeleting, reviseBot, setDesired } from './bot-container-mapper.ts';
@@ -127,6 +128,10 @@ export class PoolIntegration implements PoolApi {
       desired: bot.desired,
       connection: this.#connection(bot),
     };
+  }
+
+  async serviceLog(container: string, service: string, offset: number, length: number): Promise<LogChunk> {
+    return (await this.#reconciler.agents.get(container)).serviceLog(service, offset, length);
   }
 
   async log(actor: Actor, instanceId: string, offset: number, length: number): ReturnType<PoolApi['log']> {

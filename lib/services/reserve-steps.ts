@@ -1,5 +1,6 @@
 import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import { type LeaseRecord, POOL_OWNER } from '../domain/lease.ts';
+import type { StepArgs } from '../domain/steps.ts';
 import { renderReset } from '../planner/render.ts';
 import { findBot } from './bot-container-mapper.ts';
 import { freshSecrets, newBot } from './bots.ts';
@@ -32,13 +33,17 @@ export function reserveExecutors(context: ApplyContext): Pick<Executors, Reserve
     events.emit({ type: 'reserve.discarded', bot, why }, null);
   };
 
-  const clean = async (container: string, bot: string, generation: number): Promise<void> => {
+  const clean = async ({ container, directory, bot, generation }: StepArgs['resetBot']): Promise<void> => {
     const record = findBot(store.current(), bot);
     const template = templates.get(record.template);
     if (template?.lease?.reset == null)
       throw new BunkhouseError('UNSUPPORTED', `template ${record.template} has no reset`);
     const agent = await context.agents.get(container);
-    await agent.reset(bot, generation, renderReset(template.lease.reset, record, context.limits.bindHost));
+    await agent.reset(
+      bot,
+      generation,
+      renderReset(template.lease.reset, record, { host: context.limits.bindHost, directory }),
+    );
     await store.update(rewarm(bot, freshSecrets(template, {}, context.secret), leaseClock.now()));
   };
 
@@ -72,10 +77,11 @@ export function reserveExecutors(context: ApplyContext): Pick<Executors, Reserve
       reserves.noteUnwell(template, `${bot} was ${why}`);
     },
     discardBot: ({ bot, why }) => discard(bot, why),
-    async resetBot({ container, bot, generation }) {
+    async resetBot(step) {
+      const { bot } = step;
       await store.update(beginReset(bot, leaseClock.now()));
       try {
-        await clean(container, bot, generation);
+        await clean(step);
       } catch (error) {
         if (!hasCode(error, 'RESET_FAILED')) throw error;
         await discard(bot, messageOf(error));

@@ -2,7 +2,7 @@ import type { Step } from '../domain/steps.ts';
 import { explainStep } from '../planner/explain.ts';
 import { isoTime } from '../util/clock.ts';
 import type { Dependencies } from './dependencies.ts';
-import type { Issue, SweepReport } from './pool-api.ts';
+import type { ContainerView, Issue, SweepReport } from './pool-api.ts';
 import type { Reconciler } from './reconciler.ts';
 import { botView, containerViews } from './views.ts';
 
@@ -46,7 +46,8 @@ async function stepsOf(reconciler: Reconciler, work: () => Promise<void>): Promi
 function issues(reconciler: Reconciler, driverName: string): Issue[] {
   const world = reconciler.world();
   const driver = world.listing.kind === 'unknown' ? [{ target: 'driver', problem: world.listing.reason }] : [];
-  const containers = containerViews(world, reconciler.states, driverName)
+  const views = containerViews(world, reconciler.states, driverName);
+  const containers = views
     .filter((container) => container.status !== 'running' || container.reason !== '')
     .map((container) => ({ target: container.id, problem: container.reason || container.status }));
   const bots = world.state.bots.records
@@ -56,5 +57,16 @@ function issues(reconciler: Reconciler, driverName: string): Issue[] {
       target: bot.instanceId,
       problem: bot.reason === '' ? bot.state : `${bot.state}: ${bot.reason}`,
     }));
-  return [...driver, ...containers, ...bots];
+  return [...driver, ...containers, ...services(views), ...bots];
+}
+
+function services(containers: readonly ContainerView[]): Issue[] {
+  return containers.flatMap(({ id, services }) =>
+    services
+      .filter(({ state, warning }) => state !== 'running' || warning !== '')
+      .map(({ name, state, reason, warning }) => ({
+        target: `${id}/${name}`,
+        problem: state === 'running' ? warning : `${state}${reason && `: ${reason}`}`,
+      })),
+  );
 }

@@ -89,6 +89,7 @@ function containerView(
     utilizationPercent: Math.round((bots.length / container.capacity) * 100),
     memory: seen === null ? null : containerMemory(seen),
     zygotes: seen?.zygotes ?? [],
+    services: seen?.services ?? [],
     cgroups: seen?.cgroups ?? null,
     bots: bots.map((bot) => seatView(bot, states)),
   };

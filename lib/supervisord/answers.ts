@@ -4,19 +4,25 @@ import type {
   ArchiveInfo,
   BotObservation,
   LogChunk,
+  ServiceObservation,
   WaitResult,
   ZygoteObservation,
 } from '../domain/agent.ts';
-import { INSTANCE_ID } from '../domain/ids.ts';
+import { INSTANCE_ID, NAME } from '../domain/ids.ts';
 import type { BotLimits } from '../domain/template.ts';
 
 /** Version of the plugin's wire protocol this orchestrator speaks. */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 const count = z.number().int().nonnegative();
 const time = z.number().nonnegative();
 const memory = z
   .object({ pssBytes: count, rssBytes: count, privateBytes: count, sharedBytes: count, swapBytes: count })
+  .nullable();
+
+const processState = z.enum(['starting', 'running', 'backoff', 'stopping', 'stopped']);
+const exit = z
+  .object({ code: z.number().int().nullable(), signal: z.string().nullable(), at: time, expected: z.boolean() })
   .nullable();
 
 const limits = z.object({
@@ -37,16 +43,14 @@ export const botObservation = z.object({
   generation: count,
   run: z.boolean(),
   limits,
-  state: z.enum(['starting', 'running', 'backoff', 'stopping', 'stopped']),
+  state: processState,
   pid: count.nullable(),
   startedAt: time.nullable(),
   readyAt: time.nullable(),
   startedGeneration: count.nullable(),
   nextStartAt: time.nullable(),
   restarts: count,
-  lastExit: z
-    .object({ code: z.number().int().nullable(), signal: z.string().nullable(), at: time, expected: z.boolean() })
-    .nullable(),
+  lastExit: exit,
   status: z.string(),
   listener: z.enum(['self', 'other', 'none']).nullable(),
   memory,
@@ -73,19 +77,41 @@ const zygote = z.object({
   memory,
 }) satisfies z.ZodType<ZygoteObservation>;
 
+const service = z.object({
+  name: z.string().regex(NAME),
+  state: processState,
+  pid: count.nullable(),
+  startedAt: time.nullable(),
+  readyAt: time.nullable(),
+  nextStartAt: time.nullable(),
+  restarts: count,
+  lastExit: exit,
+  status: z.string(),
+  memory,
+  cpuSeconds: time.nullable(),
+  openFiles: count.nullable(),
+  diskBytes: count.nullable(),
+  outdated: z.boolean(),
+  reason: z.string(),
+  warning: z.string(),
+}) satisfies z.ZodType<ServiceObservation>;
+
 export const agentObservation = z.object({
   incarnation: z.string().min(1),
   cursor: count,
   protocol: z.literal(PROTOCOL, {
     error: `its plugin speaks another protocol than ours (${PROTOCOL}): rebuild the container with this version`,
   }),
+  directory: z.string().regex(/^\/[^\0]*$/),
   python: z.string(),
   isolatesUsers: z.boolean(),
   overhead: memory,
   zygotes: z.array(zygote),
+  services: z.array(service),
   cgroups: z.object({ made: z.boolean(), reason: z.string() }),
   bots: z.array(botObservation),
   directories: z.array(z.string()),
+  serviceDirectories: z.array(z.string()),
 }) satisfies z.ZodType<AgentObservation>;
 
 export const waitResult = z.object({

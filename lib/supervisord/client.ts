@@ -15,6 +15,7 @@ const FAULTS: Readonly<Record<number, ErrorCode>> = {
   1004: 'NOT_FOUND',
   1005: 'INTERNAL',
   1006: 'RESET_FAILED',
+  1007: 'SERVICE_FAILED',
 };
 
 const PROMPT: CallOptions = { silenceMs: 30_000 };
@@ -53,6 +54,10 @@ export class SupervisordAgent implements Agent {
 
   log(bot: string, offset: number, length: number): Promise<LogChunk> {
     return this.#call('log', { bot, offset, length }, answers.logChunk);
+  }
+
+  serviceLog(service: string, offset: number, length: number): Promise<LogChunk> {
+    return this.#call('service_log', { service, offset, length }, answers.logChunk);
   }
 
   async reset(bot: string, generation: number, rule: ResetRule): Promise<void> {

@@ -29,6 +29,12 @@ readiness: { kind: process, startupSeconds: 5 }
 lease: { ttlSeconds: 60, reserve: { target: 0 } }
 `;
 /** Nobody answers on its port. */
+/** Its bots share a service. */
+const SERVED = `name: served
+command: [/bin/true]
+services: { store: { command: [/bin/true] } }
+`;
+
 const MUTE = `name: mute
 description: Never answers
 command: [bot]
@@ -94,6 +100,7 @@ export async function startSupervisor(): Promise<Supervisor> {
   await writeFile(join(env.TEMPLATE_DIR, 'plain.yaml'), PLAIN);
   await writeFile(join(env.TEMPLATE_DIR, 'mute.yaml'), MUTE);
   await writeFile(join(env.TEMPLATE_DIR, 'leased.yaml'), LEASED);
+  await writeFile(join(env.TEMPLATE_DIR, 'served.yaml'), SERVED);
   await writeFile(join(env.TEMPLATE_DIR, 'on-demand.yaml'), ON_DEMAND);
   const serving = start(['serve'], env);
   const url = `http://127.0.0.1:${port}`;

@@ -122,6 +122,21 @@ describe('bots', () => {
   });
 });
 
+describe('shared services', () => {
+  it('are in the status, with their output to read', async () => {
+    expect(await cli('bots', 'create', 'user', '--template', 'served', '--wait', '20')).toMatchObject({ code: 0 });
+    const container = (await show('user')).container ?? '';
+    for (const command of [['status'], ['pool', 'status'], ['top', '--once']]) {
+      expect((await cli(...command)).out).toMatch(new RegExp(`^${container} +store +running `, 'm'));
+    }
+    expect(await cli('pool', 'service-logs', container, 'store', '--tail', '1')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^service store starts as \d+\n$/),
+    });
+    expect(await cli('pool', 'service-logs', container, 'none')).toMatchObject({ code: 3, out: '' });
+  });
+});
+
 describe('logs', () => {
   it('prints the last lines, and follows across a restart until it is interrupted', async () => {
     await create('talker');

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { frame } from '../../lib/cli/commands/top.ts';
 import { runningFindings } from '../../lib/cli/doctor/running.ts';
 import { concern, memoryText, spawnText, totalText } from '../../lib/cli/resources.ts';
-import { containerTable } from '../../lib/cli/tables.ts';
-import { aBotView, aContainerView, aStatus, aZygoteView, memory } from './views.ts';
+import { containerTable, serviceTable } from '../../lib/cli/tables.ts';
+import { aBotView, aContainerView, aServiceView, aStatus, aZygoteView, memory } from './views.ts';
 
 const GONE = { kind: 'exec', reason: 'the zygote is not there: killed by SIGKILL' } as const;
 const OFF = { kind: 'exec', reason: 'switched off for this bot by BUNKHOUSE_PREFORK=off' } as const;
@@ -63,6 +63,17 @@ describe('top', () => {
 });
 
 describe('the table of containers', () => {
+  it('has a line for each service, and none where there are none', () => {
+    expect(serviceTable([aContainerView('c-1', [])], 0)).toBe('');
+    const services = [
+      aServiceView({ reason: 'killed by SIGKILL' }),
+      aServiceView({ name: 'cache', state: 'backoff', reason: 'x' }),
+    ];
+    const [, , first, second] = serviceTable([aContainerView('c-1', [], { services })], 0).split('\n');
+    expect(first).toMatch(/^c-1 +mariadb +running +6 +0 +90\.0 MiB *$/);
+    expect(second).toMatch(/^c-1 +cache +backoff .* x$/);
+  });
+
   it('has the state of zygotes', () => {
     const views = [
       aContainerView('c-1', [], { zygotes: [aZygoteView({ forks: 10 }), aZygoteView({ state: 'starting' })] }),
@@ -107,6 +118,24 @@ describe('doctor, of what runs', () => {
     expect(runningFindings(aStatus([aContainerView('c-1', [], { zygotes })]), null)).toMatchObject([
       { name: 'zygote', level: 'warn', found: 'c-1: failed: No module named x' },
       { name: 'zygote', level: 'ok', found: 'c-1: ready, 2 forks; 2 modules are not there' },
+    ]);
+  });
+
+  it('tells of services: those that are not up, are near a limit, or run by an old definition', () => {
+    const services = [
+      aServiceView({ state: 'backoff', pid: null, reason: 'exited with code 1' }),
+      aServiceView({ name: 'cache', warning: 'memory is near its ceiling' }),
+      aServiceView({ name: 'old', restarts: 2, outdated: true }),
+    ];
+    expect(runningFindings(aStatus([aContainerView('c-1', [], { services })]), null)).toMatchObject([
+      {
+        name: 'service',
+        level: 'warn',
+        found: 'c-1: mariadb is backoff: exited with code 1',
+        next: expect.stringContaining('bunkhouse pool service-logs c-1 mariadb'),
+      },
+      { level: 'warn', found: 'c-1: cache: memory is near its ceiling' },
+      { level: 'ok', found: expect.stringMatching(/^c-1: old runs, 2 restarts; its template was changed/) },
     ]);
   });
 

@@ -56,6 +56,7 @@ export function aContainerView(id: string, bots: readonly BotView[], more: Parti
     utilizationPercent: 10 * bots.length,
     memory: memory(200, 100),
     zygotes: [],
+    services: [],
     cgroups: { made: true, reason: '' },
     bots: bots.map((bot) => ({ ...bot, slot: bot.slot ?? 0, port: bot.port ?? 0 })),
     ...more,
@@ -76,6 +77,28 @@ export function aZygoteView(more: Partial<ContainerView['zygotes'][number]> = {}
     starts: 1,
     forks: 2,
     memory: memory(60, 10),
+    ...more,
+  };
+}
+
+export function aServiceView(more: Partial<ContainerView['services'][number]> = {}): ContainerView['services'][number] {
+  return {
+    name: 'mariadb',
+    state: 'running',
+    pid: 6,
+    startedAt: 1,
+    readyAt: 2,
+    nextStartAt: null,
+    restarts: 0,
+    lastExit: null,
+    status: '',
+    memory: memory(90, 80),
+    cpuSeconds: 1,
+    openFiles: 20,
+    diskBytes: null,
+    outdated: false,
+    reason: '',
+    warning: '',
     ...more,
   };
 }

@@ -93,6 +93,7 @@ describe('template', () => {
       lease: null,
       prefork: null,
       capacity: null,
+      services: {},
     });
   });
 

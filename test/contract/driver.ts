@@ -4,6 +4,7 @@ import type { Agent, Driver } from '../../lib/drivers/driver.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { agentContract } from './agent.ts';
 import { CAPACITY, type Contract, codeOf, type DriverHarness, PORTS, readBot, specOf } from './harness.ts';
+import { serviceContract } from './services.ts';
 
 /** Everything the comments in lib/drivers/driver.ts promise. Every driver passes it, the one in memory too. */
 export function driverContract(name: string, makeHarness: () => Promise<DriverHarness>): void {
@@ -65,6 +66,7 @@ export function driverContract(name: string, makeHarness: () => Promise<DriverHa
 
     containerContract(contract);
     agentContract(contract);
+    serviceContract(contract);
   });
 }
 
@@ -111,7 +113,7 @@ function containerContract(contract: Contract): void {
   describe('create', () => {
     it('makes a container that answers, with no bots in it', async () => {
       const { agent } = await contract.running();
-      expect(await agent.observe()).toMatchObject({ protocol: 2, bots: [], directories: [] });
+      expect(await agent.observe()).toMatchObject({ protocol: 3, bots: [], directories: [] });
     });
 
     it('is a no-op for the same record again, also at the same time', async () => {

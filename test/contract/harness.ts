@@ -1,4 +1,4 @@
-import type { BotObservation, BotSpec } from '../../lib/domain/agent.ts';
+import type { BotObservation, BotSpec, ServiceObservation, ServiceSpec } from '../../lib/domain/agent.ts';
 import type { ContainerRecord, ContainerSpec } from '../../lib/domain/container.ts';
 import { BunkhouseError, type ErrorCode } from '../../lib/domain/errors.ts';
 import type { Agent, Driver } from '../../lib/drivers/driver.ts';
@@ -12,6 +12,10 @@ export interface DriverHarness {
   readonly image: string | null;
   /** A bot that is soon ready, serves until it gets SIGTERM and then ends at once, tried again within a second. */
   fixtureSpec(bot: string, overrides: Partial<BotSpec> & Pick<BotSpec, 'port' | 'slot'>): BotSpec;
+  /** A shared service that is soon ready, says something, and ends at once at SIGTERM; tried again within a second. `directory`: of the container. */
+  fixtureService(name: string, directory: string): ServiceSpec;
+  /** SIGKILL to the process of a service. */
+  killService(container: string, service: ServiceObservation): Promise<void>;
   /** SIGKILL to the bot's process, from outside. */
   kill(container: string, bot: BotObservation): Promise<void>;
   /** Whether a process that the bot had still lives. */

@@ -1,13 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { PLACEHOLDER_FORMS, parsePlaceholders } from '../../lib/domain/placeholders.ts';
+import { PLACEHOLDER_FORMS, parsePlaceholders, SERVICE_PLACEHOLDER_FORMS } from '../../lib/domain/placeholders.ts';
 
 describe('placeholders', () => {
   it('of every allowed form are understood, in order', () => {
-    const text = PLACEHOLDER_FORMS.join('/');
+    const forms = [...PLACEHOLDER_FORMS, ...SERVICE_PLACEHOLDER_FORMS];
+    const text = forms.join('/').replace('service.NAME', 'service.a-db');
     expect(parsePlaceholders(text).map(({ placeholder }) => placeholder)).toEqual([
       ...['id', 'owner', 'port', 'host', 'desired'].map((name) => ({ kind: 'value', name })),
       { kind: 'secret', secret: 'NAME' },
       { kind: 'basic', user: 'USER', secret: 'NAME' },
+      { kind: 'socketPlace', service: 'a-db' },
+      { kind: 'ownPlace', part: 'dir' },
+      { kind: 'ownPlace', part: 'run' },
     ]);
   });
 
@@ -26,6 +30,12 @@ describe('placeholders', () => {
     '{{secret.a.b}}',
     '{{basic.a}}',
     '{{secret.1}}',
+    '{{service}}',
+    '{{service.db}}',
+    '{{service.db.dir}}',
+    '{{service.DB.run}}',
+    '{{service..run}}',
+    '{{service.a.b.run}}',
     '{{a b}}',
     '{{id',
     '{{{id}}',

@@ -6,7 +6,7 @@ import { MemoryWorld } from '../../lib/drivers/memory/world.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import { type DriverCall, withMetrics } from '../../lib/drivers/metrics.ts';
 import { codeOf, specOf } from '../contract/harness.ts';
-import { botSpec } from '../support/bot-spec.ts';
+import { botSpec, serviceSpec, serviceUse } from '../support/bot-spec.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const record = {
@@ -19,7 +19,8 @@ const record = {
   removing: false,
   createdAt: '',
 };
-const spec = botSpec('ann', { slot: 0, port: 9000, run: false });
+const services = [serviceUse(serviceSpec('db'))];
+const spec = botSpec('ann', { slot: 0, port: 9000, run: false, services });
 
 /** Every method there is, so that none can be forgotten by a decorator. */
 const CALLS: Record<Method, (driver: Driver, agent: Agent) => Promise<unknown>> = {
@@ -32,6 +33,7 @@ const CALLS: Record<Method, (driver: Driver, agent: Agent) => Promise<unknown>> 
   'agent.observe': (_, agent) => agent.observe(),
   'agent.apply': (_, agent) => agent.apply(spec),
   'agent.log': (_, agent) => agent.log('ann', 0, 100),
+  'agent.serviceLog': (_, agent) => agent.serviceLog('db', 0, 100),
   'agent.reset': (_, agent) => agent.reset('ann', 1, { steps: [], verify: [] }),
   'agent.archive': (_, agent) => agent.archive('ann'),
   'agent.fetchArchive': (_, agent) => agent.fetchArchive('x', 0, 100),
@@ -70,7 +72,7 @@ describe('driver with deadlines', () => {
     const { clock, driver, agent } = await setUp(withDeadlines);
     expect(await driver.list()).toMatchObject([{ name: 'a-b-1' }]);
     expect(await codeOf(driver.start('other'))).toBe('NOT_FOUND');
-    expect(await agent.apply(spec)).toMatchObject({ bot: 'ann' });
+    expect(await agent.apply({ ...spec, services: [] })).toMatchObject({ bot: 'ann' });
     expect(clock.pending).toBe(0);
   });
 

@@ -3,7 +3,7 @@ import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { driverContract } from '../contract/driver.ts';
 import type { DriverHarness } from '../contract/harness.ts';
-import { botSpec } from '../support/bot-spec.ts';
+import { botSpec, serviceSpec } from '../support/bot-spec.ts';
 
 async function makeHarness(): Promise<DriverHarness> {
   const world = new MemoryWorld(clock);
@@ -13,6 +13,8 @@ async function makeHarness(): Promise<DriverHarness> {
     basePort: 22_000,
     image: null,
     fixtureSpec: botSpec,
+    fixtureService: (name) => serviceSpec(name),
+    killService: async (container, { name }) => world.killService(container, name),
     kill: async (_, { bot }) => world.killBot(bot),
     isAlive: async (container, { bot, pid }) => world.containers.get(container)?.bot(bot)?.observe().pid === pid,
     occupy: async (port) => {

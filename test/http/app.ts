@@ -44,6 +44,10 @@ backoff: { minSeconds: 0.1, maxSeconds: 1 }
 const FORKED = `${TEMPLATE.replace('name: demo', 'name: forked')}prefork: { entry: app:main, merge: on }
 `;
 
+/** Its bots share a service. */
+const SERVED = `${TEMPLATE.replace('name: demo', 'name: served')}services: { store: { command: [/bin/true] } }
+`;
+
 export interface Call {
   /** The administrator's when left out; null: none. */
   readonly token?: string | null;
@@ -125,6 +129,7 @@ export async function startApp({
     templates: new Map([
       ['demo', parseTemplate(`${TEMPLATE}lease: ${lease}\n`, 'demo.yaml')],
       ['forked', parseTemplate(FORKED, 'forked.yaml')],
+      ['served', parseTemplate(SERVED, 'served.yaml')],
     ]),
     limits: { instanceName: 'test', maxBotsPerContainer: 10, basePort, bindHost: driver.bindHost },
     containerLimits: { memoryBytes: null, cpus: null, processes: null },

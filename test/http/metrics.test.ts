@@ -40,6 +40,23 @@ describe('metrics', { timeout: 20_000 }, () => {
     );
   });
 
+  it('have the state of shared services, and their memory in that of the pool', async () => {
+    await using app = await startApp();
+    await app.call('POST', '/api/bots', { body: { instanceId: 's', template: 'served' } });
+    await app.settled();
+    await app.call('POST', '/api/pool/health-check');
+    const pool = 'pool="served/default/local"';
+    expect(await lines(app)).toEqual(
+      expect.arrayContaining([
+        `bunkhouse_pool_services{${pool},state="running"} 1`,
+        `bunkhouse_pool_services{${pool},state="backoff"} 0`,
+        `bunkhouse_pool_service_restarts{${pool}} 0`,
+        `bunkhouse_pool_service_pss_bytes{${pool}} ${40 * MIB}`,
+        `bunkhouse_pool_pss_bytes{${pool}} ${(20 + 40 + 40) * MIB}`,
+      ]),
+    );
+  });
+
   it('count bots that fell back, by few kinds of reasons', async () => {
     await using app = await withBots({}, '2 threads after the preload (asyncio_0)');
     const found = await lines(app);

@@ -44,6 +44,7 @@ describe('OpenAPI document', { timeout: 20_000 }, () => {
     expect(routes.map(({ method, path, access }) => `${access} ${method} ${path}`).sort()).toEqual(
       [
         'admin DELETE /api/tokens/{id}',
+        'admin GET /api/pool/containers/{container}/services/{service}/logs',
         'admin GET /api/pool/plan',
         'admin GET /api/pool/reserve',
         'admin GET /api/pool/status',

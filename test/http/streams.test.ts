@@ -98,6 +98,25 @@ describe('events', { timeout: 20_000 }, () => {
 });
 
 describe('logs', { timeout: 20_000 }, () => {
+  it('of a shared service are the administrator’s to read', async () => {
+    await using app = await startApp();
+    await app.call('POST', '/api/bots', { body: { instanceId: 's', template: 'served' } });
+    await app.settled();
+    const [container] = (await app.call('GET', '/api/pool/status')).json.pools as { id: string; services: object[] }[];
+    expect(container?.services).toMatchObject([{ name: 'store', state: 'running' }]);
+    const path = `/api/pool/containers/${container?.id}/services/store/logs`;
+    expect((await app.call('GET', path)).json.data).toContain('service store starts as');
+    const stream = await follow(app, `${path}?follow=true&tail=1`);
+    expect(await stream.next()).toMatchObject({
+      event: 'log',
+      data: { data: expect.stringContaining('store starts') },
+    });
+    stream.close();
+    expect(await app.call('GET', path.replace('store', 'none'))).toMatchObject({ status: 404 });
+    expect(await app.call('GET', path.replace(`${container?.id}`, 'nowhere'))).toMatchObject({ status: 404 });
+    expect(await app.call('GET', path, { token: await app.ownerToken('alice') })).toMatchObject({ status: 403 });
+  });
+
   it('show the last lines', async () => {
     await using app = await startApp();
     await app.call('POST', '/api/bots', { body: demo('a') });

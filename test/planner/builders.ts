@@ -3,7 +3,7 @@ import type { BotRecord } from '../../lib/domain/bot.ts';
 import type { ContainerObservation, ContainerRecord } from '../../lib/domain/container.ts';
 import { emptyState, type State } from '../../lib/domain/state.ts';
 import { Table } from '../../lib/domain/table.ts';
-import type { Template } from '../../lib/domain/template.ts';
+import type { ExecStep, Service, Template } from '../../lib/domain/template.ts';
 import type { World } from '../../lib/planner/world.ts';
 
 export const NOW = Date.UTC(2026, 0, 1);
@@ -42,9 +42,29 @@ export function aTemplate(overrides: Partial<Template> = {}): Template {
     lease: null,
     prefork: null,
     capacity: null,
+    services: {},
     ...overrides,
   };
 }
+
+export function aService(overrides: Partial<Service> = {}): Service {
+  const { stop, limits } = aTemplate();
+  return {
+    command: ['db', '--data={{service.dir}}'],
+    env: {},
+    files: [],
+    readiness: { kind: 'process', startupSeconds: 60, watchdogSeconds: null },
+    stop,
+    backoff: { minSeconds: 0.02, maxSeconds: 0.1, healthySeconds: 60 },
+    limits,
+    provision: [],
+    deprovision: [],
+    archive: [],
+    ...overrides,
+  };
+}
+
+export const aStep = (...command: string[]): ExecStep => ({ kind: 'exec', command, stdin: '', timeoutSeconds: 30 });
 
 export function aBot(instanceId: string, overrides: Partial<BotRecord> = {}): BotRecord {
   return {
@@ -127,14 +147,17 @@ export function anAgent(bots: readonly BotObservation[], directories?: readonly 
   return {
     incarnation: 'i1',
     cursor: 1,
-    protocol: 2,
+    protocol: 3,
     python: '3.11.2',
     isolatesUsers: true,
     overhead: null,
+    directory: '/box',
     zygotes: [],
+    services: [],
     cgroups: { made: false, reason: '' },
     bots,
     directories: directories ?? bots.map((bot) => bot.bot),
+    serviceDirectories: [],
   };
 }
 

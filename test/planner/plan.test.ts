@@ -8,6 +8,7 @@ import {
   aBot,
   aContainer,
   anAgent,
+  aService,
   aState,
   aTemplate,
   aWorld,
@@ -282,6 +283,23 @@ describe('deleting a bot', () => {
   ])('$desc', ({ record, seen, dirs, want }) => {
     const bots = seen === null ? [] : [observedBot(record, seen)];
     expect(kinds(worldWith([record], box, anAgent(bots, dirs)))).toEqual(want);
+  });
+
+  it('tells a restarted container of it first where it keeps something in services, so that this is saved too', () => {
+    const templates = new Map([['echo', aTemplate({ services: { db: aService() } })]]);
+    const world = (...rest: Parameters<typeof anAgent>) =>
+      worldWith([deleting], box, { ...anAgent(...rest), serviceDirectories: ['db'] }, { templates });
+    const [step] = plan(world([], ['a'])).steps;
+    expect(step).toMatchObject({
+      kind: 'applyBot',
+      spec: { run: false, generation: 6, services: [{ service: { command: ['db', '--data=/box/services/db'] } }] },
+    });
+    expect(kinds(world([observedBot(deleting, dead)], ['a']))).toEqual(['archiveBot']);
+    expect(kinds(world([], []))).toEqual(['removeBot']);
+    expect(plan({ ...world([], ['a']), templates: new Map() })).toMatchObject({
+      steps: [],
+      held: [{ target: 'a', why: expect.stringContaining('may keep something in db') }],
+    });
   });
 
   it('forgets at once a bot that never got a place', () => {

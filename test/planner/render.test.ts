@@ -1,17 +1,24 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { FileSpec } from '../../lib/domain/agent.ts';
-import type { TemplateFile } from '../../lib/domain/template.ts';
-import { renderSpec, renderText, toBase64, type Values } from '../../lib/planner/render.ts';
+import type { BotRecord } from '../../lib/domain/bot.ts';
+import type { ExecStep, Service, TemplateFile } from '../../lib/domain/template.ts';
+import { renderSpec } from '../../lib/planner/render.ts';
+import { type BotValues, renderText, toBase64, type Values } from '../../lib/planner/values.ts';
 import { aBot, aContainer, aTemplate, inSlot } from './builders.ts';
 
-const values: Values = {
+const botValues: BotValues = {
   id: 'a',
   owner: 'alice',
   desired: 'running',
   host: '127.0.0.1',
   port: 9000,
   secrets: { password: 'p:w' },
+};
+const values: Values = {
+  bot: botValues,
+  directory: '/box',
+  service: null,
 };
 const box = aContainer('bunkhouse-echo-1');
 const bot = aBot('a', { placement: inSlot(box, 0), secrets: { password: 'p:w' } });
@@ -22,6 +29,7 @@ function render(files: readonly TemplateFile[], own: Record<string, string> = {}
   const record = { ...bot, files: own };
   return renderSpec(record, { container: box.name, slot: 0, port: 9000 }, aTemplate({ files }), {
     host: '127.0.0.1',
+    directory: '/box',
     lease: null,
   }).files;
 }
@@ -43,7 +51,9 @@ describe('placeholders', () => {
   });
 
   it('are not looked for in what they stand for', () => {
-    expect(renderText('{{owner}}', { ...values, owner: '{{secret.password}}' })).toBe('{{secret.password}}');
+    expect(renderText('{{owner}}', { ...values, bot: { ...botValues, owner: '{{secret.password}}' } })).toBe(
+      '{{secret.password}}',
+    );
   });
 });
 
@@ -81,7 +91,11 @@ describe('renderSpec', () => {
     });
     const record = { ...bot, args: ['--name', '{{id}}'], env: { A: '2' }, limits: { openFiles: 9 } };
     expect(
-      renderSpec(record, { container: box.name, slot: 0, port: 9000 }, template, { host: '0.0.0.0', lease: null }),
+      renderSpec(record, { container: box.name, slot: 0, port: 9000 }, template, {
+        host: '0.0.0.0',
+        directory: '/box',
+        lease: null,
+      }),
     ).toMatchObject({
       command: ['echo-bot', '--port', '9000', '--name', 'a'],
       env: { A: '2', B: '9000' },
@@ -97,8 +111,72 @@ describe('renderSpec', () => {
     { record: { deleting: true }, run: false },
   ])('runs the process or not: $record', ({ record, run }) => {
     expect(
-      renderSpec({ ...bot, ...record }, { container: '', slot: 0, port: 1 }, aTemplate(), { host: '', lease: null })
-        .run,
+      renderSpec({ ...bot, ...record }, { container: '', slot: 0, port: 1 }, aTemplate(), {
+        host: '',
+        directory: '',
+        lease: null,
+      }).run,
     ).toBe(run);
   });
 });
+
+describe('services', () => {
+  const step = (stdin: string): ExecStep => ({ kind: 'exec', command: ['sql'], stdin, timeoutSeconds: 30 });
+  const database: Service = {
+    command: ['db', '--data={{service.dir}}'],
+    env: { SOCKET: '{{service.run}}/db.sock' },
+    files: [{ path: 'db.cnf', mode: 0o600, when: 'always', content: { text: '{{service.run}}' } }],
+    readiness: { kind: 'socket', path: '{{service.run}}/db.sock', startupSeconds: 60, watchdogSeconds: null },
+    ...pick(aTemplate(), 'stop', 'backoff', 'limits'),
+    provision: [step('CREATE {{id}} IDENTIFIED BY {{secret.password}}')],
+    deprovision: [step('DROP {{id}}')],
+    archive: [step('{{service.run}} of {{id}}')],
+  };
+  const template = aTemplate({ env: { SOCKET: '{{service.db.run}}/db.sock' }, services: { db: database } });
+  const renderFor = (record: BotRecord) =>
+    renderSpec(record, { container: box.name, slot: 0, port: 9000 }, template, {
+      host: '127.0.0.1',
+      directory: '/box',
+      lease: null,
+    });
+
+  it('are told their places, and in their steps the bot', () => {
+    const { services, env, secrets } = renderFor(bot);
+    expect(env.SOCKET).toBe('/box/run/services/db/db.sock');
+    expect(secrets).toEqual(['p:w']);
+    expect(services).toMatchObject([
+      {
+        service: {
+          name: 'db',
+          command: ['db', '--data=/box/services/db'],
+          env: { SOCKET: '/box/run/services/db/db.sock' },
+          readiness: { kind: 'socket', path: '/box/run/services/db/db.sock' },
+        },
+        provision: [{ stdin: 'CREATE a IDENTIFIED BY p:w' }],
+        deprovision: [{ stdin: 'DROP a' }],
+        archive: [{ stdin: '/box/run/services/db of a' }],
+      },
+    ]);
+    expect(decode(services[0]?.service.files[0])).toBe('/box/run/services/db');
+  });
+
+  it('are the same for all bots of a container', () => {
+    const other = aBot('b', { placement: inSlot(box, 1), secrets: { password: 'other' } });
+    expect(renderFor(other).services[0]?.service).toEqual(renderFor(bot).services[0]?.service);
+  });
+
+  it('know no bot by themselves', () => {
+    const leaky = { ...template, services: { db: { ...database, env: { P: '{{secret.password}}' } } } };
+    expect(() =>
+      renderSpec(bot, { container: box.name, slot: 0, port: 9000 }, leaky, {
+        host: '',
+        directory: '/box',
+        lease: null,
+      }),
+    ).toThrow(expect.objectContaining({ code: 'INVALID' }));
+  });
+});
+
+function pick<T, K extends keyof T>(from: T, ...keys: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(keys.map((key) => [key, from[key]])) as Pick<T, K>;
+}

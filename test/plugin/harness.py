@@ -17,6 +17,7 @@ import xmlrpc.client
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PLUGIN = os.path.join(ROOT, "docker", "pool")
 BOTS = os.path.join(ROOT, "test", "fixtures", "bots")
+SERVICES = os.path.join(ROOT, "test", "fixtures", "services")
 UID_BASE = 200_000
 RANGES, RANGE = 24, 40
 
@@ -209,7 +210,7 @@ class PluginTest(unittest.TestCase):
             "stop": {"signal": "SIGTERM", "graceSeconds": 5},
             "backoff": {"minSeconds": 0.2, "maxSeconds": 1, "healthySeconds": 60},
             "limits": {"memoryBytes": None, "pssBytes": None, "diskBytes": None, "cpuWeight": 100, "openFiles": None, "processes": None, "nice": 0},
-            "prefork": None,
+            "prefork": None, "services": [], "secrets": [],
             **changes,
         }
 

@@ -12,6 +12,7 @@ sys.path.insert(0, PLUGIN)
 from bunkhouse_plugin import backoff, listeners, output  # noqa: E402
 from bunkhouse_plugin.life import Life  # noqa: E402
 from bunkhouse_plugin.promise import Promise, Turns, run  # noqa: E402
+from bunkhouse_plugin.secrecy import redact  # noqa: E402
 from bunkhouse_plugin.spec import Backoff, Readiness  # noqa: E402
 
 
@@ -40,8 +41,23 @@ class Lives(unittest.TestCase):
     def test_each_kind_is_ready_in_its_way(self):
         life = Life(generation=1, started=100, started_at=0)
         ready = [Readiness(kind, 10, None) for kind in ("notify", "listen", "process")]
-        self.assertEqual([life.is_ready(rule, "other", 100.5) for rule in ready], [False, False, False])
-        self.assertEqual([life.is_ready(rule, "self", 101) for rule in ready], [False, True, True])
+        self.assertEqual([life.is_ready(rule, 100.5) for rule in ready], [False, False, False])
+        self.assertEqual([life.is_ready(rule, 101) for rule in ready], [False, False, True])
+
+
+class Secrecy(unittest.TestCase):
+    def test_nothing_of_a_secret_is_shown(self):
+        for text, shown in (
+            ("near 'abcdefghij' at line 1", "near '***' at line 1"),
+            ("abcdefghij and abcdefghij", "*** and ***"),
+            ("it ends in the middle: abcdefgh", "it ends in the middle: ***"),
+            ("efghij' is where it begins", "***' is where it begins"),
+            ("abcde alone does not tell", "abcde alone does not tell"),
+            ("short: pw", "short: ***"),
+            ("abcdefghij-longer", "***"),
+            ("", ""),
+        ):
+            self.assertEqual(redact(text, ("abcdefghij", "pw", "", "abcdefghij-longer")), shown)
 
 
 class Listeners(unittest.TestCase):

@@ -13,14 +13,17 @@ const PASSWORD = 'open-sesame';
 const OBSERVATION = {
   incarnation: 'i1',
   cursor: 7,
-  protocol: 2,
+  protocol: 3,
+  directory: '/box',
   python: '3.11.2',
   isolatesUsers: true,
   overhead: null,
   zygotes: [],
+  services: [],
   cgroups: { made: false, reason: '' },
   bots: [],
   directories: [],
+  serviceDirectories: [],
 };
 
 type Handler = (
@@ -126,7 +129,7 @@ describe('supervisord client', () => {
     ['a number instead of text', (_, response) => response.end(encodeResponse({ kind: 'value', value: 3 }))],
     ['missing fields', (_, response) => answer(response, { ...OBSERVATION, bots: undefined })],
     ['wrong fields', (_, response) => answer(response, { ...OBSERVATION, cursor: 'seven' })],
-    ['another protocol', (_, response) => answer(response, { ...OBSERVATION, protocol: 3 })],
+    ['another protocol', (_, response) => answer(response, { ...OBSERVATION, protocol: 4 })],
     ['a broken connection', (_, response) => response.destroy()],
     [
       'a cut answer',
@@ -143,7 +146,7 @@ describe('supervisord client', () => {
   });
 
   it('says what to do about a plugin of another protocol', async () => {
-    const endpoint = await serve((_, response) => answer(response, { ...OBSERVATION, protocol: 3 }));
+    const endpoint = await serve((_, response) => answer(response, { ...OBSERVATION, protocol: 4 }));
     expect((await failureOf(connect(endpoint).observe())).message).toContain('rebuild the container');
   });
 

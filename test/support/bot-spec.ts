@@ -1,4 +1,4 @@
-import type { BotSpec } from '../../lib/domain/agent.ts';
+import type { BotSpec, ServiceSpec, ServiceUse } from '../../lib/domain/agent.ts';
 
 /** A complete spec with short times; what matters to a test goes into the overrides. */
 export function botSpec(bot: string, overrides: Partial<BotSpec> & Pick<BotSpec, 'slot' | 'port'>): BotSpec {
@@ -25,6 +25,32 @@ export function botSpec(bot: string, overrides: Partial<BotSpec> & Pick<BotSpec,
       nice: 0,
     },
     prefork: null,
+    services: [],
+    secrets: [],
     ...overrides,
   };
+}
+
+/** Readiness by a socket, whose path is to be added. */
+export const SOCKET = { kind: 'socket', startupSeconds: 20, watchdogSeconds: null } as const;
+
+/** A service with short times; what matters to a test goes into the overrides. */
+export function serviceSpec(name: string, overrides: Partial<ServiceSpec> = {}): ServiceSpec {
+  const { stop, backoff, limits } = botSpec('', { slot: 0, port: 1 });
+  return {
+    name,
+    command: ['/bin/false'],
+    env: {},
+    files: [],
+    readiness: { kind: 'process', startupSeconds: 20, watchdogSeconds: null },
+    stop,
+    backoff,
+    limits,
+    ...overrides,
+  };
+}
+
+/** A service and what it does for a bot: nothing but what is said. */
+export function serviceUse(service: ServiceSpec, steps: Partial<ServiceUse> = {}): ServiceUse {
+  return { service, provision: [], deprovision: [], archive: [], ...steps };
 }

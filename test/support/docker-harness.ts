@@ -12,11 +12,12 @@ import { POOL_IMAGE } from '../../lib/drivers/docker/images.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { silentLogger } from '../../lib/util/logger.ts';
 import { type DriverHarness, PORTS } from '../contract/harness.ts';
-import { botSpec } from './bot-spec.ts';
+import { botSpec, SOCKET, serviceSpec } from './bot-spec.ts';
 import { freePorts, occupyPort } from './ports.ts';
 
 export const DOCKER_HOST = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
 const FIXTURE_BOTS = resolve(import.meta.dirname, '../fixtures/bots');
+const FIXTURE_SERVICES = resolve(import.meta.dirname, '../fixtures/services');
 
 export interface DockerHarness extends DriverHarness {
   readonly driver: DockerDriver;
@@ -73,6 +74,13 @@ export async function dockerHarness(): Promise<DockerHarness> {
         files: [fixtureFile('server.py'), ...(overrides.files ?? [])],
       }),
     }),
+    fixtureService: (name, directory) => {
+      const socket = `${directory}/run/services/${name}/s`;
+      const command = ['python3', '-u', 'keeper.py', '--dir', '.', '--socket', socket];
+      const files = [fixtureFile('keeper.py', FIXTURE_SERVICES)];
+      return serviceSpec(name, { command, files, readiness: { ...SOCKET, path: socket } });
+    },
+    killService: async (container, { pid }) => void (await python(container, `import os; os.kill(${pid}, 9)`)),
     kill: async (container, { pid }) => void (await python(container, `import os; os.kill(${pid}, 9)`)),
     isAlive: async (container, { pid }) => {
       const lives = `print(open('/proc/${pid}/stat').read().rpartition(')')[2].split()[0] not in 'ZX')`;
@@ -89,8 +97,11 @@ export async function dockerHarness(): Promise<DockerHarness> {
 }
 
 /** A fixture bot as a file of a bot's own directory. */
-export function fixtureFile(name: string): { path: string; mode: number; when: 'always'; data: string } {
-  return { path: name, mode: 0o600, when: 'always', data: readFileSync(join(FIXTURE_BOTS, name)).toString('base64') };
+export function fixtureFile(
+  name: string,
+  folder = FIXTURE_BOTS,
+): { path: string; mode: number; when: 'always'; data: string } {
+  return { path: name, mode: 0o600, when: 'always', data: readFileSync(join(folder, name)).toString('base64') };
 }
 
 /** Runs Python in a container as root; null when the container does not run. Throws when the program fails. */

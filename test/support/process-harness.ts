@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { ProcessDriver, type ProcessDriverOptions } from '../../lib/drivers/process/process-driver.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { type DriverHarness, PORTS } from '../contract/harness.ts';
-import { botSpec } from './bot-spec.ts';
+import { botSpec, SOCKET, serviceSpec } from './bot-spec.ts';
 import { freePorts, occupyPort } from './ports.ts';
 import { isAlive } from './processes.ts';
 import { makeTempDir, removeDir } from './temp-dir.ts';
@@ -30,6 +30,7 @@ export async function processHarness(): Promise<ProcessHarness> {
   for (const name of ['server.py', 'deaf.py', 'orphan.py']) {
     await copyFile(join(ROOT, 'test/fixtures/bots', name), join(bots, name));
   }
+  await copyFile(join(ROOT, 'test/fixtures/services/keeper.py'), join(bots, 'keeper.py'));
   const given: Omit<ProcessDriverOptions, 'clock'> = {
     dataDir: join(root, 'data'),
     installation: 'same',
@@ -54,6 +55,12 @@ export async function processHarness(): Promise<ProcessHarness> {
       }),
     }),
     fixture: (name, ...args) => [join(VENV, 'bin/python'), join(bots, name), ...args],
+    fixtureService: (name, directory) => {
+      const socket = `${directory}/run/services/${name}/s`;
+      const command = [join(VENV, 'bin/python'), join(bots, 'keeper.py'), '--dir', '.', '--socket', socket];
+      return serviceSpec(name, { command, readiness: { ...SOCKET, path: socket } });
+    },
+    killService: async (_, { pid }) => void process.kill(pid ?? 0, 'SIGKILL'),
     kill: async (_, { pid }) => void process.kill(pid ?? 0, 'SIGKILL'),
     isAlive: async (_, { pid }) => isAlive(pid ?? 0),
     occupy: occupyPort,

@@ -15,7 +15,7 @@ class Allowance:
 
     def changed(self):
         """The process has a new spec."""
-        self._container.cgroups.adjust(self._process.spec.slot, self._limits)
+        self._container.cgroups.adjust(self._process.place.seat, self._limits)
         self._warn()
 
     def measured(self, used):
@@ -26,7 +26,7 @@ class Allowance:
 
     def admit(self):
         """Cgroups for a new process."""
-        cgroups, self._admission = self._container.cgroups.admit(self._process.spec.slot, self._limits)
+        cgroups, self._admission = self._container.cgroups.admit(self._process.place.seat, self._limits)
         self._warn()
         return cgroups
 
@@ -53,7 +53,7 @@ class Allowance:
 
     def explain(self):
         """Why it was killed with SIGKILL, or ""."""
-        return self._container.cgroups.explain(self._process.spec.slot, self._limits)
+        return self._container.cgroups.explain(self._process.place.seat, self._limits)
 
     @property
     def _limits(self):

@@ -25,6 +25,7 @@ class Launch:
     env: dict
     directory: str
     uid: int | None
+    groups: tuple  # it has besides that of its uid
     nice: int
     rlimits: tuple  # pairs of a RLIMIT_… number and its value
     parent: int  # supervisord's pid: the bot does not outlive it
@@ -51,7 +52,7 @@ def become(launch, output, keep=()):
     _enter(launch.cgroups)
     _limit(launch)
     if launch.uid is not None:
-        os.setgroups([])
+        os.setgroups(launch.groups)
         os.setgid(launch.uid)
         os.setuid(launch.uid)
     os.umask(0o077)

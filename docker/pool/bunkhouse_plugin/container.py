@@ -7,27 +7,29 @@ from dataclasses import replace
 
 from supervisor.states import ProcessStates
 
-from . import children, files, leftovers, output, reset
+from . import children, earlier, files, leftovers, output, reset
 from .archive import Archives, Shared
+from .bot_process import BotProcess
 from .cgroups import Cgroups
 from .changes import Changes
 from .faults import CONFLICT, INTERNAL, NOT_FOUND, Fault, from_oserror
 from .fences import Fences
 from .helpers import Helpers
 from .layout import Layout
-from .leftovers import Marks
 from .loop import Loop
 from .notify import NotifySocket
 from .observation import observe_bot
+from .place import place_of_bot
 from .program import add_program
-from .promise import Promise, Turns, run
+from .promise import Turns, run
 from .sampler import Sampler
 from .seats import Seats
+from .services import Services
 from .users import Users
 from .watch import Watch
 from .zygotes import Zygotes
 
-PROTOCOL = 2
+PROTOCOL = 3
 PREPARING_SECONDS = 60
 REMOVING_SECONDS = 600
 # Besides the time its steps may take.
@@ -52,11 +54,12 @@ class Container:
         self.quick = Helpers(supervisord.options, self.loop, limit=4)
         self._slow = Helpers(supervisord.options, self.loop, limit=2)
         # None waits for another's steps.
-        self._resets = Helpers(supervisord.options, self.loop, limit=100)
+        self.steps = Helpers(supervisord.options, self.loop, limit=100)
         self.changes = Changes(self._incarnation, self.loop)
         self.fences = Fences(self.layout.fences, self.quick)
         self.zygotes = Zygotes(self.layout, supervisord.options, self.loop, lambda: self.bots.values())
         self.cgroups = Cgroups(directory)
+        self.services = Services(supervisord, self)
         self.turns = Turns()
         self.bots = {}
         self._seats = Seats()
@@ -65,7 +68,7 @@ class Container:
         self._shared = Shared()
         self._sampler = Sampler(self)
         self._watch = Watch(self, self._sampler, supervisord.options)
-        self._earlier = self._end_earlier_lives()
+        self._earlier = earlier.end_all(self)
 
     def observe(self):
         """AgentObservation."""
@@ -73,13 +76,16 @@ class Container:
             "incarnation": self._incarnation,
             "cursor": self.changes.cursor,
             "protocol": PROTOCOL,
+            "directory": self.layout.root,
             "python": ".".join(map(str, sys.version_info[:3])),
             "isolatesUsers": self.users.isolates,
             "overhead": self._sampler.overhead,
             "zygotes": self.zygotes.observe(),
+            "services": self.services.observe(),
             "cgroups": self.cgroups.observe(),
             "bots": [observe_bot(bot) for bot in self.bots.values()],
             "directories": os.listdir(self.layout.bots),
+            "serviceDirectories": os.listdir(self.layout.services),
         }
 
     async def apply(self, spec):
@@ -93,8 +99,10 @@ class Container:
                 await self.quick.run(f"prepare {spec.bot}", self._preparation(spec), PREPARING_SECONDS)
                 await self.fences.raise_to(spec.bot, spec.generation, removed=False, slot=spec.slot, port=spec.port)
                 self._bind(spec)
+                self.services.want(spec)
             bot = self.bots.get(spec.bot) or self._admit(spec)
-            bot.accept(spec)
+            bot.accept(spec, replace(self.place(spec.bot, spec.slot, spec.port), groups=self.services.groups(spec)))
+            self.services.retire()
             self.zygotes.retire()
         bot.step()
         if bot.waits_for_port():
@@ -107,6 +115,8 @@ class Container:
             await self._earlier
             self.fences.check(name, generation)
             self._require_stopped(name)
+            if name in self.bots:
+                await self.services.take_room_from(self.bots[name])
             await self.fences.raise_to(name, generation, removed=True)
             uid = self._uid_of(name)
             trouble = await self._slow.run(f"remove {name}", lambda: self._delete(name, uid), REMOVING_SECONDS)
@@ -124,10 +134,11 @@ class Container:
             self._require_stopped(name)
             if name not in self.bots:
                 raise Fault(NOT_FOUND, f"{name} was not applied since its container was started: apply it with run false first")
+            self.services.require(self.bots[name])
             await self.fences.raise_to(name, generation)
             self._archives.forget(name)
             work = reset.what_to_reset(self.bots[name], self, rule)
-            answer = await self._resets.run(f"reset {name}", lambda: reset.carry_out(work), RESET_SECONDS + rule.seconds)
+            answer = await self.steps.run(f"reset {name}", lambda: reset.carry_out(work), RESET_SECONDS + rule.seconds)
             self.bots[name].forget()
         return answer
 
@@ -145,46 +156,26 @@ class Container:
     def log(self, name, offset, length):
         return output.read(self.layout.log(name), offset, length, known=name in self.bots)
 
-    def marks(self, bot, slot, port, pid, start):
-        return Marks(bot, self.layout.notify_socket(slot), self.users.uid(port), pid, start)
+    def service_log(self, name, offset, length):
+        return output.read(self.layout.service_log(name), offset, length, known=any(process.name == name for process in self.services.all()))
+
+    def place(self, bot, slot, port):
+        return place_of_bot(self.layout, self.users.uid(port), bot, slot)
 
     async def _archive(self, name):
         async with self.turns(name):
             await self._earlier
             self._require_stopped(name)
+            if name in self.bots:
+                await self.services.copy_out(self.bots[name])
             return await self._archives.pack(name)
 
     def _stop_at_once(self, name):
         """A stop needs no disk: on a full one the rest of the change fails and is tried again, but the process ends."""
         bot = self.bots.get(name)
         if bot is not None:
-            bot.accept(replace(bot.spec, run=False))
+            bot.accept(replace(bot.spec, run=False), bot.place)
             bot.step()
-
-    def _end_earlier_lives(self):
-        """Promise that no process of an earlier supervisord is left, as far as can be helped. No bot comes before."""
-        lives = [
-            self.marks(bot, fence["slot"], fence["port"], fence["pid"], fence["start"])
-            for bot, fence in self.fences.known().items()
-            if fence["port"] is not None and not fence["removed"]
-        ]
-        done = Promise()
-        if not lives:
-            done.resolve()
-            return done
-
-        def report(outcome):
-            try:
-                left = [pid for pids in outcome.result() for pid in pids]
-                trouble = left and f"processes {left} of an earlier supervisord cannot be ended"
-            except Fault as fault:
-                trouble = fault.text
-            if trouble:
-                self._supervisord.options.logger.error(f"bunkhouse: {trouble}")
-            done.resolve()
-
-        self.quick.run("end earlier processes", lambda: [leftovers.end(marks) for marks in lives], PREPARING_SECONDS).then(report)
-        return done
 
     def _preparation(self, spec):
         """What a helper does before a spec is accepted."""
@@ -192,7 +183,7 @@ class Container:
         bot = self.bots.get(spec.bot)
         dead = []
         if not self._is_alive(spec.bot):
-            dead = [self.marks(spec.bot, spec.slot, spec.port, None, None)] + ([bot.marks()] if bot else [])
+            dead = [self.place(spec.bot, spec.slot, spec.port).marks()] + ([bot.marks()] if bot else [])
 
         def prepare():
             for marks in dead:
@@ -228,7 +219,7 @@ class Container:
             self.cgroups.drop(slot)
 
     def _admit(self, spec):
-        bot = add_program(self._supervisord, spec.bot, self.layout.log(spec.bot), self)
+        bot = add_program(self._supervisord, spec.bot, self.layout.log(spec.bot), lambda config: BotProcess(config, self))
         self.bots[spec.bot] = bot
         return bot
 
@@ -238,11 +229,19 @@ class Container:
         self._unbind(name)
         self._seats.free(name)
         self.zygotes.retire()
+        self.services.retire()
         self.changes.touch(name)
 
+    def processes(self):
+        """All that are kept."""
+        return [*self.services.all(), *self.bots.values()]
+
+    def has_living_bots(self):
+        return any(bot.alive for bot in self.bots.values())
+
     def _excuse(self, seconds):
-        for bot in self.bots.values():
-            bot.excuse(seconds)
+        for process in self.processes():
+            process.excuse(seconds)
 
     def _is_alive(self, name):
         return name in self.bots and self.bots[name].alive

@@ -16,7 +16,7 @@ TOMBSTONES = 1000
 class Fences:
     def __init__(self, path, helpers):
         self._path, self._helpers = path, helpers
-        self._bots = _load(path)
+        self._bots, self._services = _load(path)
         self._changed = False
         self._writing = False
         self._waiting = []
@@ -44,6 +44,16 @@ class Fences:
         """Remembers the bot's living process, None for none. Nobody waits for the disk."""
         self._put(bot, pid=pid, start=start)
         self._save()
+
+    def note_service(self, name, uid, pid, start):
+        """The same of a service's."""
+        self._services[name] = {"uid": uid, "pid": pid, "start": start}
+        self._changed = True
+        self._save()
+
+    def known_services(self):
+        """{name: facts} of those that were started: uid, pid and start may be None."""
+        return self._services
 
     def known(self):
         """{bot: facts} of everything remembered: slot, port, pid and start may be None."""
@@ -75,7 +85,7 @@ class Fences:
     def _write(self):
         waiting, self._waiting = self._waiting, []
         self._writing, self._changed = True, False
-        text = json.dumps({"version": 1, "bots": self._bots})
+        text = json.dumps({"version": 1, "bots": self._bots, "services": self._services})
         write = self._helpers.run("save fences.json", lambda: write_durably(self._path, text), 30)
         write.then(lambda outcome: self._written(outcome, waiting))
 
@@ -100,8 +110,8 @@ def _load(path):
             content = json.load(file)
         if content["version"] != 1:
             raise ValueError(f"{path} has version {content['version']}, this plugin knows 1: use the newer plugin")
-        return content["bots"]
+        return content["bots"], content.get("services", {})
     except FileNotFoundError:
-        return {}
+        return {}, {}
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}): move it away to start with no memory of earlier generations") from error

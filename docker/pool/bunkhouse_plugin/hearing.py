@@ -41,7 +41,7 @@ class Hearing:
 
     def _is_from_bot(self, pid, uid):
         """By its uid, where the bot has its own, or else by its session."""
-        mine = self._container.users.uid(self._process.spec.port)
+        mine = self._process.place.uid
         if mine is not None:
             return uid == mine
         try:

@@ -6,33 +6,31 @@ import resource
 from .become import Launch
 
 
-def environment_of(process, container):
+def environment_of(process):
     """All of it: supervisord's own stays out, for it may hold the password of its interface."""
-    spec = process.spec
+    place = process.place
     return {
-        "HOME": container.layout.bot(process.bot),
-        "USER": process.bot,
-        "LOGNAME": process.bot,
+        "HOME": place.home,
+        "USER": process.user,
+        "LOGNAME": process.user,
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
-        **spec.env,
-        "NOTIFY_SOCKET": container.layout.notify_socket(spec.slot),
-        "BUNKHOUSE_BOT": process.bot,
-        "BUNKHOUSE_SLOT": str(spec.slot),
+        **process.spec.env,
+        **dict(place.variables + place.told),
     }
 
 
-def what_to_launch(process, container, cgroups):
-    """The Launch of a bot; `cgroups`: directories of those it is to be in."""
-    spec = process.spec
-    uid = container.users.uid(spec.port)
+def what_to_launch(process, cgroups):
+    """The Launch of a process; `cgroups`: directories of those it is to be in."""
+    spec, place = process.spec, process.place
     return Launch(
         argv=spec.command,
-        env=environment_of(process, container),
-        directory=container.layout.bot(process.bot),
-        uid=uid,
+        env=environment_of(process),
+        directory=place.home,
+        uid=place.uid,
+        groups=place.groups,
         nice=spec.limits.nice,
-        rlimits=tuple(_rlimits(spec.limits, own_uid=uid is not None)),
+        rlimits=tuple(_rlimits(spec.limits, own_uid=place.uid is not None)),
         parent=os.getpid(),
         cgroups=cgroups,
     )

@@ -28,6 +28,20 @@ class Layout:
         """HOME of zygotes: theirs alone and empty."""
         return os.path.join(self.root, "run", "zygote")
 
+    @property
+    def services(self):
+        return os.path.join(self.root, "services")
+
+    def service(self, name):
+        return os.path.join(self.services, name)
+
+    def service_run(self, name):
+        """Of its sockets, for its bots to reach."""
+        return os.path.join(self.root, "run", "services", name)
+
+    def service_log(self, name):
+        return self.log(f".service-{name}")
+
     def bot(self, bot):
         return os.path.join(self.bots, bot)
 
@@ -45,7 +59,8 @@ class Layout:
         if len(self.notify_socket(9999).encode()) > LONGEST_SOCKET_PATH:
             raise ValueError(f"{self.root} is too long for Unix sockets below it: choose a shorter directory")
         passage = 0o711 if isolated else 0o700
-        modes = {".": passage, "bots": passage, "run": passage, "run/notify": passage, "run/zygote": 0o700, "logs": 0o700, "archives": 0o700}
+        modes = {".": passage, "bots": passage, "services": passage, "logs": 0o700, "archives": 0o700}
+        modes |= {"run": passage, "run/notify": passage, "run/services": passage, "run/zygote": 0o700}
         for name, mode in modes.items():
             path = os.path.join(self.root, name)
             os.makedirs(path, exist_ok=True)

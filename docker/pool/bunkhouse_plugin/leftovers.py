@@ -17,11 +17,11 @@ PATIENCE_SECONDS = 10
 class Marks:
     """How a bot's processes are told from others. With a uid of its own that is all it takes."""
 
-    bot: str
-    notify_socket: str
+    variables: tuple  # "NAME=value" that they all have in their environment
     uid: int | None
     pid: int | None
     start: int | None
+    owner: int | None = None  # where the uid does not tell them: the user they share with others; None: ours
 
 
 def end(marks):
@@ -41,9 +41,9 @@ def end(marks):
 
 def _find(marks):
     mine = {os.getpid(), os.getppid()}
-    owner = os.geteuid() if marks.uid is None else marks.uid
+    owner = next(uid for uid in (marks.uid, marks.owner, os.geteuid()) if uid is not None)
     session = _session(marks)
-    entries = {f"NOTIFY_SOCKET={marks.notify_socket}".encode(), f"BUNKHOUSE_BOT={marks.bot}".encode()}
+    entries = {variable.encode() for variable in marks.variables}
     found = []
     for pid in procfs.pids():
         if pid in mine or owner not in _owners(pid):

@@ -37,13 +37,9 @@ class Life:
         self.heard += seconds
         self.kill_at += seconds
 
-    def is_ready(self, readiness, listener, now):
-        """Whether it just became ready without saying so."""
-        if self.ready is not None:
-            return False
-        if readiness.kind == "listen":
-            return listener == "self"
-        return readiness.kind == "process" and now >= self.started + ALIVE_IS_READY_SECONDS
+    def is_ready(self, readiness, now):
+        """Whether it just became ready by being alive."""
+        return self.ready is None and readiness.kind == "process" and now >= self.started + ALIVE_IS_READY_SECONDS
 
     def overdue(self, readiness, now):
         """Why it must be ended, or None."""

@@ -39,6 +39,27 @@ def observe_bot(process):
     }
 
 
+def observe_service(process):
+    """ServiceObservation of lib/domain/agent.ts."""
+    life = process.life if process.pid else None
+    return {
+        "name": process.name,
+        "state": STATES[process.state],
+        "pid": life and life.pid,
+        "startedAt": life and life.started_at,
+        "readyAt": life and life.ready_at,
+        "nextStartAt": process.next_start_at if process.state == ProcessStates.BACKOFF else None,
+        "restarts": process.restarts,
+        "lastExit": process.last_exit,
+        "status": life.status if life else "",
+        **(process.allowance.used.sample or NO_SAMPLE),
+        "diskBytes": process.allowance.used.disk,
+        "outdated": process.outdated,
+        "reason": process.reason,
+        "warning": process.allowance.warning,
+    }
+
+
 def _limits(limits):
     return {
         "memoryBytes": limits.memory_bytes,

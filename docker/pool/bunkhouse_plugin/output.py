@@ -17,7 +17,7 @@ def read(path, offset, length, known):
     except FileNotFoundError:
         if known:
             return {"file": "", "offset": 0, "next": 0, "size": 0, "data": ""}
-        raise Fault(NOT_FOUND, "there is no output of that bot") from None
+        raise Fault(NOT_FOUND, "there is no output of that name") from None
     with file:
         found = os.fstat(file.fileno())
         start = max(0, found.st_size + offset) if offset < 0 else min(offset, found.st_size)

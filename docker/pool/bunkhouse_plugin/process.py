@@ -1,4 +1,4 @@
-"""One bot under supervisord: keeps its process the way its spec wants it.
+"""One program under supervisord, a bot or a service: keeps its process the way its spec wants it.
 
 supervisord reaps the process and reads its output; everything else is decided in `_step`, from nothing but the present
 situation. It runs in every turn of the loop, so an event only has to wake the loop.
@@ -22,17 +22,16 @@ from .spawning import Spawning
 from .supervised import Supervised
 
 KILL_AGAIN_SECONDS = 1
-WAITING = "waits for the zygote, which is importing"
 
 
-class BotProcess(Supervised):
+class KeptProcess(Supervised):
     def __init__(self, config, container):
         super().__init__(config, container)
         self.spec = None
+        self.place = None
         self.life = None  # the present run, or the last one
         self.last_exit = None
         self.restarts = 0
-        self.listener = None  # self, other or none; None: not looked yet
         self.next_start_at = None
         self.allowance = Allowance(self, container)
         self._clearing = Clearing(self, container)
@@ -41,15 +40,21 @@ class BotProcess(Supervised):
         self._start_from = 0.0
         self._failures = 0
         self._unasked = False  # the coming start is one that nobody asked for
+        self._waits_for = ""  # what must be there before it can be started
         self._timer = None
 
-    def accept(self, spec):
+    def accept(self, spec, place):
         """Takes a new spec. A running process stays; what must change is changed by the next step."""
         if self.state == ProcessStates.BACKOFF and spec.generation > self.spec.generation:
             self._start_from = 0.0
         self._spawning.forget()
-        self.spec = spec
+        self.spec, self.place = spec, place
         self.allowance.changed()
+
+    @property
+    def user(self):
+        """Its name for the program."""
+        return self.bot
 
     @property
     def alive(self):
@@ -57,22 +62,13 @@ class BotProcess(Supervised):
         return self.pid != 0 or self._spawning.under_way
 
     def retire(self):
-        """Its bot was removed: it never starts again, whoever still holds a timer of it."""
+        """It was removed: it never starts again, whoever still holds a timer of it."""
         self.spec = replace(self.spec, run=False)
-
-    def forget(self):
-        """Its next tenant hears nothing of its runs so far."""
-        self.life = self.last_exit = self.listener = self.next_start_at = None
-        self.allowance.forget()
-        self.restarts = self._failures = 0
-        self.reason = ""
-        self._start_from, self._unasked = 0.0, False
-        self._container.changes.touch(self.bot)
 
     def marks(self):
         """What tells its processes from others."""
         pid, start = (self.life.pid, self.life.start) if self.life else (None, None)
-        return self._container.marks(self.bot, self.spec.slot, self.spec.port, pid, start)
+        return self.place.marks(pid, start)
 
     def notified(self, pid, uid, fields):
         """A message on its notify socket."""
@@ -80,20 +76,10 @@ class BotProcess(Supervised):
         if ready and self.state == ProcessStates.STARTING and self.spec.readiness.kind == "notify":
             self._become_ready(time.monotonic())
 
-    def listens(self, verdict):
-        """Who listens on its port was seen."""
-        if verdict != self.listener:
-            self.listener = verdict
-            self._container.changes.touch(self.bot)
-            self.step()
-
     def excuse(self, seconds):
         """Our loop was held: deadlines of a living process are put off by that."""
         if self.pid:
             self.life.excuse(seconds)
-
-    def waits_for_port(self):
-        return self.state == ProcessStates.STARTING and self.spec.readiness.kind == "listen"
 
     # The present situation decides
 
@@ -101,19 +87,31 @@ class BotProcess(Supervised):
         now = self._container.loop.now()
         if self.pid:
             self._watch(now)
-        elif self._clearing.under_way or self._spawning.under_way or self._container.turns.busy(self.bot):
+        elif self._is_busy():
             return
         elif self._clearing.needed:
             self._clearing.begin(now)
         elif not self._may_run():
             self._spawning.forget()
-            self._waits_no_more()
+            self._wait("")
             self._become(ProcessStates.STOPPED)
         elif self._is_held():
             return
-        elif now >= self._start_from:
+        elif now >= self._start_from and self._is_prepared():
             self._launch(now)
         self._arm()
+
+    def _is_busy(self):
+        """Something goes on that must be over before anything else is done."""
+        return self._clearing.under_way or self._spawning.under_way or self._container.turns.busy(self.bot)
+
+    def _is_prepared(self):
+        """Whether all that a start needs is there; if not, sees to it."""
+        return True
+
+    def _is_ready(self, now):
+        """Whether it just became ready without saying so."""
+        return self.life.is_ready(self.spec.readiness, now)
 
     def _may_run(self):
         return self.spec.run and self.config.options.mood == SupervisorStates.RUNNING
@@ -131,7 +129,7 @@ class BotProcess(Supervised):
             self._end(now, late, False)
         elif excess := self.allowance.excess():
             self._end(now, excess, False)
-        elif self.life.is_ready(self.spec.readiness, self.listener, now):
+        elif self._is_ready(now):
             self._become_ready(now)
 
     def _arm(self):
@@ -146,11 +144,11 @@ class BotProcess(Supervised):
     def _due(self):
         if self.pid:
             return self.life.due(self.spec.readiness)
-        if self._clearing.under_way or self._spawning.under_way:
+        if self._is_busy():
             return None
         if self._clearing.needed:
             return self._clearing.due
-        return self._start_from if self._may_run() and not self._spawning.waits else None
+        return self._start_from if self._may_run() and not self._waits_for else None
 
     def _alarm(self):
         self._timer = None
@@ -160,21 +158,26 @@ class BotProcess(Supervised):
 
     def _launch(self, now):
         way = self._spawning.way()
+        self._wait("the zygote, which is importing" if self._spawning.waits else "")
         if way is None:
-            if self._spawning.waits:
-                self.reason = WAITING
-                self._become(ProcessStates.STARTING)
             return
-        self._waits_no_more()
         self.life = Life(self.spec.generation, now, time.time(), spawn=way.observed)
-        self.listener = self.next_start_at = None
+        self.next_start_at = None
         self._clearing.needed = True
         self._become(ProcessStates.STARTING)  # not stopped any more, although its pid comes later
         self._spawning.begin(way, self.allowance.admit())
 
-    def _waits_no_more(self):
-        if self.reason == WAITING:
-            self.reason = ""
+    def _wait(self, what):
+        """Shows what it waits for; "" for nothing any more."""
+        if what == self._waits_for:
+            return
+        if what or self.reason == f"waits for {self._waits_for}":
+            self.reason = what and f"waits for {what}"
+            self._container.changes.touch(self.bot)
+        self._waits_for = what
+        if what:
+            self.next_start_at = None
+            self._become(ProcessStates.STARTING)
 
     def spawned(self, started):
         """Its process is there, and waits for us to know of it."""
@@ -183,7 +186,7 @@ class BotProcess(Supervised):
         self.config.options.pidhistory[self.pid] = self
         stat = procfs.stat(self.pid)
         self.life.pid, self.life.start = self.pid, stat and stat.start
-        self._container.fences.note_process(self.bot, self.life.pid, self.life.start)
+        self._note(self.life.pid, self.life.start)
         started.go()
         self.config.options.logger.info(f"{self.bot}: pid {self.pid}")
         self._container.changes.touch(self.bot)
@@ -212,7 +215,7 @@ class BotProcess(Supervised):
         self.drain()
         self._drop_pipes()
         self.pid = 0
-        self._container.fences.note_process(self.bot, None, None)
+        self._note(None, None)
         now = time.monotonic()
         how, why = describe_exit(status)
         if how["signal"] == "SIGKILL":
@@ -229,6 +232,10 @@ class BotProcess(Supervised):
         self._container.changes.touch(self.bot)
         self._container.loop.wake()
 
+    def _note(self, pid, start):
+        """Remembers the living process, None for none, for a later supervisord."""
+        self._container.fences.note_process(self.bot, pid, start)
+
     def _is_held(self):
         held = self.allowance.hold()
         if held:
@@ -241,6 +248,14 @@ class BotProcess(Supervised):
         self._unasked = False
         self._start_from = 0.0
         self._become(ProcessStates.STARTING if self._may_run() else ProcessStates.STOPPING)
+
+    def not_prepared(self, reason):
+        """What its start needs could not be had. It is tried again as after a start that failed."""
+        restarts = self._unasked
+        self._wait("")
+        self._fail(time.monotonic(), reason)
+        self._unasked = restarts
+        self._container.loop.wake()
 
     def _fail(self, now, reason):
         self.reason = reason

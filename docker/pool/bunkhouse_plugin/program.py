@@ -1,8 +1,7 @@
-"""A bot as supervisord sees it: a group with one program, whose process is ours."""
+"""A bot or a service as supervisord sees it: a group with one program, whose process is ours."""
 
 from supervisor.options import ProcessConfig, ProcessGroupConfig
 
-from .process import BotProcess
 
 LOG_BYTES = 10 << 20
 LOG_BACKUPS = 3
@@ -25,8 +24,8 @@ UNUSED = {
 }
 
 
-class BotConfig(ProcessConfig):
-    def __init__(self, options, bot, log, container):
+class OurConfig(ProcessConfig):
+    def __init__(self, options, name, log, make):
         outputs = {}
         for channel, logfile in (("stdout", log), ("stderr", None)):
             outputs |= {
@@ -37,16 +36,16 @@ class BotConfig(ProcessConfig):
                 f"{channel}_events_enabled": False,
                 f"{channel}_syslog": False,
             }
-        super().__init__(options, name=bot, command=bot, redirect_stderr=True, **outputs, **UNUSED)
-        self._container = container
+        super().__init__(options, name=name, command=name, redirect_stderr=True, **outputs, **UNUSED)
+        self._make = make
 
     def make_process(self, group=None):
-        process = BotProcess(self, self._container)
+        process = self._make(self)
         process.group = group
         return process
 
     def make_dispatchers(self, proc):
-        """Without a pipe to the bot's stdin: it reads the end of /dev/null instead of waiting for ever."""
+        """Without a pipe to its stdin: it reads the end of /dev/null instead of waiting for ever."""
         dispatchers, pipes = super().make_dispatchers(proc)
         del dispatchers[pipes["stdin"]]
         for end in ("stdin", "child_stdin"):
@@ -55,8 +54,8 @@ class BotConfig(ProcessConfig):
         return dispatchers, pipes
 
 
-def add_program(supervisord, bot, log, container):
-    """Makes the bot known to supervisord; returns its BotProcess."""
-    config = BotConfig(supervisord.options, bot, log, container)
-    supervisord.add_process_group(ProcessGroupConfig(supervisord.options, bot, 999, [config]))
-    return supervisord.process_groups[bot].processes[bot]
+def add_program(supervisord, name, log, make):
+    """Makes a program known to supervisord; returns its process, which is `make(config)`."""
+    config = OurConfig(supervisord.options, name, log, make)
+    supervisord.add_process_group(ProcessGroupConfig(supervisord.options, name, 999, [config]))
+    return supervisord.process_groups[name].processes[name]

@@ -14,6 +14,7 @@ from .faults import INTERNAL, RESET_FAILED, Fault
 from .launch import what_to_launch
 from .leftovers import Marks
 from .reset_rule import Clear, ResetRule
+from .secrecy import redact
 from .step_process import execute
 from .trees import DIRECTORY
 from .users import acting_as
@@ -30,18 +31,19 @@ class Reset:
     marks: tuple  # of its present seat, which steps run under, and of its last run
     launch: Launch
     rule: ResetRule
+    secrets: tuple
 
 
 def what_to_reset(process, container, rule):
     """The Reset of a stopped bot."""
-    cgroups, _ = container.cgroups.admit(process.spec.slot, process.spec.limits)
-    seat = container.marks(process.bot, process.spec.slot, process.spec.port, None, None)
+    cgroups, _ = container.cgroups.admit(process.place.seat, process.spec.limits)
     return Reset(
-        home=container.layout.bot(process.bot),
-        log=container.layout.log(process.bot),
-        marks=(seat, process.marks()),
-        launch=what_to_launch(process, container, cgroups),
+        home=process.place.home,
+        log=process.place.log,
+        marks=(process.place.marks(), process.marks()),
+        launch=what_to_launch(process, cgroups),
         rule=rule,
+        secrets=process.spec.secrets,
     )
 
 
@@ -132,7 +134,7 @@ def _execute(which, step, reset):
     except OSError as error:
         raise Fault(INTERNAL, f"{which} ({step.command[0]}) cannot be run: {_said(error)}") from None
     if ended.why is not None:
-        raise Fault(RESET_FAILED, f"{which} ({step.command[0]}) {ended.why}; its output ends: {ended.output or '(nothing)'}")
+        raise Fault(RESET_FAILED, f"{which} ({step.command[0]}) {ended.why}; its output ends: {redact(ended.output, reset.secrets) or '(nothing)'}")
 
 
 def _open_home(home):

@@ -2,18 +2,8 @@
 
 from dataclasses import dataclass
 
-from .faults import INVALID, Fault
 from .fields import Fields
-from .spec import FILE_PATH
-
-STEP_SECONDS = (0.001, 3600)
-
-
-@dataclass(frozen=True)
-class Exec:
-    command: tuple
-    stdin: str
-    seconds: float
+from .spec_parts import FILE_PATH, Exec, parse_exec
 
 
 @dataclass(frozen=True)
@@ -42,14 +32,7 @@ def parse_reset_rule(value):
 
 
 def _step(fields, kinds):
-    return _exec(fields) if fields.choice("kind", kinds) == "exec" else _clear(fields)
-
-
-def _exec(fields):
-    command = fields.texts("command")
-    if not command or not command[0]:
-        raise Fault(INVALID, "command must hold at least the program to run")
-    return Exec(command, fields.text("stdin"), fields.number("timeoutSeconds", *STEP_SECONDS))
+    return parse_exec(fields) if fields.choice("kind", kinds) == "exec" else _clear(fields)
 
 
 def _clear(fields):

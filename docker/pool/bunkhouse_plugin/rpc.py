@@ -12,6 +12,7 @@ from .fields import Fields
 from .promise import Promise, run
 from .replies import deferred
 from .reset_rule import parse_reset_rule
+from .service_spec import NAME
 from .spec import GENERATION, INSTANCE_ID, parse_spec
 
 OFFSET = (-(2**53), 2**53)
@@ -70,6 +71,12 @@ class BunkhouseInterface:
         """A piece of a bot's output."""
         fields = Fields(value)
         return self._container.log(fields.text("bot", INSTANCE_ID), fields.integer("offset", *OFFSET), fields.integer("length", *OFFSET))
+
+    @method
+    def service_log(self, value):
+        """A piece of a service's output."""
+        fields = Fields(value)
+        return self._container.service_log(fields.text("service", NAME), fields.integer("offset", *OFFSET), fields.integer("length", *OFFSET))
 
     @method
     def archive(self, value):

@@ -62,12 +62,12 @@ class Sampler:
         for zygote in self._container.zygotes.alive():
             zygote.memory = procfs.memory(zygote.pid)
             yield True
-        for bot in list(self._container.bots.values()):
-            if bot.pid:
-                yield from self._look_at(bot, bot.pid)
+        for process in self._container.processes():
+            if process.pid:
+                yield from self._look_at(process, process.pid)
 
     def _look_at(self, bot, leader):
-        uid = self._container.users.uid(bot.spec.port)
+        uid = bot.place.uid
         total = {"memory": None, "cpuSeconds": None, "openFiles": None}
         for pid in procfs.tree(leader):
             with acting_as(uid):
@@ -92,7 +92,7 @@ class Sampler:
     def _verdict(self, bot, sockets):
         if not sockets:
             return "none"
-        uid = self._container.users.uid(bot.spec.port)
+        uid = bot.place.uid
         if uid is not None:
             return "self" if any(owner == uid for owner, _ in sockets) else "other"
         inodes = {inode for _, inode in sockets}

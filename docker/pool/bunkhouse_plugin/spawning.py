@@ -27,7 +27,7 @@ class Spawning:
         if not self._container.loop.may_fork():
             return None
         process = self._process
-        way = self._instead or self._container.zygotes.way(process.spec, environment_of(process, self._container))
+        way = self._instead or self._container.zygotes.way(process.spec, environment_of(process))
         self._zygote = way.zygote if isinstance(way, Wait) else None
         if self.waits:
             return None
@@ -40,7 +40,7 @@ class Spawning:
         self.under_way = True
         try:
             process.dispatchers, process.pipes = process.config.make_dispatchers(process)
-            started = start(way, what_to_launch(process, self._container, cgroups), process.pipes["child_stdout"])
+            started = start(way, what_to_launch(process, cgroups), process.pipes["child_stdout"])
         except OSError as error:
             started = Promise()
             started.reject(error)

@@ -3,59 +3,29 @@
 import hashlib
 import json
 import re
-import signal
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from .faults import INVALID, Fault
 from .fields import Fields
+from .service_spec import parse_services
+from .spec_parts import (
+    FILE_PATH,
+    Backoff,
+    Limits,
+    Readiness,
+    Stop,
+    parse_backoff,
+    parse_command,
+    parse_files,
+    parse_limits,
+    parse_readiness,
+    parse_stop,
+)
 
 INSTANCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-FILE_PATH = re.compile(r"(?!/)(?!.*(?:^|/)\.{0,2}(?:/|$))[A-Za-z0-9._/@ -]{1,255}")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 ENTRY = re.compile(rf"{MODULE.pattern}:{MODULE.pattern}")
 READINESS = ("notify", "listen", "process")
-LARGEST_FILES = 8 << 20
-MOST_FILES = 500
-
-
-@dataclass(frozen=True)
-class File:
-    path: str
-    mode: int
-    always: bool
-    data: str
-
-
-@dataclass(frozen=True)
-class Readiness:
-    kind: str
-    startup_seconds: float
-    watchdog_seconds: float | None
-
-
-@dataclass(frozen=True)
-class Stop:
-    signal: int
-    grace_seconds: float
-
-
-@dataclass(frozen=True)
-class Backoff:
-    min_seconds: float
-    max_seconds: float
-    healthy_seconds: float
-
-
-@dataclass(frozen=True)
-class Limits:
-    memory_bytes: int | None
-    pss_bytes: int | None
-    disk_bytes: int | None
-    cpu_weight: int
-    open_files: int | None
-    processes: int | None
-    nice: int
 
 
 @dataclass(frozen=True)
@@ -89,18 +59,16 @@ class Spec:
     backoff: Backoff
     limits: Limits
     prefork: Prefork | None
+    services: tuple  # of ServiceUse
+    secrets: tuple  # texts that must not be shown
 
 
 GENERATION = (0, 2**53)
-SECONDS = (0, 365 * 86400)
 
 
 def parse_spec(value):
     """A Spec from decoded JSON. Raises INVALID."""
     fields = Fields(value)
-    command = fields.texts("command")
-    if not command or not command[0]:
-        raise Fault(INVALID, "command must hold at least the program to run")
     return Spec(
         bot=fields.text("bot", INSTANCE_ID),
         generation=fields.integer("generation", *GENERATION),
@@ -108,70 +76,17 @@ def parse_spec(value):
         slot=fields.integer("slot", 0, 9999),
         port=fields.integer("port", 1, 65535),
         run=fields.boolean("run"),
-        command=command,
+        command=parse_command(fields),
         env=fields.environment("env"),
         directories=fields.texts("directories", FILE_PATH),
-        files=_files(fields),
-        readiness=_readiness(fields.fields("readiness")),
-        stop=_stop(fields.fields("stop")),
-        backoff=_backoff(fields.fields("backoff")),
-        limits=_limits(fields.fields("limits")),
+        files=parse_files(fields),
+        readiness=parse_readiness(fields.fields("readiness"), READINESS),
+        stop=parse_stop(fields.fields("stop")),
+        backoff=parse_backoff(fields.fields("backoff")),
+        limits=parse_limits(fields.fields("limits")),
         prefork=None if fields["prefork"] is None else _prefork(fields["prefork"]),
-    )
-
-
-def _files(fields):
-    files = tuple(_file(Fields(value, "files")) for value in fields.list("files"))
-    if len(files) > MOST_FILES:
-        raise Fault(INVALID, f"files must not be more than {MOST_FILES}")
-    # Four characters of base64 are three bytes.
-    if sum(len(file.data) for file in files) * 3 // 4 > LARGEST_FILES:
-        raise Fault(INVALID, f"files must not hold more than {LARGEST_FILES >> 20} MiB together")
-    return files
-
-
-def _file(fields):
-    return File(
-        path=fields.text("path", FILE_PATH),
-        mode=fields.integer("mode", 0, 0o777),
-        always=fields.choice("when", ("always", "absent")) == "always",
-        data=fields.text("data"),
-    )
-
-
-def _readiness(fields):
-    return Readiness(
-        kind=fields.choice("kind", READINESS),
-        startup_seconds=fields.number("startupSeconds", *SECONDS),
-        watchdog_seconds=fields.number("watchdogSeconds", *SECONDS, null=True),
-    )
-
-
-def _stop(fields):
-    name = fields.text("signal")
-    known = {**signal.Signals.__members__, **{full[3:]: value for full, value in signal.Signals.__members__.items()}}
-    if name not in known:
-        raise Fault(INVALID, f"stop.signal: {name[:20]!r} is no signal; use for example SIGTERM")
-    return Stop(signal=int(known[name]), grace_seconds=fields.number("graceSeconds", *SECONDS))
-
-
-def _backoff(fields):
-    return Backoff(
-        min_seconds=fields.number("minSeconds", *SECONDS),
-        max_seconds=fields.number("maxSeconds", *SECONDS),
-        healthy_seconds=fields.number("healthySeconds", *SECONDS),
-    )
-
-
-def _limits(fields):
-    return Limits(
-        memory_bytes=fields.integer("memoryBytes", 1 << 20, 2**53, null=True),
-        pss_bytes=fields.integer("pssBytes", 1 << 20, 2**53, null=True),
-        disk_bytes=fields.integer("diskBytes", 1 << 10, 2**53, null=True),
-        cpu_weight=fields.integer("cpuWeight", 1, 10_000),
-        open_files=fields.integer("openFiles", 16, 1 << 30, null=True),
-        processes=fields.integer("processes", 1, 1 << 22, null=True),
-        nice=fields.integer("nice", 0, 19),
+        services=parse_services(fields),
+        secrets=fields.texts("secrets"),
     )
 
 

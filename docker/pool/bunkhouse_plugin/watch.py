@@ -52,15 +52,15 @@ class Watch:
         self._tick()
 
     def _tick(self):
-        bots = self._container.bots
-        pause = LOOK_SECONDS / max(1, len(bots))
+        processes = self._container.processes()
+        pause = LOOK_SECONDS / max(1, len(processes))
         self._container.loop.at(time.monotonic() + max(SHORTEST_TICK_SECONDS, pause), self._tick)
         bot = next(self._round, None)
         if bot is None:
-            self._marks = {name: mark for name, mark in self._marks.items() if name in bots}
-            self._round = iter(list(bots.values()))
+            self._marks = {process.bot: self._marks[process.bot] for process in processes if process.bot in self._marks}
+            self._round = iter(processes)
             bot = next(self._round, None)
-        if bot is not None and bots.get(bot.bot) is bot:
+        if bot is not None and bot in processes:
             self._look_at(bot, self._marks.setdefault(bot.bot, Mark()), time.monotonic())
 
     def _look_at(self, bot, mark, now):
@@ -78,7 +78,7 @@ class Watch:
         """Bytes in memory and bytes written, of all its processes."""
         resident = written = 0
         until = time.thread_time() + MOST_SECONDS
-        with acting_as(self._container.users.uid(bot.spec.port)):
+        with acting_as(bot.place.uid):
             for pid in itertools.islice(procfs.tree(bot.pid), MOST_PROCESSES):
                 resident += procfs.resident(pid) or 0
                 written += procfs.written(pid) or 0
@@ -95,14 +95,14 @@ class Watch:
             self._container.loop.at(mark.memory_from, again)
 
         def again():
-            if self._container.bots.get(bot.bot) is bot:
+            if bot in self._container.processes():
                 self._look_at(bot, mark, time.monotonic())
 
         self._sampler.look_now(bot, done)
 
     def _measure(self, bot, mark, written):
         mark.measuring, mark.written = True, written
-        root, uid, leader = self._container.layout.bot(bot.bot), self._container.users.uid(bot.spec.port), bot.pid
+        root, uid, leader = bot.place.home, bot.place.uid, bot.pid
 
         def done(outcome):
             mark.measuring, mark.disk_at = False, time.monotonic()

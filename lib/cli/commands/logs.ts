@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { action } from '../action.ts';
-import { type Piece, tailOf } from '../bot-log.ts';
+import type { Piece } from '../bot-log.ts';
 import type { Context } from '../context.ts';
 import { show } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -22,22 +22,39 @@ export function logsCommand(program: Command): void {
 
 /** Adds `logs ID` to this command. */
 export function botLogsCommand(parent: Command): void {
+  const command = parent.command('logs').argument('<id>').description('output of a bot');
+  logAction(command, ([id = '']) => botPath(id, '/logs'));
+}
+
+/** Adds `service-logs CONTAINER SERVICE`. */
+export function serviceLogsCommand(parent: Command): void {
   const command = parent
-    .command('logs')
-    .argument('<id>')
-    .description('output of a bot')
+    .command('service-logs')
+    .argument('<container>')
+    .argument('<service>')
+    .description('output of a shared service');
+  logAction(
+    command,
+    ([container = '', service = '']) =>
+      `/api/pool/containers/${encodeURIComponent(container)}/services/${encodeURIComponent(service)}/logs`,
+  );
+}
+
+function logAction(command: Command, pathOf: (args: readonly string[]) => string): void {
+  command
     .option('-f, --follow', 'go on with what it writes from now on, also across its restarts')
     .option('-n, --tail <lines>', 'how many lines to begin with', '200');
-  action<LogOptions>(command, async ({ context, args: [id = ''], options }) => {
-    if (options.follow) return follow(context, id, options.tail);
-    const reply = await tailOf(context.client, id, options.tail);
+  action<LogOptions>(command, async ({ context, args, options }) => {
+    const path = pathOf(args);
+    if (options.follow) return follow(context, path, options.tail);
+    const reply = await context.client.call<Piece>('GET', path, { query: { tail: options.tail } });
     show(context, reply, ({ data }) => output(context, data));
   });
 }
 
 /** Until Ctrl-C. A lost connection or container is waited for; a bot that is gone, or a refusal, ends it. */
-async function follow(context: Context, id: string, tail: string): Promise<void> {
-  const path = botPath(id, `/logs?${new URLSearchParams({ follow: 'true', tail })}`);
+async function follow(context: Context, logs: string, tail: string): Promise<void> {
+  const path = `${logs}?${new URLSearchParams({ follow: 'true', tail })}`;
   const signal = new AbortController().signal;
   let lastEventId = '';
   for (let begun = false; ; ) {

@@ -5,8 +5,9 @@ import { action } from '../action.ts';
 import { show } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { totalText } from '../resources.ts';
-import { containerTable } from '../tables.ts';
+import { containerTable, serviceTable } from '../tables.ts';
 import { count, plain, table } from '../text.ts';
+import { serviceLogsCommand } from './logs.ts';
 
 /** `pool …`: the containers as a whole. */
 export function poolCommands(program: Command): void {
@@ -16,13 +17,15 @@ export function poolCommands(program: Command): void {
     show(
       context,
       reply,
-      (status) => `${containerTable(status.pools, context.columns)}\nMemory: ${totalText(status)}\n`,
+      (status) =>
+        `${containerTable(status.pools, context.columns)}${serviceTable(status.pools, context.columns)}\nMemory: ${totalText(status)}\n`,
     );
   });
   action(pool.command('reserve').description('warm bots of each template that is leased'), async ({ context }) => {
     const reply = await context.client.call<{ reserves: ReserveStatus[] }>('GET', '/api/pool/reserve');
     show(context, reply, ({ reserves }) => reserveText(reserves, context.columns));
   });
+  serviceLogsCommand(pool);
   const check = pool.command('health-check').description('sweep now; exit code 1 when it finds an issue');
   action(check, async ({ context }) => {
     const reply = await context.client.call<SweepReport>('POST', '/api/pool/health-check');

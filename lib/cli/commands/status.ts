@@ -4,7 +4,7 @@ import type { HealthSummary, PoolStatus } from '../../services/pool-api.ts';
 import { action } from '../action.ts';
 import { show } from '../context.ts';
 import { totalText } from '../resources.ts';
-import { containerTable } from '../tables.ts';
+import { containerTable, serviceTable } from '../tables.ts';
 import { count, facts } from '../text.ts';
 
 /** `status`: how everything is, in one screen. */
@@ -34,5 +34,5 @@ function states({ bots }: HealthSummary): string {
 
 function containers({ pools }: PoolStatus, columns: number): string {
   if (pools.length === 0) return '\nNo container yet: the first bot makes one (bunkhouse bots create --help).\n';
-  return `\n${count(pools.length, 'container')}\n${containerTable(pools, columns)}`;
+  return `\n${count(pools.length, 'container')}\n${containerTable(pools, columns)}${serviceTable(pools, columns)}`;
 }

@@ -7,6 +7,7 @@ import { EXIT } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { positive } from '../options.ts';
 import { concern, spawnMark, totalText } from '../resources.ts';
+import { serviceTable } from '../tables.ts';
 import { clip, count, duration, mebibytes, table } from '../text.ts';
 import { allBots } from './bots-show.ts';
 
@@ -70,7 +71,8 @@ export function frame(sample: Sample, before: Sample | null, columns: number): s
       bot.reason || concern(bot) || bot.status,
     ]);
   const head = ['BOT', 'STATE', 'CPU', 'TIME', 'MEMORY', 'PRIVATE', 'SPAWN', 'RESTARTS', 'PID', 'PLACE', 'SAYS'];
-  return `${headline(sample)}\n\n${table(head, rows, columns)}`;
+  const services = serviceTable(sample.pool?.pools ?? [], columns);
+  return `${headline(sample)}\n\n${table(head, rows, columns)}${services}`;
 }
 
 // Private

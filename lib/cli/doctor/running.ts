@@ -21,6 +21,7 @@ export function runningFindings({ pools }: PoolStatus, ksm: string | null): Find
   return [
     ...pools.flatMap(fallbacks),
     ...pools.flatMap(zygotes),
+    ...pools.flatMap(services),
     ...sharing(pools),
     ...merging(pools, ksm),
     ...cgroups(pools),
@@ -47,6 +48,19 @@ function zygotes({ id, template, zygotes }: ContainerView): Finding[] {
       return warn('zygote', `${id}: ${state}: ${reason}`, next);
     }
     return ok('zygote', [`${id}: ${state}, ${count(forks, 'fork')}`, ...notes].join('; '));
+  });
+}
+
+function services({ id, template, services }: ContainerView): Finding[] {
+  return services.map(({ name, state, reason, warning, restarts, outdated }) => {
+    if (state !== 'running') {
+      const next = `See bunkhouse pool service-logs ${id} ${name}, and services.${name} in template ${template}. It is tried again by itself; bots wait for it.`;
+      return warn('service', `${id}: ${name} is ${state}${reason && `: ${reason}`}`, next);
+    }
+    if (warning !== '')
+      return warn('service', `${id}: ${name}: ${warning}`, `Raise its limits in template ${template}.`);
+    const changed = outdated ? '; its template was changed, and it starts anew when no bot of the container runs' : '';
+    return ok('service', `${id}: ${name} runs, ${count(restarts, 'restart')}${changed}`);
   });
 }
 

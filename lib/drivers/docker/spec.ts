@@ -27,8 +27,8 @@ const UID_BASE = 1_000_000;
  */
 const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'KILL', 'SETGID', 'SETUID'];
 
-/** Seconds that anybody's `docker stop` leaves the bots to end in good order. The driver's own stop says its own. */
-const STOP_SECONDS = 60;
+/** Seconds that anybody's `docker stop` leaves the bots, and then their services, to end in good order. The driver's own stop says its own. */
+const STOP_SECONDS = 120;
 
 /** Uid of the bot on that port, inside and, as the engine maps no ids, on the host. */
 export const slotUid = (port: number): number => UID_BASE + port;

@@ -53,6 +53,10 @@ export class MemoryAgent implements Agent {
     return this.#run('agent.log', bot, (container) => container.log(bot, offset, length));
   }
 
+  serviceLog(service: string, offset: number, length: number): Promise<LogChunk> {
+    return this.#run('agent.serviceLog', service, (container) => container.serviceLog(service, offset, length));
+  }
+
   reset(bot: string, generation: number, rule: ResetRule): Promise<void> {
     return this.#run('agent.reset', bot, (container) => container.reset(bot, generation, rule));
   }

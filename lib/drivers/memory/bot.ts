@@ -8,30 +8,7 @@ import type {
 } from '../../domain/agent.ts';
 import { backoffMs } from '../../util/backoff.ts';
 import type { Clock } from '../../util/clock.ts';
-
-/** How a make-believe process behaves. */
-export interface Behaviour {
-  /** Milliseconds from start to ready; null: never. */
-  readonly readyMs: number | null;
-  /** It ends by itself so many milliseconds after its start; null: never. */
-  readonly livesMs: number | null;
-  readonly exitCode: number;
-  /** Milliseconds from its stop signal to its end; null: it ignores the signal. */
-  readonly stopMs: number | null;
-  /** Who listens on its port once it is ready. */
-  readonly listener: 'self' | 'other' | 'none';
-  /** Whether the programs that clean it after a lease succeed. */
-  readonly cleanable: boolean;
-}
-
-export const WELL_BEHAVED: Behaviour = {
-  readyMs: 1,
-  livesMs: null,
-  exitCode: 1,
-  stopMs: 1,
-  listener: 'self',
-  cleanable: true,
-};
+import type { Behaviour } from './behaviour.ts';
 
 const MIB = 1 << 20;
 const MEMORY: MemorySample = {
@@ -53,6 +30,10 @@ export interface Surroundings {
   readonly nextPid: () => number;
   /** Why the zygotes cannot be had; empty when they can. */
   readonly zygoteTrouble: () => string;
+  /** What a bot with that spec has to wait for; empty when nothing is missing. */
+  readonly missing: (spec: BotSpec) => string;
+  /** Why there can be no room for it in a service; empty when there can. */
+  readonly roomTrouble: (spec: BotSpec) => string;
   readonly changed: (bot: string) => void;
   readonly say: (bot: string, line: string) => void;
 }
@@ -79,6 +60,10 @@ export class MemoryBot {
   #nextStartAt: number | null = null;
   #lastExit: ExitObservation | null = null;
   #reason = '';
+  /** Not started because something is missing; `unasked`: the start that is to come. */
+  #waiting: { readonly unasked: boolean } | null = null;
+  /** Generation for which it has room in its services. */
+  #roomFor: number | null = null;
   #timers: (() => void)[] = [];
 
   constructor(spec: BotSpec, around: Surroundings) {
@@ -110,6 +95,11 @@ export class MemoryBot {
   /** The process ends as if by its own doing or by a signal from outside. */
   die(code: number | null, signal: string | null): void {
     if (this.#life !== null) this.#exited(this.#life, code, signal);
+  }
+
+  /** What it waits for may be there now. */
+  retry(): void {
+    if (this.#waiting !== null) this.#start(this.#waiting.unasked);
   }
 
   /** With its container: nothing of it goes on. */
@@ -151,8 +141,32 @@ export class MemoryBot {
 
   // Private
 
+  /** Once its services are up, and have made room for it once for each change of it. */
   #start(unasked: boolean): void {
     this.#clearTimers();
+    const missing = this.#around.missing(this.#spec);
+    if (missing !== '') {
+      this.#wait(missing, unasked);
+      return;
+    }
+    if (this.#waiting !== null) this.#reason = '';
+    this.#waiting = null;
+    const trouble = this.#roomFor === this.#spec.generation ? '' : this.#around.roomTrouble(this.#spec);
+    if (trouble === '') this.#launch(unasked);
+    else this.#backOff(trouble, unasked);
+  }
+
+  #wait(missing: string, unasked: boolean): void {
+    const reason = `waits for ${missing}`;
+    const told = this.#waiting !== null && this.#reason === reason;
+    this.#waiting = { unasked };
+    this.#nextStartAt = null;
+    this.#reason = reason;
+    if (!told) this.#become('starting');
+  }
+
+  #launch(unasked: boolean): void {
+    this.#roomFor = this.#spec.generation;
     const { clock, nextPid, behaviourOf, say } = this.#around;
     const { bot, generation, readiness } = this.#spec;
     const behaviour = behaviourOf(bot);
@@ -222,21 +236,24 @@ export class MemoryBot {
     if (life.readyAt !== null && now - life.readyAt >= backoff.healthySeconds) this.#failures = 0;
     if (!run) this.#rest();
     else if (asked) this.#start(false);
-    else this.#backOff();
+    else this.#backOff(reason, true);
   }
 
-  #backOff(): void {
+  #backOff(reason: string, unasked: boolean): void {
     const { clock, random } = this.#around;
+    this.#reason = reason;
     const { minSeconds, maxSeconds } = this.#spec.backoff;
     this.#failures += 1;
     const waitMs = backoffMs(this.#failures, { minMs: minSeconds * 1000, maxMs: maxSeconds * 1000 }, random());
     this.#nextStartAt = (clock.now() + waitMs) / 1000;
-    this.#after(waitMs, () => this.#start(true));
+    this.#after(waitMs, () => this.#start(unasked));
     this.#become('backoff');
   }
 
   #rest(): void {
     this.#clearTimers();
+    if (this.#waiting !== null) this.#reason = '';
+    this.#waiting = null;
     this.#nextStartAt = null;
     this.#become('stopped');
   }

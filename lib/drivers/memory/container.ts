@@ -2,19 +2,18 @@ import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import type { AgentObservation, ArchiveInfo, BotObservation, BotSpec, LogChunk } from '../../domain/agent.ts';
 import type { ContainerRecord } from '../../domain/container.ts';
-import { BunkhouseError } from '../../domain/errors.ts';
+import { BunkhouseError, messageOf } from '../../domain/errors.ts';
 import { FILE_PATH, INSTANCE_ID } from '../../domain/ids.ts';
 import type { ResetRule } from '../../domain/template.ts';
 import type { Clock } from '../../util/clock.ts';
 import { packTar } from '../docker/tar.ts';
-import { type Behaviour, MemoryBot, type Surroundings } from './bot.ts';
+import type { Behaviour } from './behaviour.ts';
+import { MemoryBot, type Surroundings } from './bot.ts';
+import { MemoryFences } from './fences.ts';
+import { MemoryLogs } from './logs.ts';
+import { MemoryServices, processName, type Rooms } from './services.ts';
 import { Waiters } from './waiters.ts';
 import { zygotesOf } from './zygotes.ts';
-
-interface Fence {
-  readonly generation: number;
-  readonly removed: boolean;
-}
 
 export interface ContainerSetting {
   readonly clock: Clock;
@@ -25,7 +24,6 @@ export interface ContainerSetting {
 }
 
 const LONGEST_CHUNK = 256 * 1024;
-const LOG_KEPT = 64 * 1024;
 
 /** One make-believe container: what survives its life (files, logs, fences, archives), and its bots while it runs. */
 export class MemoryContainer {
@@ -36,12 +34,14 @@ export class MemoryContainer {
   unreadable: string | null = null;
   readonly #setting: ContainerSetting;
   readonly #files = new Map<string, Map<string, { mode: number; data: Buffer }>>();
-  readonly #logs = new Map<string, Buffer>();
-  readonly #fences = new Map<string, Fence>();
+  readonly #logs = new MemoryLogs();
+  readonly #serviceDirectories = new Set<string>();
+  readonly #fences = new MemoryFences();
   readonly #archives = new Map<string, Buffer>();
   readonly #bots = new Map<string, MemoryBot>();
   #lives = 0;
   #running: Waiters | null = null;
+  #services: MemoryServices | null = null;
 
   constructor(record: ContainerRecord, installation: string, setting: ContainerSetting) {
     this.record = record;
@@ -65,6 +65,8 @@ export class MemoryContainer {
   /** All its processes die at once. */
   halt(): void {
     for (const bot of this.#bots.values()) bot.vanish();
+    this.#services?.vanish();
+    this.#services = null;
     this.#bots.clear();
     this.#running?.fail(new BunkhouseError('AGENT_UNAVAILABLE', `${this.record.name} ended`));
     this.#running = null;
@@ -72,6 +74,11 @@ export class MemoryContainer {
 
   bot(name: string): MemoryBot | undefined {
     return this.#bots.get(name);
+  }
+
+  /** The make-believe process of a service. */
+  service(name: string): MemoryBot | undefined {
+    return this.#services?.process(name);
   }
 
   /** Names of what is in a bot's directory. */
@@ -99,60 +106,71 @@ export class MemoryContainer {
     return {
       incarnation,
       cursor,
-      protocol: 2,
+      protocol: 3,
+      directory: `/memory/${this.record.name}`,
       python: 'none',
       isolatesUsers: true,
       overhead: { pssBytes: 20 << 20, rssBytes: 25 << 20, privateBytes: 15 << 20, sharedBytes: 10 << 20, swapBytes: 0 },
       zygotes: zygotesOf([...this.#bots.values()], this.#setting.zygoteTrouble()),
+      services: this.#services?.observe() ?? [],
       cgroups: { made: false, reason: 'there are no processes' },
       bots: [...this.#bots.values()].map((bot) => bot.observe()),
       directories: [...this.#files.keys()],
+      serviceDirectories: [...this.#serviceDirectories],
     };
   }
 
   apply(spec: BotSpec): BotObservation {
     const waiters = this.changes();
     checkSpec(spec);
-    this.#checkFence(spec.bot, spec.generation, true);
+    this.#fences.check(spec.bot, spec.generation, true);
     this.#checkSeat(spec);
     this.#writeFiles(spec);
-    this.#fences.set(spec.bot, { generation: spec.generation, removed: false });
+    this.#fences.raise(spec.bot, spec.generation, false);
     const known = this.#bots.get(spec.bot);
     const bot = known ?? new MemoryBot(spec, this.#surroundings(waiters));
     this.#bots.set(spec.bot, bot);
+    this.#servicesOf(waiters).want(spec);
+    for (const { service } of spec.services) this.#serviceDirectories.add(service.name);
     bot.accept(spec);
     return bot.observe();
   }
 
   remove(name: string, generation: number): void {
     const waiters = this.changes();
-    this.#checkFence(name, generation, false);
+    this.#fences.check(name, generation, false);
     this.#requireStopped(name);
-    this.#fences.set(name, { generation, removed: true });
+    this.#takeSteps('deprovision', name);
+    this.#fences.raise(name, generation, true);
     const known = this.#bots.delete(name);
     this.#files.delete(name);
     this.#logs.delete(name);
-    if (known) waiters.touch(name);
+    if (!known) return;
+    waiters.touch(name);
+    this.#services?.changed();
   }
 
   log(name: string, offset: number, length: number): LogChunk {
     this.changes();
-    const log = this.#logs.get(name);
-    if (log === undefined) throw new BunkhouseError('NOT_FOUND', `there is no output of ${name}`);
-    const start = offset < 0 ? Math.max(0, log.length + offset) : Math.min(offset, log.length);
-    const next = Math.min(start + Math.min(length, LONGEST_CHUNK), log.length);
-    return { file: name, offset: start, next, size: log.length, data: log.toString('utf8', start, next) };
+    return this.#logs.read(name, offset, length);
+  }
+
+  serviceLog(service: string, offset: number, length: number): LogChunk {
+    this.changes();
+    return this.#logs.read(processName(service), offset, length);
   }
 
   /** There are no programs to run: `false` fails, and every step of a bot that cannot be cleaned; the others succeed. */
   reset(name: string, generation: number, { steps, verify }: ResetRule): void {
     const waiters = this.changes();
-    this.#checkFence(name, generation, false);
+    this.#fences.check(name, generation, false);
     this.#requireStopped(name);
     const known = this.#bots.get(name);
     if (known === undefined)
       throw new BunkhouseError('NOT_FOUND', `${name} was not applied since its container started`);
-    this.#fences.set(name, { generation, removed: false });
+    const missing = this.#services?.missing(known.spec) ?? '';
+    if (missing !== '') throw new BunkhouseError('SERVICE_FAILED', `${name} waits for ${missing}`);
+    this.#fences.raise(name, generation, false);
     const files = this.#files.get(name);
     const { cleanable } = this.#setting.behaviourOf(name);
     for (const step of [...steps, ...verify]) {
@@ -171,6 +189,7 @@ export class MemoryContainer {
     this.#requireStopped(name);
     const files = this.#files.get(name);
     if (files === undefined) throw new BunkhouseError('NOT_FOUND', `there is no directory of ${name}`);
+    this.#takeSteps('archive', name);
     const bytes = gzipSync(packTar([...files].map(([path, file]) => ({ path: `./${path}`, ...file }))));
     const archive = `${name}@${this.#setting.nextPid()}.tar.gz`;
     this.#archives.set(archive, bytes);
@@ -194,26 +213,34 @@ export class MemoryContainer {
   #surroundings(waiters: Waiters): Surroundings {
     return {
       ...this.#setting,
-      changed: (bot) => waiters.touch(bot),
-      say: (bot, line) => {
-        const log = Buffer.concat([this.#logs.get(bot) ?? Buffer.alloc(0), Buffer.from(`${line}\n`)]);
-        this.#logs.set(bot, log.subarray(-LOG_KEPT));
+      missing: (spec) => this.#services?.missing(spec) ?? '',
+      roomTrouble: (spec) => this.#roomTrouble(spec),
+      changed: (bot) => {
+        waiters.touch(bot);
+        this.#services?.changed();
       },
+      say: (name, line) => this.#logs.say(name, line),
     };
   }
 
-  #checkFence(bot: string, generation: number, alive: boolean): void {
-    const fence = this.#fences.get(bot);
-    if (fence === undefined) return;
-    const removed = alive && fence.removed && generation === fence.generation;
-    if (generation >= fence.generation && !removed) return;
-    throw new BunkhouseError(
-      'STALE_GENERATION',
-      `generation ${generation} of ${bot} was overtaken by ${fence.generation}`,
-      {
-        details: { generation: fence.generation },
-      },
-    );
+  #servicesOf(waiters: Waiters): MemoryServices {
+    this.#services ??= new MemoryServices(this.#surroundings(waiters), () => [...this.#bots.values()]);
+    return this.#services;
+  }
+
+  /** Throws SERVICE_FAILED. A bot that was not applied has no steps that anybody knows of. */
+  #takeSteps(kind: Rooms, name: string): void {
+    const spec = this.#bots.get(name)?.spec;
+    if (spec !== undefined) this.#services?.take(kind, spec, this.#setting.behaviourOf(name).roomable);
+  }
+
+  #roomTrouble(spec: BotSpec): string {
+    try {
+      this.#services?.take('provision', spec, this.#setting.behaviourOf(spec.bot).roomable);
+      return '';
+    } catch (error) {
+      return messageOf(error);
+    }
   }
 
   #checkSeat(spec: BotSpec): void {

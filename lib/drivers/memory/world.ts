@@ -1,7 +1,7 @@
 import type { ContainerRecord } from '../../domain/container.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { DriverEvent } from '../driver.ts';
-import { type Behaviour, WELL_BEHAVED } from './bot.ts';
+import { type Behaviour, WELL_BEHAVED } from './behaviour.ts';
 import { MemoryContainer } from './container.ts';
 import { Faults } from './faults.ts';
 
@@ -46,6 +46,11 @@ export class MemoryWorld {
   /** A process dies; by default of SIGKILL. */
   killBot(bot: string, how: { readonly code?: number; readonly signal?: string } = { signal: 'SIGKILL' }): void {
     for (const container of this.containers.values()) container.bot(bot)?.die(how.code ?? null, how.signal ?? null);
+  }
+
+  /** The same to a service of a container. */
+  killService(container: string, service: string): void {
+    this.containers.get(container)?.service(service)?.die(null, 'SIGKILL');
   }
 
   make(record: ContainerRecord, installation: string): MemoryContainer {

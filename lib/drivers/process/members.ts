@@ -54,31 +54,36 @@ function isSupervisord(layout: Layout, argv: readonly string[]): boolean {
   return argv.length > tail.length && argv.slice(-tail.length).every((argument, index) => argument === tail[index]);
 }
 
-/** By the slot's uid, by the session of a bot's main process, or by the notify socket in its environment. */
+/** By the uid of a slot or a service, by the session of a main process, or by the notify socket in its environment. */
 function isMember(marks: Marks, sessions: ReadonlySet<number>, facts: ProcessFacts): boolean {
   const socket = `NOTIFY_SOCKET=${marks.layout.directory}/`;
   return (
-    hasSlotUid(marks, facts.uid) ||
+    hasOwnUid(marks, facts.uid) ||
     sessions.has(facts.session) ||
     facts.environment.some((entry) => entry.startsWith(socket))
   );
 }
 
-function hasSlotUid({ uidBase, labelled }: Marks, uid: number): boolean {
-  const slot = uidBase === null ? -1 : uid - uidBase - labelled.basePort;
-  return slot >= 0 && slot < labelled.capacity;
+/** A service has the container's first uid, so many times 65,536 further on: the plugin's services.py. */
+const SERVICE_UIDS = 65_536;
+const MOST_SERVICES = 64;
+
+function hasOwnUid({ uidBase, labelled }: Marks, uid: number): boolean {
+  const offset = uidBase === null ? -1 : uid - uidBase - labelled.basePort;
+  if (offset < 0) return false;
+  return offset < labelled.capacity || (offset % SERVICE_UIDS === 0 && offset / SERVICE_UIDS <= MOST_SERVICES);
 }
 
-const fencesFile = z.object({
-  bots: z.record(z.string(), z.object({ pid: z.number().nullable(), start: z.number().nullable() })),
-});
+const lives = z.record(z.string(), z.object({ pid: z.number().nullable(), start: z.number().nullable() }));
+const fencesFile = z.object({ bots: lives, services: lives.default({}) });
 
-/** Start time by pid of the bots' main processes, from the plugin's notes; each leads a session. */
+/** Start time by pid of the main processes of bots and services, from the plugin's notes; each leads a session. */
 async function readFenced(layout: Layout): Promise<ReadonlyMap<number, number>> {
   const text = await readFile(layout.fences, 'utf8').catch(() => 'null');
   const parsed = fencesFile.safeParse(parseJson(text));
-  const bots = parsed.success ? Object.values(parsed.data.bots) : [];
-  return new Map(bots.flatMap(({ pid, start }) => (pid === null || start === null ? [] : [[pid, start] as const])));
+  const { bots, services } = parsed.success ? parsed.data : { bots: {}, services: {} };
+  const all = [...Object.values(bots), ...Object.values(services)];
+  return new Map(all.flatMap(({ pid, start }) => (pid === null || start === null ? [] : [[pid, start] as const])));
 }
 
 /** What is damaged names nobody; the other marks still find them. */

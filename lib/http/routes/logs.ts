@@ -1,11 +1,10 @@
 import * as z from 'zod';
 import type { LogChunk } from '../../domain/agent.ts';
-import type { Actor } from '../../domain/state.ts';
 import type { PoolApi } from '../../services/pool-api.ts';
 import type { Clock } from '../../util/clock.ts';
 import { InvalidRequest } from '../problem.ts';
 import { type Route, route } from '../route.ts';
-import { botParams, flag, queryInt } from '../schemas.ts';
+import { botParams, containerName, flag, name, queryInt } from '../schemas.ts';
 import type { SseMessage } from '../sse.ts';
 
 /** Most bytes of a log in one call; the tail cannot reach further back. */
@@ -20,15 +19,23 @@ const piece = z
   })
   .meta({ id: 'Log' });
 
+const wish = z.strictObject({
+  follow: flag,
+  tail: queryInt(0, 10_000).default(200).meta({ description: 'Lines, as far as the last 256 KiB hold them' }),
+});
+
+type Wish = z.output<typeof wish>;
 type Piece = z.infer<typeof piece>;
 type Read = (offset: number) => Promise<LogChunk>;
 
-/** A bot's output: its tail, or that and what follows. */
+/** Output of a bot or a service: its tail, or that and what follows. */
 export function logRoutes(api: PoolApi, clock: Clock): Route[] {
-  const reader =
-    (actor: Actor, id: string): Read =>
-    (offset) =>
-      api.log(actor, id, offset, CHUNK_BYTES);
+  const serve = async (read: Read, { follow: goOn, tail }: Wish, lastEventId: string | null) => {
+    const begun = lastEventId === null ? null : placeOf(lastEventId);
+    const first = goOn && begun !== null ? begun : tailOf(await read(-CHUNK_BYTES), tail);
+    if (!goOn) return { json: first };
+    return { events: (signal: AbortSignal) => follow(read, first, clock, signal) };
+  };
   return [
     route({
       method: 'GET',
@@ -36,19 +43,22 @@ export function logRoutes(api: PoolApi, clock: Clock): Route[] {
       access: 'any',
       summary: 'The last lines of its output; with follow=true as events, going on until the reader leaves',
       params: botParams,
-      query: z.strictObject({
-        follow: flag,
-        tail: queryInt(0, 10_000).default(200).meta({ description: 'Lines, as far as the last 256 KiB hold them' }),
-      }),
+      query: wish,
       reply: { status: 200, json: piece, events: piece },
       errors: ['BOT_UNAVAILABLE'],
-      handle: async ({ actor, params, query, lastEventId }) => {
-        const read = reader(actor, params.id);
-        const begun = lastEventId === null ? null : placeOf(lastEventId);
-        const first = query.follow && begun !== null ? begun : tailOf(await read(-CHUNK_BYTES), query.tail);
-        if (!query.follow) return { json: first };
-        return { events: (signal) => follow(read, first, clock, signal) };
-      },
+      handle: ({ actor, params, query, lastEventId }) =>
+        serve((offset) => api.log(actor, params.id, offset, CHUNK_BYTES), query, lastEventId),
+    }),
+    route({
+      method: 'GET',
+      path: '/api/pool/containers/{container}/services/{service}/logs',
+      access: 'admin',
+      summary: 'The last lines of what a shared service printed; with follow=true as events',
+      params: z.strictObject({ container: containerName, service: name }),
+      query: wish,
+      reply: { status: 200, json: piece, events: piece },
+      handle: ({ params, query, lastEventId }) =>
+        serve((offset) => api.serviceLog(params.container, params.service, offset, CHUNK_BYTES), query, lastEventId),
     }),
   ];
 }

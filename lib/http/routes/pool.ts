@@ -34,6 +34,31 @@ const zygote = z
   })
   .meta({ id: 'Zygote', description: 'The preloaded process that bots are forked from' });
 
+const service = z
+  .object({
+    name: z.string(),
+    state: z
+      .enum(['starting', 'running', 'backoff', 'stopping', 'stopped'])
+      .meta({ description: 'running: bots can be started' }),
+    pid: z.int().nullable(),
+    startedAt: z.number().nullable().meta({ description: 'Seconds since the epoch, as are the other times' }),
+    readyAt: z.number().nullable(),
+    nextStartAt: z.number().nullable(),
+    restarts: z.int(),
+    lastExit: z
+      .object({ code: z.int().nullable(), signal: z.string().nullable(), at: z.number(), expected: z.boolean() })
+      .nullable(),
+    status: z.string(),
+    memory,
+    cpuSeconds: z.number().nullable(),
+    openFiles: z.int().nullable(),
+    diskBytes: z.int().nullable(),
+    outdated: z.boolean().meta({ description: 'Its template was changed: it starts anew as soon as no bot runs' }),
+    reason: z.string().meta({ description: 'Why it is not running, or ended the last time' }),
+    warning: z.string(),
+  })
+  .meta({ id: 'Service', description: 'A program that runs once in a container, for all its bots' });
+
 const containerView = z
   .object({
     id: z.string(),
@@ -49,6 +74,7 @@ const containerView = z
     utilizationPercent: z.number(),
     memory,
     zygotes: z.array(zygote),
+    services: z.array(service),
     cgroups: z
       .object({ made: z.boolean(), reason: z.string() })
       .nullable()

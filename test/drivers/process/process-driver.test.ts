@@ -6,8 +6,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { ContainerRecord } from '../../../lib/domain/container.ts';
 import type { Agent } from '../../../lib/drivers/driver.ts';
 import { ProcessDriver } from '../../../lib/drivers/process/process-driver.ts';
+import { readProcesses } from '../../../lib/drivers/process/procfs.ts';
 import { systemClock as clock } from '../../../lib/util/clock.ts';
 import { codeOf, readBot, specOf } from '../../contract/harness.ts';
+import { serviceUse } from '../../support/bot-spec.ts';
 import { missingForProcesses, type ProcessHarness, processHarness, UID_BASE } from '../../support/process-harness.ts';
 import { isAlive } from '../../support/processes.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -75,6 +77,24 @@ describe.skipIf(missingForProcesses() !== null)('process driver', () => {
     expect(await codeOf(driver.connect(record.name))).toBe('AGENT_UNAVAILABLE');
     await driver.start(record.name);
     expect(await (await connect()).observe()).toMatchObject({ bots: [], directories: ['bot'] });
+  });
+
+  it('ends what a shared service leaves when its supervisord is killed', async () => {
+    const agent = await create();
+    const { directory } = await agent.observe();
+    const service = harness.fixtureService('store', directory);
+    const services = [serviceUse({ ...service, command: [...service.command, '--child'] })];
+    await agent.apply({ ...spec('bot'), services });
+    await waitFor('bot runs', () => readBot(agent, 'bot', 'running'));
+    const { pid } = (await agent.observe()).services[0] ?? {};
+    const left = (await readProcesses()).filter(({ environment }) =>
+      environment.some((entry) => entry === `BUNKHOUSE_SERVICE_DIR=${directory}/services/store`),
+    );
+    expect(left.length).toBe(2);
+    process.kill(await supervisordPid(), 'SIGKILL');
+    await waitFor('the container is proven stopped', async () => (await status()) === 'stopped');
+    expect(left.filter((found) => isAlive(found.pid))).toEqual([]);
+    expect(left.map((found) => found.pid)).toContain(pid);
   });
 
   it('ends bots that outlive their supervisord, and says unknown until they are gone', async () => {

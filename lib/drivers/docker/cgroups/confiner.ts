@@ -108,6 +108,7 @@ export function withCgroups(agent: Agent, confiner: Confiner): Agent {
     remove: (bot, generation) => agent.remove(bot, generation),
     wait: (cursor, seconds, signal) => agent.wait(cursor, seconds, signal),
     log: (bot, offset, length) => agent.log(bot, offset, length),
+    serviceLog: (service, offset, length) => agent.serviceLog(service, offset, length),
     reset: (bot, generation, rule) => agent.reset(bot, generation, rule),
     archive: (bot) => agent.archive(bot),
     fetchArchive: (archive, offset, length) => agent.fetchArchive(archive, offset, length),
