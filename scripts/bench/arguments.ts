@@ -44,7 +44,8 @@ Options:
                   (default container,exec,prefork,pm2, and merge with --allow-ksm)
   --allow-ksm     memory: measure \`merge\` too. It needs kernel same-page merging, which is switched on for all of this
                   host meanwhile and put back as it was afterwards, also after a failure and Ctrl-C
-  --settle S      memory: seconds between the last bot running and the measurement (default 90)
+  --settle S      memory: seconds between the last bot running and the measurement (default 90); \`merge\` then waits until
+                  the kernel finds hardly any more to merge, for 10 minutes at the most
   --timeframe T   memory: candles of 1m or 5m (default 5m); it goes on until each bot has fetched the next ones
   --rounds N      starts, core: rounds of what is timed (default 5)
   --json          one JSON object on stdout, progress on stderr

@@ -5,6 +5,7 @@ import type { BenchOptions, Row } from './bench.ts';
 import { GIB, MIB, median } from './figures.ts';
 import { onGround } from './ground.ts';
 import { withMerging } from './ksm.ts';
+import { type Merged, untilMerged } from './merge-progress.ts';
 import { untilTrading } from './trading.ts';
 import { openWay } from './ways/open.ts';
 import type { Ground, Way, WayKind } from './ways/way.ts';
@@ -95,7 +96,7 @@ async function withWay(kind: WayKind, count: number, ground: Ground, options: Be
   options.progress(`${kind}: opening for ${count} bots …`);
   const way = await openWay(kind, ground, count);
   try {
-    return { kind, ...(await measure(way, count, ground, options)) };
+    return { kind, ...(await measure(way, count, ground, { ...options, merges: kind === 'merge' })) };
   } finally {
     await way.close();
   }
@@ -105,7 +106,7 @@ async function measure(
   way: Way,
   count: number,
   ground: Ground,
-  { settleSeconds, progress, signal }: BenchOptions,
+  { settleSeconds, progress, signal, merges }: BenchOptions & { readonly merges: boolean },
 ): Promise<Omit<Footprint, 'kind'>> {
   const ids = Array.from({ length: count }, (_, index) => `bot-${index}`);
   const began = performance.now();
@@ -115,14 +116,20 @@ async function measure(
   const startSeconds = (performance.now() - began) / 1000;
   progress(`${way.name}: ${count} bots trade after ${startSeconds.toFixed(0)} s, settling for ${settleSeconds} s …`);
   await sleep(settleSeconds * 1000, undefined, { signal });
+  const merging = merges ? `; ${describeMerged(await untilMerged(signal))}` : '';
   const before = await untilTrading(way, ids, ground, { seconds: TRADE_SECONDS });
   await way.verify();
   const sample = await middleSample(way, ids, signal);
   const seconds = 60 * Number.parseInt(ground.timeframe, 10) + TRADE_SECONDS;
   await untilTrading(way, ids, ground, { since: before, seconds });
   progress(`${way.name}: ${(totalOf(sample) / MIB).toFixed(0)} MiB, and all bots went on trading`);
-  const note = `${ground.timeframe} candles, median of ${LOOKS} looks; ${way.note}`;
+  const note = `${ground.timeframe} candles, median of ${LOOKS} looks; ${way.note}${merging}`;
   return { name: way.name, note, ...sample, startSeconds };
+}
+
+function describeMerged({ levelled, seconds, fullScans }: Merged): string {
+  const how = levelled ? 'which had levelled' : 'which had not levelled';
+  return `measured after ${seconds.toFixed(0)} s and ${fullScans} scans more of merging, ${how}`;
 }
 
 /** Of several looks, the one with the median total. */
