@@ -29,7 +29,7 @@ export const file = z
     text: z.string().exactOptional(),
     json: z.json().exactOptional(),
   })
-  .refine(({ text, json }) => (text === undefined) !== (json === undefined), 'needs either text or json')
+  .refine(({ text, json }) => (text === undefined) !== (json === undefined), 'needs one of text, textFrom and json')
   .transform(({ text, json, ...rest }) => ({ ...rest, content: text === undefined ? { json } : { text } }));
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGKILL'] as const;

@@ -4,23 +4,26 @@ import { dirname, join } from 'node:path';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import type { Template } from '../domain/template.ts';
 import { type FilesBeside, readBeside } from './files-beside.ts';
-import { parseDocument, type TemplateDocument } from './template-document.ts';
+import { type Problem, parseDocument, type TemplateDocument } from './template-document.ts';
 import { findLeaseProblems } from './template-lease.ts';
 import { findPlaceholderProblems } from './template-placeholders.ts';
 import { filesNamedBy, resolvePrefork } from './template-prefork.ts';
 import { type TemplateContent, type TemplateForm, templateSchema } from './template-schema.ts';
+import { resolveTexts, textFilesNamedBy } from './template-texts.ts';
 
 /**
  * The template a YAML text describes. `file` is its name for messages, `beside` holds the files it names. Throws one
  * INVALID that lists every problem with its line, its place in the document and what is allowed.
  */
 export function parseTemplate(text: string, file: string, beside: FilesBeside = new Map()): Template {
-  return complete(parseForm(text, file), file, beside);
+  return complete(parseForm(parseYaml(text, file), file, beside), file, beside);
 }
 
 /** Reads one file and those it names; throws as `parseTemplate`, or NOT_FOUND. */
 export async function loadTemplate(file: string): Promise<Template> {
-  const parsed = parseForm(await read(file), file);
+  const document = parseYaml(await read(file), file);
+  const texts = await readBeside(dirname(file), textFilesNamedBy(document.value));
+  const parsed = parseForm(document, file, texts);
   return complete(parsed, file, await readBeside(dirname(file), filesNamedBy(parsed.form)));
 }
 
@@ -50,26 +53,35 @@ export async function loadTemplates(folders: readonly string[]): Promise<Map<str
 
 interface Parsed {
   readonly document: TemplateDocument;
+  /** What the YAML says, with the texts of files beside it in place of their names. */
+  readonly value: unknown;
   readonly form: TemplateForm;
 }
 
-function parseForm(text: string, file: string): Parsed {
+function parseYaml(text: string, file: string): TemplateDocument {
   const document = parseDocument(text);
   refuseIfAny(file, document.problems);
-  const parsed = templateSchema.safeParse(document.value);
-  if (!parsed.success) throw invalid(file, parsed.error.issues.flatMap(document.locateIssue));
-  return { document, form: parsed.data };
+  return document;
 }
 
-function complete({ document, form }: Parsed, file: string, beside: FilesBeside): Template {
+function parseForm(document: TemplateDocument, file: string, beside: FilesBeside): Parsed {
+  const { value, problems } = resolveTexts(document.value, beside);
+  refuseIfAny(file, located(document, problems));
+  const parsed = templateSchema.safeParse(value);
+  if (!parsed.success) throw invalid(file, parsed.error.issues.flatMap(document.locateIssue));
+  return { document, value, form: parsed.data };
+}
+
+function complete({ document, value, form }: Parsed, file: string, beside: FilesBeside): Template {
   const { prefork, problems } = resolvePrefork(form.prefork, beside);
   const content: TemplateContent = { ...form, prefork };
-  const found = [...findPlaceholderProblems(content, document.value), ...findLeaseProblems(content), ...problems];
-  refuseIfAny(
-    file,
-    found.map(({ path, message }) => document.locate(path, message)),
-  );
+  const found = [...findPlaceholderProblems(content, value), ...findLeaseProblems(content), ...problems];
+  refuseIfAny(file, located(document, found));
   return { ...content, version: versionOf(content) };
+}
+
+function located(document: TemplateDocument, problems: readonly Problem[]): string[] {
+  return problems.map(({ path, message }) => document.locate(path, message));
 }
 
 async function templateFiles(folder: string): Promise<string[]> {

@@ -179,11 +179,11 @@ describe('template', () => {
       `${MINIMAL}files: [{path: a, text: b, mode: "0800"}]\n`,
       ':3: files[0].mode must be an octal mode',
     ],
-    ['a file of nothing', `${MINIMAL}files:\n  - path: a\n`, ':4: files[0] needs either text or json'],
+    ['a file of nothing', `${MINIMAL}files:\n  - path: a\n`, ':4: files[0] needs one of text, textFrom and json'],
     [
       'a file of two things',
       `${MINIMAL}files: [{path: a, text: b, json: c}]\n`,
-      ':3: files[0] needs either text or json',
+      ':3: files[0] needs one of text, textFrom and json',
     ],
     [
       'few random bytes',
