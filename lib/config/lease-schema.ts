@@ -55,6 +55,9 @@ export const lease = z
       .max(365 * DAY)
       .default(DAY),
     perOwner: z.int().min(1).nullable().default(null),
+    access: z
+      .record(z.string().regex(/^(?!__proto__$)[A-Za-z][A-Za-z0-9_]{0,30}$/, 'must be a name'), z.string())
+      .default({}),
     reserve: reserve.prefault({}),
     reset: reset.nullable().default(null),
   })

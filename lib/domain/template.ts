@@ -112,6 +112,8 @@ export interface LeaseRule {
   readonly maxTtlSeconds: number;
   /** Leases one owner may hold at a time; null: any number. */
   readonly perOwner: number | null;
+  /** What the holder must know to get in, such as a password: shown to nobody else, and only while the lease lasts. */
+  readonly access: Readonly<Record<string, string>>;
   readonly reserve: ReserveRule;
   /**
    * What cleans a stopped bot after a lease, beside the processes, shared memory and files elsewhere that are always cleared

@@ -31,6 +31,8 @@ export interface LeaseView {
   readonly ttlSeconds: number;
   readonly fromPool: boolean;
   readonly fence: number;
+  /** What its template tells the holder, such as a password; null in lists and once the lease has ended. */
+  readonly access: Readonly<Record<string, string>> | null;
   readonly end: LeaseEnd | null;
 }
 

@@ -3,6 +3,7 @@ import { BunkhouseError, hasCode } from '../domain/errors.ts';
 import type { LeaseRecord } from '../domain/lease.ts';
 import type { Actor } from '../domain/state.ts';
 import type { LeaseRule, Template } from '../domain/template.ts';
+import { renderRecord, valuesOf } from '../planner/values.ts';
 import { KeyedMutex } from '../util/keyed-mutex.ts';
 import { newBot } from './bots.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -63,7 +64,7 @@ export class Leases implements LeaseApi {
       .current()
       .leases.records.filter((lease) => lease.end === null && isVisible(actor, lease))
       .sort((a, b) => (a.expiresAt < b.expiresAt ? -1 : 1))
-      .map((lease) => this.#view(lease));
+      .map((lease) => ({ ...this.#view(lease), access: null }));
   }
 
   async extend(actor: Actor, id: string, seconds: number): Promise<LeaseView> {
@@ -205,8 +206,22 @@ export class Leases implements LeaseApi {
       ttlSeconds: Math.ceil(leftMs / 1000),
       fromPool,
       fence,
+      access: end === null ? this.#accessOf(lease) : null,
       end,
     };
+  }
+
+  /** Null while a secret is missing that its template has got since the lease began. */
+  #accessOf({ bot, template }: LeaseRecord): LeaseView['access'] {
+    const record = this.#deps.store.current().bots.get(bot);
+    const rule = this.#deps.templates.get(template)?.lease ?? null;
+    if (record === undefined || rule === null) return null;
+    try {
+      return renderRecord(rule.access, valuesOf(record, record.placement?.port ?? 0, this.#deps.limits.bindHost));
+    } catch (error) {
+      if (hasCode(error, 'INVALID')) return null;
+      throw error;
+    }
   }
 
   #stateOf(bot: string): NonNullable<LeaseView['state']> {

@@ -347,6 +347,7 @@ describe('templates that are handed out on lease', () => {
       ttlSeconds: 1800,
       maxTtlSeconds: 86_400,
       perOwner: null,
+      access: {},
       reserve: { target: null, min: null, batchSize: null, batchSpacingSeconds: null, windows: [] },
       reset: {
         steps: [{ kind: 'exec', command: ['clean', '{{id}}'], stdin: '{{secret.db}}', timeoutSeconds: 60 }],

@@ -36,6 +36,7 @@ const TEMPLATE = `
 name: demo
 description: a program that is not really there
 command: [/bin/true]
+secrets: { password: {} }
 readiness: { kind: process }
 backoff: { minSeconds: 0.1, maxSeconds: 1 }
 `;

@@ -75,6 +75,23 @@ describe('leases over HTTP', { timeout: 30_000 }, () => {
     expect(late).toMatchObject({ status: 409, json: { code: 'CONFLICT' } });
   });
 
+  it('tell their holder, and nobody later, how to get in', async () => {
+    await using app = await startLeasing({
+      lease: `${LEASE.slice(0, -1)}, access: { user: admin, password: "{{secret.password}}" } }`,
+    });
+    const alice = await app.ownerToken('alice');
+    const { json } = await acquire(app, alice);
+    const path = `/api/leases/${json.id}`;
+    const secrets = (): unknown => app.store.current().bots.get(json.instanceId as string)?.secrets;
+    const password = (secrets() as { password: string }).password;
+    expect(json.access).toEqual({ user: 'admin', password });
+    expect((await app.call('GET', path, { token: alice })).json.access).toEqual(json.access);
+    expect((await app.call('GET', '/api/leases', { token: alice })).json.leases).toMatchObject([{ access: null }]);
+    expect((await app.call('DELETE', path, { token: alice })).json.access).toBeNull();
+    await waitFor('it is clean', async () => (await reserveOf(app)).ready >= 3, 10_000);
+    expect(secrets()).not.toEqual({ password });
+  });
+
   it('are the business of their owner and of administrators', async () => {
     await using app = await startLeasing();
     const [alice, bob] = [await app.ownerToken('alice'), await app.ownerToken('bob')];

@@ -46,6 +46,7 @@ const TEMPLATE = aTemplate({
     ttlSeconds: TTL,
     maxTtlSeconds: 600,
     perOwner: null,
+    access: {},
     reserve: { target: TARGET, min: TARGET, batchSize: 2, batchSpacingSeconds: 0, windows: [] },
     reset: { steps: [], verify: [] },
   },

@@ -15,6 +15,7 @@ const RULE: LeaseRule = {
   ttlSeconds: 60,
   maxTtlSeconds: 600,
   perOwner: null,
+  access: {},
   reserve: { target: null, min: null, batchSize: null, batchSpacingSeconds: null, windows: [] },
   reset: { steps: [], verify: [] },
 };

@@ -11,7 +11,14 @@ const SILENT: ReserveRule = { target: null, min: null, batchSize: null, batchSpa
 
 function targetsOf(rule: Partial<ReserveRule> = {}) {
   const time = { now: NOW, monotonic: 5 };
-  const lease = { ttlSeconds: 60, maxTtlSeconds: 60, perOwner: null, reserve: { ...SILENT, ...rule }, reset: null };
+  const lease = {
+    ttlSeconds: 60,
+    maxTtlSeconds: 60,
+    perOwner: null,
+    access: {},
+    reserve: { ...SILENT, ...rule },
+    reset: null,
+  };
   const templates = new Map([
     ['echo', aTemplate({ lease })],
     ['plain', aTemplate({ name: 'plain' })],

@@ -173,6 +173,7 @@ export function leasedTemplate(lease: Partial<LeaseRule> = {}, overrides: Partia
       ttlSeconds: 60,
       maxTtlSeconds: 600,
       perOwner: null,
+      access: {},
       reserve: { target: 3, min: 3, batchSize: 10, batchSpacingSeconds: 0, windows: [] },
       reset: {
         steps: [{ kind: 'clear', keep: [] }],

@@ -104,6 +104,7 @@ function leaseText(lease: LeaseView): string {
     ['left', end === null ? `${duration(lease.ttlSeconds)}, until ${lease.expiresAt}` : `${end.how} at ${end.at}`],
     ['warm', lease.fromPool ? 'yes' : 'no, made for it'],
     ['fence', String(lease.fence)],
+    ...Object.entries(lease.access ?? {}),
   ]);
 }
 

@@ -29,6 +29,9 @@ const leaseView = z
     ttlSeconds: z.int().meta({ description: 'That are left' }),
     fromPool: z.boolean().meta({ description: 'Whether a warm bot was waiting; otherwise it is being started' }),
     fence: z.int().meta({ description: 'Grows from lease to lease' }),
+    access: z.record(z.string(), z.string()).nullable().meta({
+      description: 'What its template tells the holder, such as a password; null in lists and once it has ended',
+    }),
     end: z.object({ at: isoDate, how }).nullable().meta({ description: 'Null while it lasts' }),
   })
   .meta({ id: 'Lease' });
