@@ -1,0 +1,94 @@
+"""Makes a MariaDB with little memory and no port, then becomes its server. `mariadb.py DIRECTORY SOCKET`, as the service's user.
+
+Broken off anywhere, it is made good by the next start.
+"""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+
+INSTALL = "/usr/bin/mariadb-install-db"
+SERVER = "/usr/sbin/mariadbd"
+
+SETTINGS = (
+    "skip-networking",
+    "skip-name-resolve",
+    "character-set-server=utf8mb4",
+    # An answered change survives a power cut.
+    "innodb-flush-log-at-trx-commit=1",
+    "skip-log-bin",
+    # A site has 12 small tables: what is kept in memory serves tens of sites.
+    "performance-schema=OFF",
+    "innodb-buffer-pool-size=32M",
+    "innodb-log-file-size=32M",
+    "innodb-log-buffer-size=2M",
+    "key-buffer-size=1M",
+    "aria-pagecache-buffer-size=8M",
+    "query-cache-type=OFF",
+    "query-cache-size=0",
+    "table-open-cache=1000",
+    "max-connections=500",
+    "thread-cache-size=4",
+    # Nothing reads files by SQL, or runs at a time of day.
+    "local-infile=OFF",
+    "event-scheduler=DISABLED",
+    # What a site leaves open holds nobody up for long.
+    "wait-timeout=600",
+    "lock-wait-timeout=60",
+)
+
+
+def main(directory, socket):
+    data, init = os.path.join(directory, "data"), os.path.join(directory, "init.sql")
+    if not os.path.isdir(data):
+        make(directory, data)
+    write(init, first_statements(admin_password(directory, socket)))
+    temporary = os.path.join(directory, "tmp")
+    os.makedirs(temporary, mode=0o700, exist_ok=True)
+    places = (f"datadir={data}", f"socket={socket}", f"pid-file={directory}/mariadbd.pid", f"tmpdir={temporary}", f"init-file={init}")
+    os.execv(SERVER, [SERVER, "--no-defaults", *(f"--{setting}" for setting in (*places, *SETTINGS))])
+
+
+def make(directory, data):
+    """The system tables; in place only when all of them are there."""
+    unfinished = data + ".new"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    os.mkdir(unfinished, 0o700)
+    options = ("--skip-test-db", "--skip-name-resolve", "--auth-root-authentication-method=normal")
+    subprocess.run([INSTALL, "--no-defaults", f"--datadir={unfinished}", *options], cwd=directory, check=True, stdout=subprocess.DEVNULL)
+    os.sync()
+    os.rename(unfinished, data)
+
+
+def admin_password(directory, socket):
+    """Of the administrator, in a file of options for the clients that make room for sites. Random, made once."""
+    file = os.path.join(directory, "admin.cnf")
+    try:
+        with open(file, encoding="utf-8") as options:
+            return next(line for line in options if line.startswith("password=")).removeprefix("password=").strip()
+    except (FileNotFoundError, StopIteration):
+        password = secrets.token_hex(32)
+        write(file, f"[client]\nuser=root\nsocket={socket}\npassword={password}\n")
+        return password
+
+
+def first_statements(password):
+    """Done before the server takes connections: root is known by its password alone, and nobody else is there by default."""
+    return (
+        f"ALTER USER 'root'@'localhost' IDENTIFIED VIA mysql_native_password USING PASSWORD('{password}');\n"
+        "DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host <> 'localhost');\n"
+        "FLUSH PRIVILEGES;\n"
+    )
+
+
+def write(file, text):
+    """Whole or not at all, for its user alone."""
+    with open(os.open(f"{file}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as new:
+        new.write(text)
+    os.rename(f"{file}.new", file)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,7 @@
+-- A database and a user for a site. The name is worked out as in site.php: it holds no sign that GRANT takes for a wildcard.
+SET @name = CONCAT('wp-', LEFT(SHA2('{{id}}', 256), 32));
+EXECUTE IMMEDIATE CONCAT('CREATE DATABASE IF NOT EXISTS `', @name, '` CHARACTER SET utf8mb4');
+CREATE USER IF NOT EXISTS 'wp-{{id}}'@'localhost';
+-- New for each lease.
+ALTER USER 'wp-{{id}}'@'localhost' IDENTIFIED BY '{{secret.database}}' WITH MAX_USER_CONNECTIONS 20;
+EXECUTE IMMEDIATE CONCAT('GRANT ALL ON `', @name, '`.* TO ''wp-{{id}}''@''localhost''');
