@@ -4,9 +4,9 @@ import { join, resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import pino from 'pino';
 import { ensureAdminToken } from './config/admin-token.ts';
+import { loadAllTemplates } from './config/built-in-templates.ts';
 import { loadConfig } from './config/config.ts';
 import type { Config } from './config/settings.ts';
-import { loadTemplates } from './config/template.ts';
 import { BunkhouseError, messageOf } from './domain/errors.ts';
 import { withDeadlines } from './drivers/deadline.ts';
 import type { Driver } from './drivers/driver.ts';
@@ -64,7 +64,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
   };
   try {
     const adminToken = await ensureAdminToken(config.adminTokenFile, newToken);
-    const templates = await loadTemplates([join(ROOT, 'templates'), config.templateDir]);
+    const templates = await loadAllTemplates(join(ROOT, 'templates'), config.templateDir, config.defaultTemplate);
     const version = await ownVersion();
     let healthy = (): boolean => true;
     const manager = serviceManager({
