@@ -4,37 +4,36 @@ import { cliSettings, urlOf } from '../lib/config/cli.ts';
 import { loadConfig } from '../lib/config/config.ts';
 import type { Config } from '../lib/config/settings.ts';
 import { messageOf } from '../lib/domain/errors.ts';
-import { ensureBots, watchUntilReady } from './lib/demo-bots.ts';
-import { openExchange } from './lib/demo-exchange.ts';
+import { DEMOS, type Demo } from './lib/demo.ts';
 import { attachOrServe } from './lib/demo-supervisor.ts';
 import { createSteps } from './lib/steps.ts';
 
-/** `scripts/up --demo`: supervisor, paper exchange and FreqTrade bots in one go, until Ctrl-C. */
+/** `scripts/up --demo`: the supervisor, bots, and what they need, in one go, until Ctrl-C. */
 
 const READY_SECONDS = 300;
 
-const { values } = parseArgs({ options: { bots: { type: 'string', default: '10' } } });
+const { values } = parseArgs({
+  options: { bots: { type: 'string', default: '10' }, of: { type: 'string', default: 'freqtrade' } },
+});
 const steps = createSteps();
 const closers: (() => Promise<void>)[] = [];
 const stopping = new AbortController();
 
-async function demo(): Promise<void> {
-  const env = { STOP_ON_EXIT: 'true', ...process.env };
+async function run(demo: Demo, count: number): Promise<void> {
+  const env = { STOP_ON_EXIT: 'true', ...demo.settings(count), ...process.env };
   const { config } = loadConfig(env);
-  const exchange = await openExchange(config.poolBasePort - 100, steps);
-  closers.push(() => exchange.close());
+  const helper = await demo.prepare(config, steps);
+  closers.push(() => helper.close());
   const supervisor = await attachOrServe(config, env, steps);
   closers.push(() => supervisor.close());
   steps.line(`  admin token in ${config.adminTokenFile}`);
   const { signal } = stopping;
   if (signal.aborted) return;
-  await ensureBots(supervisor.client, Number(values.bots), exchange.port, steps);
-  const ready = await watchUntilReady(supervisor.client, steps, { seconds: READY_SECONDS, signal });
+  const ready = await demo.fill(supervisor.client, config, { count, seconds: READY_SECONDS, signal, steps });
   if (signal.aborted) return;
-  steps.line(
-    ready ? howToLook(config) : `Not all bots are ready: scripts/bunkhouse logs ID says why.${howToLook(config)}`,
-  );
-  if (!supervisor.own && !exchange.own) {
+  const look = howToLook(config, demo);
+  steps.line(ready ? look : `Not all bots are ready: scripts/bunkhouse logs ID says why.${look}`);
+  if (!supervisor.own && !helper.own) {
     steps.line('It all runs in another terminal already, so there is nothing more to do here.');
     return;
   }
@@ -44,20 +43,17 @@ async function demo(): Promise<void> {
 
 const HOW_TO_STOP = 'Ctrl-C stops everything. The next run starts the same bots again, with their data.';
 
-function howToLook(config: Config): string {
+function howToLook(config: Config, demo: Demo): string {
   const url = urlOf(config);
   const token = config.adminTokenFile;
-  const curl = `curl -H "Authorization: Bearer $(cat ${token})" ${url}`;
-  const bunkhouse = relative(process.cwd(), `${import.meta.dirname}/bunkhouse`);
   const usual = cliSettings({ HOME: process.env.HOME });
   const where = `${usual.url() === url ? '' : ` --url ${url}`}${usual.tokenFile() === token ? '' : ` --token-file ${token}`}`;
-  return `
-Look at them:
-  ${curl}/api/pool/status
-  ${curl}/bots/demo-01/api/v1/status
-  ${bunkhouse} top${where}
-  ${bunkhouse} logs -f demo-01${where}
-`;
+  const commands = demo.look({
+    curl: `curl -H "Authorization: Bearer $(cat ${token})" ${url}`,
+    bunkhouse: relative(process.cwd(), `${import.meta.dirname}/bunkhouse`),
+    where,
+  });
+  return `\nLook at them:\n${commands.map((command) => `  ${command}\n`).join('')}`;
 }
 
 /** Ends what this process started, the last first. */
@@ -75,7 +71,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 let failed = false;
 try {
-  await demo();
+  const demo = DEMOS[values.of];
+  if (demo === undefined) throw new Error(`There is no demo ${values.of}; there are ${Object.keys(DEMOS).join(', ')}.`);
+  await run(demo, Number(values.bots));
 } catch (error) {
   failed = true;
   steps.line(`✗ ${messageOf(error)}`);
