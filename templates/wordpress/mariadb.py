@@ -33,7 +33,7 @@ SETTINGS = (
     "thread-cache-size=4",
     # Nothing reads files by SQL, or runs at a time of day.
     "local-infile=OFF",
-    "event-scheduler=DISABLED",
+    "event-scheduler=OFF",
     # What a site leaves open holds nobody up for long.
     "wait-timeout=600",
     "lock-wait-timeout=60",

@@ -3,6 +3,15 @@
 mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
 $database = new mysqli('localhost', 'wp-{{id}}', '{{secret.database}}', null, 0, '{{service.mariadb.run}}/mysqld.sock');
 $name = 'wp-' . substr(hash('sha256', '{{id}}'), 0, 32);
-$database->query('SET lock_wait_timeout = 20');
-$database->query("DROP DATABASE IF EXISTS `$name`");
+
+$database->query('SET lock_wait_timeout = 5');
+try {
+    $database->query("DROP DATABASE IF EXISTS `$name`");
+} catch (mysqli_sql_exception) {
+    // Transactions that were prepared and left so outlive their connections, and their locks do.
+    foreach ($database->query("XA RECOVER FORMAT='SQL'")->fetch_all(MYSQLI_ASSOC) as ['data' => $transaction]) {
+        $database->query("XA ROLLBACK $transaction");
+    }
+    $database->query("DROP DATABASE IF EXISTS `$name`");
+}
 $database->query("CREATE DATABASE `$name` CHARACTER SET utf8mb4");

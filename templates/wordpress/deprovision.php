@@ -1,0 +1,18 @@
+<?php
+// A site is removed: its user and its database go. As the administrator, in the directory of the service.
+mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
+['user' => $user, 'password' => $password, 'socket' => $socket] = parse_ini_file('{{service.dir}}/admin.cnf');
+$database = new mysqli('localhost', $user, $password, null, 0, $socket);
+$name = 'wp-' . substr(hash('sha256', '{{id}}'), 0, 32);
+
+$database->query("DROP USER IF EXISTS 'wp-{{id}}'@'localhost'");
+$database->query('SET lock_wait_timeout = 5');
+try {
+    $database->query("DROP DATABASE IF EXISTS `$name`");
+} catch (mysqli_sql_exception) {
+    // Transactions that were prepared and left so outlive their connections, and their locks do.
+    foreach ($database->query("XA RECOVER FORMAT='SQL'")->fetch_all(MYSQLI_ASSOC) as ['data' => $transaction]) {
+        $database->query("XA ROLLBACK $transaction");
+    }
+    $database->query("DROP DATABASE IF EXISTS `$name`");
+}

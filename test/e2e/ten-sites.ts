@@ -1,0 +1,190 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LeaseView, ReserveStatus } from '../../lib/services/lease-api.ts';
+import { type SiteVisitor, siteVisitor } from '../support/site-visitor.ts';
+import type { Sandbox } from './support.ts';
+
+/** What a driver's machine has for this proof. Its supervisor makes ten sites of template `wordpress`, and eleven at most. */
+export interface SiteMachine {
+  readonly sandbox: Sandbox;
+  dispose(): Promise<void>;
+}
+
+/** Settings of the supervisor. */
+export const SITE_SETTINGS = {
+  DEFAULT_TEMPLATE: 'wordpress',
+  POOL_TARGET_SIZE: '10',
+  POOL_MAX_SIZE: '11',
+  POOL_BATCH_SPACING_IN_SECONDS: '1',
+};
+
+const WARM = 10;
+const WARM_SECONDS = 120;
+/** From the end of a lease until the same site can be handed out again. */
+const RESET_SECONDS = 60;
+const ROW = 4;
+const PIXEL = Uint8Array.from(atob('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'), (sign) =>
+  sign.charCodeAt(0),
+);
+
+/** Ten real WordPress sites, warm, leased, dirtied and cleaned: the same proof for every driver. */
+export function proveTenSites(open: () => Promise<SiteMachine>): void {
+  let machine: SiteMachine;
+  let sandbox: Sandbox;
+  let leases: LeaseView[];
+
+  beforeAll(async () => {
+    machine = await open();
+    sandbox = machine.sandbox;
+    await sandbox.start();
+  });
+  afterAll(() => machine?.dispose());
+
+  async function reserve(): Promise<ReserveStatus> {
+    const { reserves } = await sandbox.client.get<{ reserves: ReserveStatus[] }>('/api/pool/reserve');
+    return reserves.find(({ template }) => template === 'wordpress') as ReserveStatus;
+  }
+
+  const acquire = (wish: object = {}): Promise<LeaseView> => sandbox.client.post<LeaseView>('/api/leases', wish);
+  const release = (lease: LeaseView): Promise<void> => sandbox.client.delete(`/api/leases/${lease.id}`);
+  const passwordOf = ({ access }: LeaseView): string => access?.password as string;
+
+  function visitorOf(lease: LeaseView, headers: Readonly<Record<string, string>> = {}): SiteVisitor {
+    return siteVisitor(sandbox.url + lease.url, { 'X-Bunkhouse-Token': sandbox.client.token, ...headers });
+  }
+
+  async function admin(lease: LeaseView): Promise<SiteVisitor> {
+    const visitor = visitorOf(lease);
+    expect(await visitor.logIn('admin', passwordOf(lease))).toBe(true);
+    return visitor;
+  }
+
+  const untilReady = (count: number, seconds: number): Promise<unknown> =>
+    sandbox.until(`${count} sites are ready`, async () => (await reserve()).ready >= count, seconds);
+
+  async function timed<T>(what: string, act: () => Promise<T>): Promise<T> {
+    const from = performance.now();
+    const result = await act();
+    console.log(`${what}: ${((performance.now() - from) / 1000).toFixed(3)} s`);
+    return result;
+  }
+
+  describe('ten WordPress sites', () => {
+    it('are warm in one container, with one MariaDB', async () => {
+      await timed('ten sites made', () => untilReady(WARM, WARM_SECONDS));
+      expect(await sandbox.client.containers()).toMatchObject([{ botsCount: WARM }]);
+      const sites = await sandbox.client.bots();
+      const memory = sites.map((bot) => (bot.memory?.pssBytes ?? 0) / 2 ** 20);
+      console.log(`memory of a site: ${(memory.reduce((a, b) => a + b) / sites.length).toFixed(1)} MiB`);
+    });
+
+    it('are handed out to ten at once, and an eleventh is made for one more', async () => {
+      leases = await timed('eleven leases at once', () =>
+        Promise.all(Array.from({ length: WARM + 1 }, () => acquire())),
+      );
+      expect(new Set(leases.map(({ instanceId }) => instanceId)).size).toBe(WARM + 1);
+      expect(leases.map(({ fromPool }) => fromPool).filter(Boolean)).toHaveLength(WARM);
+      expect(new Set(leases.map(passwordOf)).size).toBe(WARM + 1);
+      const none = await sandbox.client.request('/api/leases', { method: 'POST', json: {} });
+      expect(none).toMatchObject({ status: 503, body: { code: 'POOL_EXHAUSTED' } });
+      const cold = leases.find(({ fromPool }) => !fromPool) as LeaseView;
+      await timed('a site from nothing', () => sandbox.untilState(cold.instanceId, 'running', WARM_SECONDS));
+    });
+
+    it('show each its own front page with its theme, below its own address', async () => {
+      for (const lease of leases) {
+        const visitor = visitorOf(lease);
+        const page = await visitor.visit('/');
+        expect([page.status, page.type]).toEqual([200, expect.stringContaining('text/html')]);
+        expect(page.text).toContain('<title>A WordPress site');
+        expect(page.text).toMatch(/wp-content\/themes\/twentytwenty/);
+        const base = `${sandbox.url}${lease.url}`.replace(/\/$/, '');
+        const linked = addressesIn(page.text).filter((address) => address.startsWith(sandbox.url));
+        expect(linked.filter((address) => address !== base && !address.startsWith(`${base}/`))).toEqual([]);
+        const assets = linked.filter((address) => /\.(css|js|woff2|png|jpg)\b/.test(address));
+        expect(assets).not.toEqual([]);
+        const got = await Promise.all(assets.map(async (address) => (await visitor.visit(address)).status));
+        expect(got).toEqual(assets.map(() => 200));
+      }
+    });
+
+    it('are each a place of its own', async () => {
+      await Promise.all(
+        leases.map(async (lease) => (await admin(lease)).rest('POST', '/settings', { title: `Of ${lease.id}` })),
+      );
+      for (const lease of leases) expect((await visitorOf(lease).visit('/')).text).toContain(`<title>Of ${lease.id}`);
+    });
+
+    it('are what the proxy says they are to the visitor', async () => {
+      const lease = leases[0] as LeaseView;
+      const there = { 'X-Forwarded-Proto': 'https', 'X-Forwarded-Host': 'sites.example' };
+      const base = `https://sites.example/bots/${lease.instanceId}`;
+      expect((await visitorOf(lease, there).visit('/')).text).toContain(`"${base}/wp-json/"`);
+      expect((await visitorOf(lease, there).visit('/wp-admin/')).location).toContain(`${base}/wp-login.php`);
+      expect((await visitorOf(lease).visit('/hello-world/')).text).toContain('Hello world!');
+      expect((await visitorOf(lease).visit('/no-such-page/')).status).toBe(404);
+      expect((await visitorOf(lease).visit('/bunkhouse-health.php')).status).toBe(404);
+    });
+  });
+
+  describe('a WordPress site that is given back', () => {
+    it('has no post, upload, user, file or password of its last tenant', async () => {
+      const before = leases[1] as LeaseView;
+      const tenant = await admin(before);
+      const post = { title: 'My secret plan', content: 'of world domination', status: 'publish' };
+      const { link } = await tenant.rest<{ link: string }>('POST', '/posts', post);
+      const upload = await tenant.upload('pixel.gif', 'image/gif', PIXEL);
+      const friend = {
+        username: 'friend',
+        email: 'friend@site.invalid',
+        password: 'friend-of-mine',
+        roles: ['administrator'],
+      };
+      await tenant.rest('POST', '/users', friend);
+      expect((await visitorOf(before).visit('/')).text).toContain('My secret plan');
+      expect((await visitorOf(before).visit(upload)).status).toBe(200);
+
+      await release(before);
+      expect((await tenant.visit('/')).status).not.toBe(200);
+      await timed('made anew', () => untilReady(1, RESET_SECONDS));
+      const after = await acquire();
+      expect(after).toMatchObject({ instanceId: before.instanceId, fromPool: true });
+
+      const front = (await visitorOf(after).visit('/')).text;
+      expect(front).toContain('<title>A WordPress site');
+      expect(front).not.toContain('My secret plan');
+      expect((await visitorOf(after).visit(link)).status).toBe(404);
+      expect((await visitorOf(after).visit(upload)).status).toBe(404);
+      expect(passwordOf(after)).not.toBe(passwordOf(before));
+      expect(await tenant.isLoggedIn()).toBe(false);
+      expect(await visitorOf(after).logIn('admin', passwordOf(before))).toBe(false);
+      expect(await visitorOf(after).logIn('friend', friend.password)).toBe(false);
+      const users = await (await admin(after)).rest<{ slug: string }[]>('GET', '/users?context=edit');
+      expect(users.map(({ slug }) => slug)).toEqual(['admin']);
+      expect(await (await admin(after)).rest('GET', '/media')).toEqual([]);
+      leases[1] = after;
+    });
+
+    it('is ready for the next when its time is over, again and again', async () => {
+      await release(leases[1] as LeaseView);
+      for (let served = 0; served < ROW; served++) {
+        await untilReady(1, RESET_SECONDS);
+        const lease = await acquire({ ttlSeconds: 2 });
+        expect(lease.fromPool).toBe(true);
+        const page = await visitorOf(lease).visit('/');
+        expect([page.status, page.text.includes('<title>A WordPress site')]).toEqual([200, true]);
+        await sandbox.until('it is over', async () => {
+          const { end } = await sandbox.client.get<LeaseView>(`/api/leases/${lease.id}`);
+          return end?.how === 'expired';
+        });
+      }
+    });
+  });
+}
+
+/** Of links and of what the page is made of, as they are in its HTML. */
+function addressesIn(html: string): string[] {
+  const found = html.matchAll(/(?:href|src)=['"]([^'"]+)['"]/g);
+  return [
+    ...new Set([...found].map((match) => (match[1] as string).replaceAll('&#038;', '&').replaceAll('&amp;', '&'))),
+  ];
+}
