@@ -6,7 +6,7 @@ $database = new mysqli('localhost', $user, $password, null, 0, $socket);
 $name = 'wp-' . substr(hash('sha256', '{{id}}'), 0, 32);
 
 $database->query("DROP USER IF EXISTS 'wp-{{id}}'@'localhost'");
-$database->query('SET lock_wait_timeout = 5');
+$database->query('SET lock_wait_timeout = 5, innodb_lock_wait_timeout = 5');
 try {
     $database->query("DROP DATABASE IF EXISTS `$name`");
 } catch (mysqli_sql_exception) {

@@ -4,7 +4,7 @@ mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
 $database = new mysqli('localhost', 'wp-{{id}}', '{{secret.database}}', null, 0, '{{service.mariadb.run}}/mysqld.sock');
 $name = 'wp-' . substr(hash('sha256', '{{id}}'), 0, 32);
 
-$database->query('SET lock_wait_timeout = 5');
+$database->query('SET lock_wait_timeout = 5, innodb_lock_wait_timeout = 5');
 try {
     $database->query("DROP DATABASE IF EXISTS `$name`");
 } catch (mysqli_sql_exception) {

@@ -16,6 +16,7 @@ mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
 $database = new mysqli('localhost', $user, $password, null, 0, $socket);
 
 link_core();
+glob(CORE . '/wp-content/themes/*') || exit("WordPress has no theme here: it is in Debian's package wordpress-theme-…\n");
 is_installed($database) || install($database);
 $database->close();
 become_server();

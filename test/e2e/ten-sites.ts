@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LeaseView, ReserveStatus } from '../../lib/services/lease-api.ts';
 import { type SiteVisitor, siteVisitor } from '../support/site-visitor.ts';
@@ -6,6 +7,8 @@ import type { Sandbox } from './support.ts';
 /** What a driver's machine has for this proof. Its supervisor makes ten sites of template `wordpress`, and eleven at most. */
 export interface SiteMachine {
   readonly sandbox: Sandbox;
+  /** Runs Python as root where the container's files are; `directory` of the program's globals says where that is. */
+  python(container: string, program: string): Promise<unknown>;
   dispose(): Promise<void>;
 }
 
@@ -58,6 +61,22 @@ export function proveTenSites(open: () => Promise<SiteMachine>): void {
     return visitor;
   }
 
+  const databaseOf = ({ instanceId }: LeaseView): string =>
+    `wp-${createHash('sha256').update(instanceId).digest('hex').slice(0, 32)}`;
+
+  /** As the site's own database user, which a tenant with a plugin of its own is. */
+  async function sql(lease: LeaseView, statements: string): Promise<void> {
+    const { container } = await sandbox.client.bot(lease.instanceId);
+    const given = JSON.stringify({ bot: lease.instanceId, statements });
+    const program = `
+import json, subprocess
+given = json.loads(${JSON.stringify(given)})
+database = json.load(open(f"{directory}/bots/{given['bot']}/site.json"))["database"]
+client = ["mariadb", "--no-defaults", f"--user={database['user']}", f"--socket={database['socket']}"]
+subprocess.run(client, input=given["statements"].encode(), env={"MYSQL_PWD": database["password"], "PATH": "/usr/bin"}, check=True)`;
+    await machine.python(container as string, program);
+  }
+
   const untilReady = (count: number, seconds: number): Promise<unknown> =>
     sandbox.until(`${count} sites are ready`, async () => (await reserve()).ready >= count, seconds);
 
@@ -72,9 +91,6 @@ export function proveTenSites(open: () => Promise<SiteMachine>): void {
     it('are warm in one container, with one MariaDB', async () => {
       await timed('ten sites made', () => untilReady(WARM, WARM_SECONDS));
       expect(await sandbox.client.containers()).toMatchObject([{ botsCount: WARM }]);
-      const sites = await sandbox.client.bots();
-      const memory = sites.map((bot) => (bot.memory?.pssBytes ?? 0) / 2 ** 20);
-      console.log(`memory of a site: ${(memory.reduce((a, b) => a + b) / sites.length).toFixed(1)} MiB`);
     });
 
     it('are handed out to ten at once, and an eleventh is made for one more', async () => {
@@ -114,12 +130,27 @@ export function proveTenSites(open: () => Promise<SiteMachine>): void {
       for (const lease of leases) expect((await visitorOf(lease).visit('/')).text).toContain(`<title>Of ${lease.id}`);
     });
 
+    it('take little memory', async () => {
+      const sites = await sandbox.until('the memory of all is known', async () => {
+        const bots = await sandbox.client.bots();
+        return bots.every(({ memory }) => memory !== null) && bots;
+      });
+      const each = sites.map(({ memory }) => (memory?.pssBytes ?? 0) / 2 ** 20);
+      console.log(`memory of a visited site: ${(each.reduce((a, b) => a + b) / each.length).toFixed(1)} MiB`);
+      expect(Math.max(...each)).toBeLessThan(256);
+    });
+
     it('are what the proxy says they are to the visitor', async () => {
       const lease = leases[0] as LeaseView;
       const there = { 'X-Forwarded-Proto': 'https', 'X-Forwarded-Host': 'sites.example' };
       const base = `https://sites.example/bots/${lease.instanceId}`;
       expect((await visitorOf(lease, there).visit('/')).text).toContain(`"${base}/wp-json/"`);
       expect((await visitorOf(lease, there).visit('/wp-admin/')).location).toContain(`${base}/wp-login.php`);
+      // As by a host name of its own, where the proxy takes nothing off the path.
+      const { port } = await sandbox.client.bot(lease.instanceId);
+      const host = { 'X-Forwarded-Proto': 'https', 'X-Forwarded-Host': 'one.sites.example' };
+      const direct = siteVisitor(`http://127.0.0.1:${port}`, host);
+      expect((await direct.visit('/')).text).toContain('"https://one.sites.example/wp-json/"');
       expect((await visitorOf(lease).visit('/hello-world/')).text).toContain('Hello world!');
       expect((await visitorOf(lease).visit('/no-such-page/')).status).toBe(404);
       expect((await visitorOf(lease).visit('/bunkhouse-health.php')).status).toBe(404);
@@ -162,6 +193,27 @@ export function proveTenSites(open: () => Promise<SiteMachine>): void {
       expect(users.map(({ slug }) => slug)).toEqual(['admin']);
       expect(await (await admin(after)).rest('GET', '/media')).toEqual([]);
       leases[1] = after;
+    });
+
+    it('is made anew although its tenant has left a transaction that holds its tables', async () => {
+      const before = leases[2] as LeaseView;
+      const change = `UPDATE \`${databaseOf(before)}\`.wp_options SET autoload = 'no';`;
+      await sql(before, `XA START 'x'; ${change} XA END 'x'; XA PREPARE 'x';`);
+      await release(before);
+      await timed('made anew past a lock', () => untilReady(1, RESET_SECONDS));
+      leases[2] = await acquire();
+      expect(leases[2]).toMatchObject({ instanceId: before.instanceId, fromPool: true });
+    });
+
+    it('is destroyed, and another made, when its tenant has locked it', async () => {
+      const before = leases[2] as LeaseView;
+      await sql(before, "SET PASSWORD = PASSWORD('mine-for-ever');");
+      await release(before);
+      await timed('made in place of another', () => untilReady(1, RESET_SECONDS));
+      leases[2] = await acquire();
+      expect(leases[2].instanceId).not.toBe(before.instanceId);
+      expect((await sandbox.client.request(`/api/bots/${before.instanceId}`)).status).toBe(404);
+      expect((await visitorOf(leases[2]).visit('/')).status).toBe(200);
     });
 
     it('is ready for the next when its time is over, again and again', async () => {
