@@ -20,7 +20,7 @@ export const wordpressDemo: Demo = {
     for (;;) {
       const { ready, warming, assigned, resetting, held } = await reserveOf(client);
       const all = ready + assigned + resetting >= count;
-      if (all) steps.line(`✓ ${ready} WordPress sites are ready to be handed out (${elapsed(begin)})`);
+      if (all) steps.line(`✓ WordPress sites ready to be handed out: ${ready} (${elapsed(begin)})`);
       if (all || signal.aborted) return all;
       if (performance.now() - begin > seconds * 1000) {
         steps.line(`✗ only ${ready} of ${count} sites are ready, ${warming} are being made ${held}`.trimEnd());

@@ -2,11 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { LeaseView } from '../../lib/services/lease-api.ts';
 import { freePorts } from '../support/ports.ts';
 import { makeTempDir, removeDir } from '../support/temp-dir.ts';
 import { createClient } from './client.ts';
 import { killAll, processesBelow } from './processes.ts';
 import { freePort, poll, REPOSITORY, VENV } from './support.ts';
+import { withWordPress } from './with-wordpress.ts';
 
 /** `scripts/up --demo` as a user runs it, with what is installed already. */
 
@@ -112,6 +114,22 @@ describe('scripts/up --demo', () => {
     expect(await first.ended).toBe(0);
   });
 });
+
+withWordPress('scripts/up --demo wordpress', () =>
+  describe('scripts/up --demo wordpress', () => {
+    it('keeps sites warm, hands one out, and stops it all', async () => {
+      const run = up('--demo', 'wordpress', '--bots', '1');
+      await says(run, 'Ctrl-C stops everything');
+      expect(run.output()).toMatch(/✓ WordPress sites ready to be handed out: 1 \([\d.]+ s\)/);
+      const token = (await readFile(join(directory, 'state/admin-token'), 'utf8')).trim();
+      const lease = await createClient(`http://127.0.0.1:${env.PORT}`, token).post<LeaseView>('/api/leases', {});
+      expect(lease).toMatchObject({ template: 'wordpress', fromPool: true, access: { user: 'admin' } });
+      run.child.kill('SIGINT');
+      expect(await run.ended).toBe(0);
+      expect(processesBelow(directory)).toEqual([]);
+    });
+  }),
+);
 
 describe('scripts/up', () => {
   it.each([
