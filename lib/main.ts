@@ -8,6 +8,7 @@ import { loadConfig } from './config/config.ts';
 import type { Config } from './config/settings.ts';
 import { loadTemplates } from './config/template.ts';
 import { BunkhouseError, messageOf } from './domain/errors.ts';
+import type { Addresses } from './domain/hosts.ts';
 import { withDeadlines } from './drivers/deadline.ts';
 import type { Driver } from './drivers/driver.ts';
 import { withMetrics } from './drivers/metrics.ts';
@@ -148,6 +149,11 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
 
 // Private
 
+/** By a front with TLS where there is one, else by this server itself. */
+function addressesOf({ baseDomain, httpsPort, port }: Config): Addresses {
+  return httpsPort === null ? { baseDomain, scheme: 'http', port } : { baseDomain, scheme: 'https', port: httpsPort };
+}
+
 async function connectDriver(config: Config, store: Store, metrics: Metrics, log: Logger): Promise<Driver> {
   const { installation } = store.current();
   const bare = await openDriver(config, { installation, clock, log, pluginDir: join(ROOT, 'docker/pool') });
@@ -173,6 +179,7 @@ async function createApp(
     poolMode: config.poolModeEnabled,
     location: config.location,
     defaultTemplate: config.defaultTemplate,
+    addresses: addressesOf(config),
   };
   const api = new PoolIntegration(deps, reconciler, options);
   const quotas = { hourly: config.rateLimitHourly, daily: config.rateLimitDaily };

@@ -64,6 +64,11 @@ export const host: Kind<string> = {
   allowed: 'an address such as `127.0.0.1`, `::` or a host name',
 };
 
+export const domain: Kind<string> = {
+  schema: z.string().regex(/^(?=.{1,190}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/),
+  allowed: 'a domain such as `bots.example.org`, in lower case',
+};
+
 export const dockerHost: Kind<string> = {
   schema: z.string().regex(/^(unix:\/\/\/[^\0]+|tcp:\/\/[A-Za-z0-9.-]+:\d{1,5})$/),
   allowed: '`unix:///path/to/socket` or `tcp://host:port`',

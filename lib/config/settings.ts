@@ -2,6 +2,7 @@ import {
   amount,
   boolean,
   dockerHost,
+  domain,
   host,
   type Kind,
   name,
@@ -49,6 +50,19 @@ export const SETTINGS = {
     default: '4000',
     kind: whole(1, 65535),
     sentence: 'Port the API listens on.',
+  },
+  baseDomain: {
+    key: 'BASE_DOMAIN',
+    default: '',
+    kind: optional(domain, 'bots are reached by path only'),
+    sentence:
+      'Bots are also reached as `<id>.BASE_DOMAIN`, where the id is a host name (lower-case letters, digits, dashes). Have `*.BASE_DOMAIN` point here; the API should have a name outside of it.',
+  },
+  httpsPort: {
+    key: 'HTTPS_PORT',
+    default: '',
+    kind: optional(whole(1, 65535), 'there is no front with TLS, and the addresses of bots begin with http'),
+    sentence: 'Port at which a front with TLS answers for `*.BASE_DOMAIN`, for the addresses of bots in replies.',
   },
   poolModeEnabled: {
     key: 'POOL_MODE_ENABLED',

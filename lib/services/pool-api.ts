@@ -1,6 +1,7 @@
 import type { LogChunk, MemorySample, ServiceObservation, Spawn, ZygoteObservation } from '../domain/agent.ts';
 import type { BotState, Desired } from '../domain/bot.ts';
 import type { BunkhouseEvent } from '../domain/events.ts';
+import type { Addresses } from '../domain/hosts.ts';
 import type { Actor } from '../domain/state.ts';
 import type { BotLimits } from '../domain/template.ts';
 import type { OnePerContainer } from './alone.ts';
@@ -37,6 +38,7 @@ export interface PoolOptions {
   readonly location: string;
   /** Of a bot whose request names none. */
   readonly defaultTemplate: string;
+  readonly addresses: Addresses;
 }
 
 export type MemoryView = MemorySample;
@@ -64,6 +66,8 @@ export interface BotView extends ResourcesView {
   readonly slot: number | null;
   readonly port: number | null;
   readonly pid: number | null;
+  /** Where callers reach it: by host name, otherwise its path behind this server's proxy. */
+  readonly url: string;
   readonly state: BotState;
   readonly desired: Desired;
   /** When the state was entered, ISO 8601; null when not known. */
@@ -104,7 +108,7 @@ export interface AssignmentView {
   readonly connection: {
     readonly host: string;
     readonly port: number;
-    /** Path of the bot behind this server's proxy. */
+    /** As `url` of a BotView. */
     readonly url: string;
     readonly containerName: string;
     readonly poolId: string;

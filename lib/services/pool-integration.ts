@@ -1,6 +1,7 @@
 import type { LogChunk } from '../domain/agent.ts';
 import { type BotRecord, belongsTo, type Desired, poolKey } from '../domain/bot.ts';
 import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
+import { botUrl } from '../domain/hosts.ts';
 import type { Actor } from '../domain/state.ts';
 import { explainStep, stepTarget } from '../planner/explain.ts';
 import { renderRecord, valuesOf } from '../planner/values.ts';
@@ -217,7 +218,7 @@ export class PoolIntegration implements PoolApi {
   }
 
   #view(bot: BotRecord): BotView {
-    return botView(bot, this.#reconciler.states);
+    return botView(bot, this.#reconciler.states, this.#options.addresses);
   }
 
   #changed(bot: BotRecord): BotView {
@@ -231,7 +232,8 @@ export class PoolIntegration implements PoolApi {
     const { listing } = this.#reconciler.world();
     const host = listing.kind === 'seen' ? listing.value.get(container)?.host : undefined;
     if (host === undefined) return null;
-    return { host, port, url: `/bots/${bot.instanceId}/`, containerName: container, poolId: poolKey(bot), slot };
+    const url = botUrl(bot.instanceId, this.#options.addresses);
+    return { host, port, url, containerName: container, poolId: poolKey(bot), slot };
   }
 }
 

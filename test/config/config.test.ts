@@ -36,6 +36,8 @@ describe('configuration', () => {
         dataDir: '/var/lib/bunkhouse',
         host: '127.0.0.1',
         port: 4000,
+        baseDomain: null,
+        httpsPort: null,
         poolModeEnabled: true,
         driver: 'process',
         maxBotsPerContainer: 10,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { parseTemplate } from '../../lib/config/template.ts';
+import type { Addresses } from '../../lib/domain/hosts.ts';
 import type { MemoryWorld } from '../../lib/drivers/memory/world.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import { createEventLog } from '../../lib/events/event-log.ts';
@@ -31,6 +32,7 @@ import type { Store } from '../../lib/store/store.ts';
 import { createUsageFiles } from '../../lib/store/usage-files.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { hashToken, newToken } from '../../lib/util/token.ts';
+import { BY_PATH } from '../support/addresses.ts';
 
 const TEMPLATE = `
 name: demo
@@ -95,6 +97,8 @@ export interface AppOptions {
   /** Most leasable bots. */
   readonly most?: number;
   readonly quotas?: { readonly hourly: number | null; readonly daily: number | null };
+  /** Bots are reached by path only when left out. */
+  readonly addresses?: Addresses;
   /** An earlier app's, so that this one goes on where that ended. */
   readonly folder?: string;
 }
@@ -108,6 +112,7 @@ export async function startApp({
   lease = 'null',
   most = 100,
   quotas = { hourly: null, daily: null },
+  addresses = BY_PATH,
   folder: given,
 }: AppOptions = {}): Promise<App> {
   const folder = given ?? (await mkdtemp(join(tmpdir(), 'bunkhouse-http-')));
@@ -150,7 +155,7 @@ export async function startApp({
   };
   const reconciler = new Reconciler(deps);
   reconciler.onPicture((world) => accounts.observe(world));
-  const options = { poolMode: true, location: 'local', defaultTemplate: 'demo' };
+  const options = { poolMode: true, location: 'local', defaultTemplate: 'demo', addresses };
   const api = new PoolIntegration(deps, reconciler, options);
   const leases = new Leases(deps, reconciler, { ...options, ...quotas, onAcquired: metrics.leases.acquired });
   const tokens = createTokens({ store, clock });

@@ -37,7 +37,7 @@ export function aTemplate(overrides: Partial<Template> = {}): Template {
       nice: 0,
     },
     control: {},
-    proxy: { headers: {}, query: {} },
+    proxy: { public: false, headers: {}, query: {} },
     isolation: 'template',
     lease: null,
     prefork: null,
