@@ -24,6 +24,7 @@ import { openState } from './open-state.ts';
 import { createProber } from './probes/prober.ts';
 import { createBotGateway } from './router/gateway.ts';
 import { createBotProxy } from './router/proxy.ts';
+import { createTrust } from './router/trust.ts';
 import { type Accounts, openAccounts } from './services/accounts.ts';
 import type { Dependencies } from './services/dependencies.ts';
 import { createIdempotency } from './services/idempotency.ts';
@@ -187,9 +188,10 @@ async function createApp(
   const tokens = createTokens({ store: deps.store, clock });
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: (hash) => tokens.findByHash(hash) });
   const gateway = createBotGateway({
-    proxy: createBotProxy(),
+    proxy: createBotProxy({ trusts: createTrust(config.trustedProxies) }),
     actorOf: (token) => auth.actorOf(token),
-    route: (actor, bot) => api.route(actor, bot),
+    api,
+    baseDomain: config.baseDomain,
   });
   const idempotency = createIdempotency({ store: deps.store, clock });
   const { maxBodyBytes } = config;

@@ -69,6 +69,15 @@ export const domain: Kind<string> = {
   allowed: 'a domain such as `bots.example.org`, in lower case',
 };
 
+/** Addresses and networks with commas between them. */
+export const networks: Kind<readonly string[]> = {
+  schema: z
+    .string()
+    .transform((text) => text.split(',').flatMap((part) => part.trim() || []))
+    .pipe(z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]))),
+  allowed: 'addresses and networks such as `127.0.0.1,10.0.0.0/8`; empty: none',
+};
+
 export const dockerHost: Kind<string> = {
   schema: z.string().regex(/^(unix:\/\/\/[^\0]+|tcp:\/\/[A-Za-z0-9.-]+:\d{1,5})$/),
   allowed: '`unix:///path/to/socket` or `tcp://host:port`',

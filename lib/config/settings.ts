@@ -6,6 +6,7 @@ import {
   host,
   type Kind,
   name,
+  networks,
   oneOf,
   optional,
   path,
@@ -63,6 +64,13 @@ export const SETTINGS = {
     default: '',
     kind: optional(whole(1, 65535), 'there is no front with TLS, and the addresses of bots begin with http'),
     sentence: 'Port at which a front with TLS answers for `*.BASE_DOMAIN`, for the addresses of bots in replies.',
+  },
+  trustedProxies: {
+    key: 'TRUSTED_PROXIES',
+    default: '127.0.0.0/8,::1',
+    kind: networks,
+    sentence:
+      'Fronts whose X-Forwarded-For, -Proto and -Host are believed and passed on to bots; those of others are dropped.',
   },
   poolModeEnabled: {
     key: 'POOL_MODE_ENABLED',

@@ -3,13 +3,14 @@ import type { Duplex } from 'node:stream';
 import { BunkhouseError } from '../domain/errors.ts';
 import type { Actor } from '../domain/state.ts';
 import type { PoolApi } from '../services/pool-api.ts';
-import { type BotPath, splitBotPath } from './bot-path.ts';
+import { type BotPath, splitBotHost, splitBotPath } from './bot-path.ts';
 import { credentialOf, isSameOrigin, TOKEN_HEADER } from './credentials.ts';
 import type { BotProxy, Refuse } from './proxy.ts';
 
 /** A caller let through to a bot; one of the two methods is called, once. */
 export interface Visit {
-  readonly actor: Actor;
+  /** Null: somebody without a token, to a bot that is public. */
+  readonly actor: Actor | null;
   /** Throws BOT_UNAVAILABLE as long as nothing was answered. */
   web(res: ServerResponse): Promise<void>;
   upgrade(socket: Duplex, head: Buffer, refuse: Refuse): void;
@@ -28,17 +29,22 @@ export interface BotGateway {
 export interface GatewayOptions {
   readonly proxy: BotProxy;
   readonly actorOf: (token: string) => Actor | null;
-  readonly route: PoolApi['route'];
+  readonly api: Pick<PoolApi, 'route' | 'isPublic'>;
+  /** Bots are reached by host name below it; null: by path only. */
+  readonly baseDomain: string | null;
 }
 
-/** `/bots/:id/*`: the way to the bots themselves, for whoever may see them. */
-export function createBotGateway({ proxy, actorOf, route }: GatewayOptions): BotGateway {
+/** The way to the bots themselves, `/bots/:id/*` and `<id>.BASE_DOMAIN`, for whoever may see them. */
+export function createBotGateway({ proxy, actorOf, api, baseDomain }: GatewayOptions): BotGateway {
+  const addressed = ({ headers: { host = '' }, url = '' }: IncomingMessage): BotPath | null =>
+    (baseDomain === null ? null : splitBotHost(host, url, baseDomain)) ?? splitBotPath(url);
+
   return {
     admit(req) {
-      const path = splitBotPath(req.url ?? '');
+      const path = addressed(req);
       if (path === null) return null;
-      const actor = callerOf(req, actorOf);
-      const target = route(actor, path.bot);
+      const actor = isOpen(path, api) ? null : callerOf(req, actorOf);
+      const target = api.route(actor, path.bot);
       if (path.rest === null) return { actor, ...redirection(path) };
       return {
         actor,
@@ -48,6 +54,11 @@ export function createBotGateway({ proxy, actorOf, route }: GatewayOptions): Bot
     },
     close: () => proxy.close(),
   };
+}
+
+/** By path, bots share an origin with the API and each other: nobody is let in there without a token. */
+function isOpen({ bot, prefix }: BotPath, api: GatewayOptions['api']): boolean {
+  return prefix === '' && api.isPublic(bot);
 }
 
 function callerOf(req: IncomingMessage, actorOf: GatewayOptions['actorOf']): Actor {

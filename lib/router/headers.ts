@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { RouteTarget } from '../services/pool-api.ts';
 import type { BotPath } from './bot-path.ts';
 import { TOKEN_COOKIE, withoutCredentials } from './credentials.ts';
+import type { Trusts } from './trust.ts';
 
 /** Headers of one connection, not of the message (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = new Set([
@@ -18,19 +19,26 @@ const HOP_BY_HOP = new Set([
 /** Never dropped for being named by Connection: without them the other side would see another end of the message, or another host. */
 const FRAMING = new Set(['content-length', 'transfer-encoding', 'host']);
 
+/** How a request says where it came from; believed from a front of ours only, because bots go by it. */
+const FORWARDED = /^(?:forwarded|x-forwarded-.*|x-real-ip)$/;
+
 /**
  * What the bot gets to see: without our credentials and hop-by-hop headers, with the target's own headers (an
- * Authorization of the caller's for the bot itself wins) and X-Forwarded-*. Those that came are believed from this very
- * machine only, where a TLS terminator may sit.
+ * Authorization of the caller's for the bot itself wins) and X-Forwarded-*.
  */
-export function requestHeaders(req: IncomingMessage, target: RouteTarget, path: BotPath): IncomingHttpHeaders {
+export function requestHeaders(
+  req: IncomingMessage,
+  { target, path, trusts }: { readonly target: RouteTarget; readonly path: BotPath; readonly trusts: Trusts },
+): IncomingHttpHeaders {
+  const believed = trusts(req.socket.remoteAddress);
   const headers = endToEnd(withoutCredentials(req.headers));
+  if (!believed) for (const name of Object.keys(headers)) if (FORWARDED.test(name)) delete headers[name];
   const { authorization, ...others } = lowerCased(target.headers);
   // Node has answered `100 Continue` by itself already.
   delete headers.expect;
   return {
     ...headers,
-    ...forwarded(req, path),
+    ...forwarded(req, path, believed),
     ...others,
     ...(headers.authorization === undefined && authorization !== undefined ? { authorization } : {}),
   };
@@ -49,18 +57,24 @@ export function responseHeaders(
   headers: IncomingHttpHeaders,
   context: { readonly path: BotPath; readonly target: RouteTarget; readonly host: string },
 ): IncomingHttpHeaders {
+  const { path, target } = context;
   const shown = endToEnd(headers);
   // Node frames the answer itself.
   delete shown['transfer-encoding'];
-  // Would let one bot's page put itself between the browser and all other bots of this origin.
-  delete shown['service-worker-allowed'];
+  // Would let one bot's page put itself between the browser and all other bots of this origin, or end the sessions of others.
+  if (path.prefix !== '') delete shown['service-worker-allowed'];
   delete shown['clear-site-data'];
   if (shown.location !== undefined) shown.location = moved(shown.location, context);
-  if (shown['set-cookie'] !== undefined) shown['set-cookie'] = ownCookies(shown['set-cookie'], context.path.prefix);
+  if (shown['set-cookie'] !== undefined) shown['set-cookie'] = ownCookies(shown['set-cookie'], path.prefix);
+  shown['x-container-id'] = path.bot;
+  shown['x-container-location'] = target.location;
   return shown;
 }
 
-/** A Location below the bot's prefix, when it points to the bot's own root; any other as it is. */
+/**
+ * A Location below the bot's prefix, when it points to the bot's own root; any other as it is. A bot with a host name of
+ * its own knows it, and may send callers from http to https with it.
+ */
 function moved(
   location: string,
   { path, target, host }: { readonly path: BotPath; readonly target: RouteTarget; readonly host: string },
@@ -68,7 +82,8 @@ function moved(
   if (location.startsWith('/') && !location.startsWith('//')) return below(path.prefix, location);
   if (!URL.canParse(location)) return location;
   const url = new URL(location);
-  const own = [host, `${target.host}:${target.port}`].includes(url.host);
+  const here = `${target.host}:${target.port}`;
+  const own = url.host === here || (path.prefix !== '' && url.host === host);
   return own ? below(path.prefix, url.pathname + url.search + url.hash) : location;
 }
 
@@ -76,7 +91,7 @@ function below(prefix: string, path: string): string {
   return path === prefix || path.startsWith(`${prefix}/`) ? path : prefix + path;
 }
 
-/** Cookies kept to the bot's prefix, so that bots neither see nor overwrite each other's; none may be called as ours. */
+/** Cookies kept to the bot's prefix and host name, so that bots neither see nor overwrite each other's; none may be called as ours. */
 function ownCookies(cookies: readonly string[], prefix: string): string[] {
   return cookies
     .filter((cookie) => !cookie.trimStart().startsWith(`${TOKEN_COOKIE}=`))
@@ -89,15 +104,15 @@ function ownCookies(cookies: readonly string[], prefix: string): string[] {
     );
 }
 
-function forwarded(req: IncomingMessage, path: BotPath): IncomingHttpHeaders {
+function forwarded(req: IncomingMessage, { prefix }: BotPath, isBelieved: boolean): IncomingHttpHeaders {
   const address = req.socket.remoteAddress ?? '';
-  const believed = /^(?:::ffff:)?127\.|^::1$/.test(address) ? req.headers : {};
+  const believed = isBelieved ? req.headers : {};
   const before = believed['x-forwarded-for'];
   return {
     'x-forwarded-for': before === undefined ? address : `${before}, ${address}`,
     'x-forwarded-host': believed['x-forwarded-host'] ?? req.headers.host,
     'x-forwarded-proto': believed['x-forwarded-proto'] ?? ('encrypted' in req.socket ? 'https' : 'http'),
-    'x-forwarded-prefix': path.prefix,
+    ...(prefix === '' ? {} : { 'x-forwarded-prefix': prefix }),
   };
 }
 

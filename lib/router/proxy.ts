@@ -6,6 +6,7 @@ import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import type { RouteTarget } from '../services/pool-api.ts';
 import type { BotPath } from './bot-path.ts';
 import { requestHeaders, requestPath, responseHeaders } from './headers.ts';
+import type { Trusts } from './trust.ts';
 
 /** One request on its way to a bot that was just proven to be there. */
 export interface Passage {
@@ -25,6 +26,10 @@ export interface BotProxy {
   close(): void;
 }
 
+export interface ProxyOptions {
+  readonly trusts: Trusts;
+}
+
 export type Refuse = (error: BunkhouseError) => void;
 
 interface Exchange extends Passage {
@@ -39,7 +44,7 @@ const UPGRADE_TIMEOUT_MS = 30_000;
  * The built-in proxy. Each request has a connection of its own to the bot: over loopback that costs little, and a bot
  * that closes idle ones can then never race with a request.
  */
-export function createBotProxy(): BotProxy {
+export function createBotProxy({ trusts }: ProxyOptions): BotProxy {
   const server = new ProxyServer();
   // Asked to keep the connection, a bot that answers before the body is through does not slam it shut over its answer.
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 0 });
@@ -78,7 +83,7 @@ export function createBotProxy(): BotProxy {
   function prepare(req: IncomingMessage, passage: Passage, fail: Exchange['fail']): void {
     exchanges.set(req, { ...passage, host: req.headers.host ?? '', fail });
     const { path, target } = passage;
-    req.headers = requestHeaders(req, target, path);
+    req.headers = requestHeaders(req, { target, path, trusts });
     req.url = requestPath(path.rest ?? '/', target);
   }
 

@@ -198,6 +198,7 @@ export interface PlanView {
 export interface RouteTarget {
   readonly host: string;
   readonly port: number;
+  readonly location: string;
   /** Added to each request, so that an owner needs no password of the bot. Secret. */
   readonly headers: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
@@ -223,8 +224,13 @@ export interface PoolApi {
   log(actor: Actor, instanceId: string, offset: number, length: number): Promise<LogChunk>;
   /** The same of a container's shared service. Throws NOT_FOUND, AGENT_UNAVAILABLE. */
   serviceLog(container: string, service: string, offset: number, length: number): Promise<LogChunk>;
-  /** Throws BOT_UNAVAILABLE with the state when nobody proven to be the bot answers there now. */
-  route(actor: Actor, instanceId: string): RouteTarget;
+  /**
+   * Throws BOT_UNAVAILABLE with the state when nobody proven to be the bot answers there now. `actor` null: somebody without a
+   * token, who is UNAUTHORIZED unless the bot is public.
+   */
+  route(actor: Actor | null, instanceId: string): RouteTarget;
+  /** Whether anybody may visit it by its host name now. */
+  isPublic(instanceId: string): boolean;
   poolStatus(): PoolStatus;
   healthCheck(): Promise<SweepReport>;
   cleanup(dryRun: boolean): Promise<CleanupReport>;

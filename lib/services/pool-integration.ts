@@ -3,6 +3,7 @@ import { type BotRecord, belongsTo, type Desired, poolKey } from '../domain/bot.
 import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import { botUrl } from '../domain/hosts.ts';
 import type { Actor } from '../domain/state.ts';
+import type { Template } from '../domain/template.ts';
 import { explainStep, stepTarget } from '../planner/explain.ts';
 import { renderRecord, valuesOf } from '../planner/values.ts';
 import { isoTime } from '../util/clock.ts';
@@ -150,8 +151,15 @@ export class PoolIntegration implements PoolApi {
     }
   }
 
-  route(actor: Actor, instanceId: string): RouteTarget {
-    const bot = this.#find(actor, instanceId);
+  isPublic(instanceId: string): boolean {
+    const bot = this.#deps.store.current().bots.get(instanceId);
+    return bot !== undefined && isOpenToAll(bot, this.#deps.templates.get(bot.template));
+  }
+
+  route(actor: Actor | null, instanceId: string): RouteTarget {
+    if (actor === null && !this.isPublic(instanceId))
+      throw new BunkhouseError('UNAUTHORIZED', 'This bot is reached with a token only.');
+    const bot = this.#find(actor ?? ANYBODY, instanceId);
     const template = this.#deps.templates.get(bot.template);
     const { state, reason } = this.#view(bot);
     if (state !== 'running' || template === undefined) {
@@ -162,6 +170,7 @@ export class PoolIntegration implements PoolApi {
     const values = valuesOf(bot, address.port, this.#deps.driver.bindHost);
     return {
       ...address,
+      location: bot.location,
       headers: renderRecord(template.proxy.headers, values),
       query: renderRecord(template.proxy.query, values),
     };
@@ -238,6 +247,14 @@ export class PoolIntegration implements PoolApi {
 }
 
 // Private
+
+/** A visitor of a public bot, who was told from others before. */
+const ANYBODY: Actor = { role: 'admin' };
+
+/** What waits in the reserve is nobody's to visit: it must be handed out as it was cleaned. */
+function isOpenToAll({ reserve, deleting }: BotRecord, template: Template | undefined): boolean {
+  return template?.proxy.public === true && !deleting && (reserve === null || reserve.phase === 'assigned');
+}
 
 /** A bot of the reserve is as its template makes it, whoever has it on lease. */
 function refuseOfReserve({ instanceId, reserve }: BotRecord): void {

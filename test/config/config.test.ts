@@ -38,6 +38,7 @@ describe('configuration', () => {
         port: 4000,
         baseDomain: null,
         httpsPort: null,
+        trustedProxies: ['127.0.0.0/8', '::1'],
         poolModeEnabled: true,
         driver: 'process',
         maxBotsPerContainer: 10,

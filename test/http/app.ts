@@ -18,6 +18,7 @@ import { createMetrics } from '../../lib/http/metrics.ts';
 import { createProber } from '../../lib/probes/prober.ts';
 import { createBotGateway } from '../../lib/router/gateway.ts';
 import { createBotProxy } from '../../lib/router/proxy.ts';
+import { createTrust } from '../../lib/router/trust.ts';
 import { openAccounts } from '../../lib/services/accounts.ts';
 import type { Dependencies } from '../../lib/services/dependencies.ts';
 import { createIdempotency } from '../../lib/services/idempotency.ts';
@@ -162,9 +163,10 @@ export async function startApp({
   const adminToken = newToken();
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: tokens.findByHash });
   const gateway = createBotGateway({
-    proxy: createBotProxy(),
+    proxy: createBotProxy({ trusts: createTrust(['127.0.0.1']) }),
     actorOf: auth.actorOf,
-    route: (actor, bot) => api.route(actor, bot),
+    api,
+    baseDomain: addresses.baseDomain,
   });
   const idempotency = createIdempotency({ store, clock });
   const http = createHttpApp({
