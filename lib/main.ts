@@ -22,6 +22,7 @@ import { createMetrics, type Metrics } from './http/metrics.ts';
 import { listen, stopServer } from './listen.ts';
 import { openState } from './open-state.ts';
 import { createProber } from './probes/prober.ts';
+import { createCaddyFront } from './router/caddy/caddy-front.ts';
 import { createBotGateway } from './router/gateway.ts';
 import { createBotProxy } from './router/proxy.ts';
 import { createTrust } from './router/trust.ts';
@@ -45,6 +46,7 @@ import { hashToken, newToken } from './util/token.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const EVENTS_KEPT = 10_000;
+const USUAL_HTTPS_PORT = 443;
 /** Longest time between two passes for which the watchdog still counts the supervisor as alive. */
 const STALLED_MS = 120_000;
 
@@ -92,6 +94,8 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
     closers.push(() => accounts.close());
     const prober = createProber();
     closers.push(() => prober.close());
+    const door = openDoor(config);
+    closers.push(() => door?.front.close());
     const deps: Dependencies = {
       store,
       driver,
@@ -128,6 +132,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
         sinks: [loggerSink(log), counterSink(metrics.events), ({ event }) => metrics.leases.event(event)],
         logger: log,
       }),
+      door,
       alone: accounts.alone,
     };
     const reconciler = new Reconciler(deps);
@@ -151,8 +156,29 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
 // Private
 
 /** By a front with TLS where there is one, else by this server itself. */
-function addressesOf({ baseDomain, httpsPort, port }: Config): Addresses {
-  return httpsPort === null ? { baseDomain, scheme: 'http', port } : { baseDomain, scheme: 'https', port: httpsPort };
+function addressesOf({ baseDomain, httpsPort, caddyAdmin, port }: Config): Addresses {
+  const secure = httpsPort ?? (caddyAdmin === null ? null : USUAL_HTTPS_PORT);
+  return secure === null ? { baseDomain, scheme: 'http', port } : { baseDomain, scheme: 'https', port: secure };
+}
+
+function openDoor(config: Config): Dependencies['door'] {
+  const { baseDomain, caddyAdmin: admin, acmeDirectory: directory, acmeEmail: email, acmeCaFile: caFile } = config;
+  if (baseDomain === null || admin === null) return null;
+  const front = createCaddyFront({
+    admin,
+    caFile,
+    name: config.instanceName,
+    httpsPort: config.httpsPort ?? USUAL_HTTPS_PORT,
+    dial: `${hostToDial(config.host)}:${config.port}`,
+    acme: directory === null ? null : { baseDomain, directory, email, caFile },
+  });
+  return { front, baseDomain };
+}
+
+/** An address to connect to, for one to listen on. */
+function hostToDial(host: string): string {
+  const local = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return local.includes(':') ? `[${local}]` : local;
 }
 
 async function connectDriver(config: Config, store: Store, metrics: Metrics, log: Logger): Promise<Driver> {

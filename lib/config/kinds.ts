@@ -78,6 +78,18 @@ export const networks: Kind<readonly string[]> = {
   allowed: 'addresses and networks such as `127.0.0.1,10.0.0.0/8`; empty: none',
 };
 
+export const caddyAdmin: Kind<string> = {
+  schema: z.string().regex(/^(unix:\/\/\/[^\0]+|http:\/\/([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):\d{1,5})$/),
+  allowed: '`http://127.0.0.1:2019` or `unix:///path/to/socket`',
+};
+
+export const httpUrl: Kind<string> = {
+  schema: z.string().regex(/^https?:\/\/[^\s]{1,500}$/),
+  allowed: 'a URL with http or https',
+};
+
+export const email: Kind<string> = { schema: z.email(), allowed: 'an e-mail address' };
+
 export const dockerHost: Kind<string> = {
   schema: z.string().regex(/^(unix:\/\/\/[^\0]+|tcp:\/\/[A-Za-z0-9.-]+:\d{1,5})$/),
   allowed: '`unix:///path/to/socket` or `tcp://host:port`',

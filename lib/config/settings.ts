@@ -1,9 +1,12 @@
 import {
   amount,
   boolean,
+  caddyAdmin,
   dockerHost,
   domain,
+  email,
   host,
+  httpUrl,
   type Kind,
   name,
   networks,
@@ -62,8 +65,37 @@ export const SETTINGS = {
   httpsPort: {
     key: 'HTTPS_PORT',
     default: '',
-    kind: optional(whole(1, 65535), 'there is no front with TLS, and the addresses of bots begin with http'),
-    sentence: 'Port at which a front with TLS answers for `*.BASE_DOMAIN`, for the addresses of bots in replies.',
+    kind: optional(
+      whole(1, 65535),
+      '443 with CADDY_ADMIN; otherwise no front with TLS, and addresses of bots begin with http',
+    ),
+    sentence: 'Port at which a front with TLS answers for `*.BASE_DOMAIN`.',
+  },
+  caddyAdmin: {
+    key: 'CADDY_ADMIN',
+    default: '',
+    kind: optional(caddyAdmin, 'no Caddy'),
+    sentence:
+      "API of a Caddy on this machine that is the front for `*.BASE_DOMAIN`: it is given the bots' names and gets their certificates.",
+  },
+  acmeDirectory: {
+    key: 'ACME_DIRECTORY',
+    default: '',
+    kind: optional(httpUrl, "as Caddy's own configuration says, by default Let's Encrypt"),
+    sentence: 'Where Caddy gets the certificates of the bots.',
+  },
+  acmeEmail: {
+    key: 'ACME_EMAIL',
+    default: '',
+    kind: optional(email, 'none'),
+    sentence: 'Account at ACME_DIRECTORY.',
+  },
+  acmeCaFile: {
+    key: 'ACME_CA_FILE',
+    default: '',
+    kind: optional(path, 'the public ones only'),
+    sentence:
+      'Certificates (PEM) of authorities trusted beside the public ones, for ACME_DIRECTORY and for the certificates of bots.',
   },
   trustedProxies: {
     key: 'TRUSTED_PROXIES',

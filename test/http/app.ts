@@ -152,6 +152,7 @@ export async function startApp({
       sinks: [counterSink(metrics.events), ({ event }) => metrics.leases.event(event)],
       logger: log,
     }),
+    door: null,
     alone: accounts.alone,
   };
   const reconciler = new Reconciler(deps);

@@ -184,6 +184,7 @@ export function aWorld(overrides: Partial<World> = {}): World {
     holds: new Map(),
     restartHolds: new Map(),
     reserves: new Map(),
+    shut: new Map(),
     leaseClock: NOW,
     limits: { instanceName: 'bunkhouse', maxBotsPerContainer: 3, basePort: 9000, bindHost: '127.0.0.1' },
     ...overrides,

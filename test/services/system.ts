@@ -49,6 +49,7 @@ export class Machine implements AsyncDisposable {
   readonly templates: Map<string, Template>;
   /** Of leases of one owner. */
   quotas: { hourly: number | null; daily: number | null } = { hourly: null, daily: null };
+  door: Dependencies['door'] = null;
   #store: Promise<Store> | null = null;
 
   private constructor(folder: string, templates: readonly Template[]) {
@@ -113,6 +114,7 @@ export class System implements AsyncDisposable {
       log: silentLogger,
       secret: () => randomUUID(),
       events: this.events,
+      door: machine.door,
       alone: accounts.alone,
     };
     this.reconciler = new Reconciler(deps);
