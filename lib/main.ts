@@ -214,10 +214,15 @@ async function createApp(
   const tokens = createTokens({ store: deps.store, clock });
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: (hash) => tokens.findByHash(hash) });
   const gateway = createBotGateway({
-    proxy: createBotProxy({ trusts: createTrust(config.trustedProxies) }),
+    proxy: createBotProxy({
+      trusts: createTrust(config.trustedProxies),
+      prove: (bot, life) => api.prove(bot, life),
+      clock,
+    }),
     actorOf: (token) => auth.actorOf(token),
     api,
     baseDomain: config.baseDomain,
+    clock,
   });
   const idempotency = createIdempotency({ store: deps.store, clock });
   const { maxBodyBytes } = config;

@@ -1,6 +1,7 @@
 import { BunkhouseError } from '../domain/errors.ts';
 import { botOfHost } from '../domain/hosts.ts';
 import { INSTANCE_ID } from '../domain/ids.ts';
+import type { RouteTarget } from '../services/pool-api.ts';
 
 /** A request's address split at the bot: who is meant, and what it is asked for, unchanged. */
 export interface BotPath {
@@ -10,6 +11,12 @@ export interface BotPath {
   /** Path and query as they came, beginning with a slash; null for `/bots/ID` itself, which has no slash to resolve links against. */
   readonly rest: string | null;
   readonly query: string;
+}
+
+/** One request on its way to a bot. */
+export interface Passage {
+  readonly path: BotPath;
+  readonly target: RouteTarget;
 }
 
 /**

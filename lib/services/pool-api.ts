@@ -199,6 +199,8 @@ export interface RouteTarget {
   readonly host: string;
   readonly port: number;
   readonly location: string;
+  /** Which of its processes it is: another one's connections are of no use. */
+  readonly life: string;
   /** Added to each request, so that an owner needs no password of the bot. Secret. */
   readonly headers: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
@@ -229,6 +231,13 @@ export interface PoolApi {
    * token, who is UNAUTHORIZED unless the bot is public.
    */
   route(actor: Actor | null, instanceId: string): RouteTarget;
+  /**
+   * Throws BOT_UNAVAILABLE unless, at a moment after the call, this life of the bot and nobody else listens on its port. So whoever
+   * was connected before is connected to the bot.
+   */
+  prove(instanceId: string, life: string): Promise<void>;
+  /** Resolves with true as soon as it can be routed to, with false at once when it will not by itself, or when `signal` aborts. */
+  untilRouted(instanceId: string, signal: AbortSignal): Promise<boolean>;
   /** Whether anybody may visit it by its host name now. */
   isPublic(instanceId: string): boolean;
   poolStatus(): PoolStatus;

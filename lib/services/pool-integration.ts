@@ -12,6 +12,7 @@ import { addBot, findBot, markDeleting, reviseBot, setDesired } from './bot-cont
 import { checkDesired, newBot, revisedBot, visibleBot } from './bots.ts';
 import { cleanup } from './container-pool.ts';
 import type { Dependencies } from './dependencies.ts';
+import { Lives, lifeOf } from './lives.ts';
 import { sumMemory } from './memory.ts';
 import type {
   AssignmentView,
@@ -38,11 +39,13 @@ export class PoolIntegration implements PoolApi {
   readonly #deps: Dependencies;
   readonly #reconciler: Reconciler;
   readonly #options: PoolOptions;
+  readonly #lives: Lives;
 
   constructor(deps: Dependencies, reconciler: Reconciler, options: PoolOptions) {
     this.#deps = deps;
     this.#reconciler = reconciler;
     this.#options = options;
+    this.#lives = new Lives(reconciler);
   }
 
   async createBot(actor: Actor, request: CreateBot): Promise<BotView> {
@@ -156,12 +159,20 @@ export class PoolIntegration implements PoolApi {
     return bot !== undefined && isOpenToAll(bot, this.#deps.templates.get(bot.template));
   }
 
+  prove(instanceId: string, life: string): Promise<void> {
+    return this.#lives.prove(findBot(this.#deps.store.current(), instanceId), life);
+  }
+
+  untilRouted(instanceId: string, signal: AbortSignal): Promise<boolean> {
+    return this.#lives.untilRunning(() => this.#deps.store.current().bots.get(instanceId), signal);
+  }
+
   route(actor: Actor | null, instanceId: string): RouteTarget {
     if (actor === null && !this.isPublic(instanceId))
       throw new BunkhouseError('UNAUTHORIZED', 'This bot is reached with a token only.');
     const bot = this.#find(actor ?? ANYBODY, instanceId);
     const template = this.#deps.templates.get(bot.template);
-    const { state, reason } = this.#view(bot);
+    const { state = 'pending', reason = '', observed = null } = this.#reconciler.states.get(instanceId) ?? {};
     if (state !== 'running' || template === undefined) {
       const why = reason === '' ? '' : `: ${reason}`;
       throw new BunkhouseError('BOT_UNAVAILABLE', `${instanceId} is ${state}${why}`, { retryAfterSeconds: 2 });
@@ -171,6 +182,7 @@ export class PoolIntegration implements PoolApi {
     return {
       ...address,
       location: bot.location,
+      life: lifeOf(bot.placement?.container ?? '', observed),
       headers: renderRecord(template.proxy.headers, values),
       query: renderRecord(template.proxy.query, values),
     };

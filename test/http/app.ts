@@ -164,10 +164,11 @@ export async function startApp({
   const adminToken = newToken();
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: tokens.findByHash });
   const gateway = createBotGateway({
-    proxy: createBotProxy({ trusts: createTrust(['127.0.0.1']) }),
+    proxy: createBotProxy({ trusts: createTrust(['127.0.0.1']), prove: (bot, life) => api.prove(bot, life), clock }),
     actorOf: auth.actorOf,
     api,
     baseDomain: addresses.baseDomain,
+    clock,
   });
   const idempotency = createIdempotency({ store, clock });
   const http = createHttpApp({

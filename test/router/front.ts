@@ -5,7 +5,8 @@ import { BunkhouseError } from '../../lib/domain/errors.ts';
 import { createBotGateway } from '../../lib/router/gateway.ts';
 import { createBotProxy } from '../../lib/router/proxy.ts';
 import { createTrust } from '../../lib/router/trust.ts';
-import type { RouteTarget } from '../../lib/services/pool-api.ts';
+import type { PoolApi, RouteTarget } from '../../lib/services/pool-api.ts';
+import { systemClock as clock } from '../../lib/util/clock.ts';
 
 /** Starts the server on a free port of loopback; it and its connections end with the test. */
 export async function listen(server: Server): Promise<number> {
@@ -37,22 +38,31 @@ interface FrontOptions extends Partial<RouteTarget> {
   /** Whether anybody may visit the bot by its host name. */
   readonly isPublic?: boolean;
   readonly trusted?: readonly string[];
+  /** Left out: it is always the bot who listens. */
+  readonly prove?: PoolApi['prove'];
+  /** Left out: a bot that is away does not come back. */
+  readonly untilRouted?: PoolApi['untilRouted'];
 }
 
 /** A server with nothing but the gateway, for one bot `b` that listens on `port`. Tokens: `bh_good`. */
-export async function front(
-  port: number,
-  { isPublic = false, trusted = ['127.0.0.1'], ...extra }: FrontOptions = {},
-): Promise<number> {
+export async function front(port: number, options: FrontOptions = {}): Promise<number> {
+  const {
+    isPublic = false,
+    trusted = ['127.0.0.1'],
+    prove = async () => {},
+    untilRouted = async () => false,
+  } = options;
   const gateway = createBotGateway({
-    proxy: createBotProxy({ trusts: createTrust(trusted) }),
+    proxy: createBotProxy({ trusts: createTrust(trusted), prove, clock }),
     actorOf: (token) => (token === 'bh_good' ? { role: 'admin' } : null),
     baseDomain: BASE,
+    clock,
     api: {
+      untilRouted,
       isPublic: (id) => isPublic && id === 'b',
       route: (_actor, id) => {
         if (id !== 'b') throw new BunkhouseError('NOT_FOUND', `there is no bot ${id}`);
-        return { host: '127.0.0.1', port, location: 'here', headers: {}, query: {}, ...extra };
+        return { host: '127.0.0.1', port, life: 'first', location: 'here', headers: {}, query: {}, ...options };
       },
     },
   });

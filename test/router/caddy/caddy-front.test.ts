@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createCaddyFront } from '../../../lib/router/caddy/caddy-front.ts';
 import type { Front } from '../../../lib/services/front.ts';
 import { type AcmeServer, PEBBLE, startAcmeServer } from '../../support/acme-server.ts';
 import { CADDY, type CaddyServer, startCaddy } from '../../support/caddy.ts';
+import { visit } from '../../support/visit.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { listen } from '../front.ts';
 
@@ -37,20 +37,6 @@ async function caddyFor(...options: Parameters<typeof startCaddy>): Promise<Cadd
   const caddy = await startCaddy(...options);
   onTestFinished(() => caddy.dispose());
   return caddy;
-}
-
-/** What a caller of that name gets through Caddy, its certificate checked against the authorities. */
-function visit(port: number, host: string, ca: string, path = '/'): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const req = httpsRequest(
-      { host: '127.0.0.1', port, servername: host, ca, path, headers: { host }, agent: false },
-      (res) => {
-        const text = res.setEncoding('utf8').reduce((all, chunk) => all + chunk, '');
-        text.then((body) => resolve({ status: res.statusCode ?? 0, body }), reject);
-      },
-    );
-    req.on('error', reject).end();
-  });
 }
 
 describe.skipIf(!CADDY)('Caddy as the front', { timeout: 60_000 }, () => {
@@ -147,7 +133,7 @@ describe.skipIf(!CADDY)('Caddy as the front', { timeout: 60_000 }, () => {
     expect(await trusting.check(HOSTS[0] ?? '')).toEqual({ ok: true, reason: '' });
     expect(await trusting.check('elsewhere.example.org')).toMatchObject({ ok: false });
     const ca = readFileSync(join(caddy.folder, 'wild.pem'), 'utf8');
-    expect(await visit(caddy.httpsPort, HOSTS[1] ?? '', ca)).toEqual({ status: 200, body: `https ${HOSTS[1]}` });
+    expect(await visit(caddy.httpsPort, HOSTS[1] ?? '', ca)).toMatchObject({ status: 200, body: `https ${HOSTS[1]}` });
     expect(await visit(caddy.httpsPort, `nobody.${BASE}`, ca)).toMatchObject({ status: 404 });
     await caddy.stop();
     expect(await trusting.check(HOSTS[0] ?? '')).toMatchObject({
@@ -186,7 +172,7 @@ describe.skipIf(!CADDY || !PEBBLE)('certificates from an ACME server', { timeout
       ).catch((error) => {
         throw new Error(`${error.message}\n${caddy.output()}`);
       });
-      expect(await visit(caddy.httpsPort, host, readFileSync(acme.caFile, 'utf8'))).toEqual({
+      expect(await visit(caddy.httpsPort, host, readFileSync(acme.caFile, 'utf8'))).toMatchObject({
         status: 200,
         body: `https ${host}`,
       });
