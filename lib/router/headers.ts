@@ -19,6 +19,17 @@ const HOP_BY_HOP = new Set([
 /** Never dropped for being named by Connection: without them the other side would see another end of the message, or another host. */
 const FRAMING = new Set(['content-length', 'transfer-encoding', 'host']);
 
+/** Node has answered `100 Continue` by itself already. */
+const isAnswered = (name: string): boolean => name === 'expect';
+
+const isAnsweredOrClaimed = (name: string): boolean => isAnswered(name) || FORWARDED.test(name);
+
+/** Node frames the answer itself; and no bot is to end the sessions of others, which a browser takes for the same site. */
+const isNotPassedOn = (name: string): boolean => name === 'transfer-encoding' || name === 'clear-site-data';
+
+/** Would let one bot's page put itself between the browser and all other bots of this origin. */
+const isNotPassedOnByPath = (name: string): boolean => isNotPassedOn(name) || name === 'service-worker-allowed';
+
 /** How a request says where it came from; believed from a front of ours only, because bots go by it. */
 const FORWARDED = /^(?:forwarded|x-forwarded-.*|x-real-ip)$/;
 
@@ -31,23 +42,20 @@ export function requestHeaders(
   { target, path, trusts }: { readonly target: RouteTarget; readonly path: BotPath; readonly trusts: Trusts },
 ): IncomingHttpHeaders {
   const believed = trusts(req.socket.remoteAddress);
-  const headers = endToEnd(withoutCredentials(req.headers));
-  if (!believed) for (const name of Object.keys(headers)) if (FORWARDED.test(name)) delete headers[name];
-  const { authorization, ...others } = lowerCased(target.headers);
-  // Node has answered `100 Continue` by itself already.
-  delete headers.expect;
-  return {
-    ...headers,
-    ...forwarded(req, path, believed),
-    ...others,
-    ...(headers.authorization === undefined && authorization !== undefined ? { authorization } : {}),
-  };
+  const headers = endToEnd(withoutCredentials(req.headers), believed ? isAnswered : isAnsweredOrClaimed);
+  const { authorization } = headers;
+  Object.assign(headers, forwarded(req, path, believed));
+  for (const name in target.headers) headers[name.toLowerCase()] = target.headers[name];
+  if (authorization !== undefined) headers.authorization = authorization;
+  return headers;
 }
 
 /** Path and query for the bot: the target's query is added where the caller does not give the same name. */
 export function requestPath(rest: string, target: RouteTarget): string {
+  const own = Object.entries(target.query);
+  if (own.length === 0) return rest;
   const query = new URLSearchParams(rest.split('?')[1] ?? '');
-  const added = Object.entries(target.query).filter(([name]) => !query.has(name));
+  const added = own.filter(([name]) => !query.has(name));
   if (added.length === 0) return rest;
   return `${rest}${rest.includes('?') ? '&' : '?'}${new URLSearchParams(added)}`;
 }
@@ -58,12 +66,7 @@ export function responseHeaders(
   context: { readonly path: BotPath; readonly target: RouteTarget; readonly host: string },
 ): IncomingHttpHeaders {
   const { path, target } = context;
-  const shown = endToEnd(headers);
-  // Node frames the answer itself.
-  delete shown['transfer-encoding'];
-  // Would let one bot's page put itself between the browser and all other bots of this origin, or end the sessions of others.
-  if (path.prefix !== '') delete shown['service-worker-allowed'];
-  delete shown['clear-site-data'];
+  const shown = endToEnd(headers, path.prefix === '' ? isNotPassedOn : isNotPassedOnByPath);
   if (shown.location !== undefined) shown.location = moved(shown.location, context);
   if (shown['set-cookie'] !== undefined) shown['set-cookie'] = ownCookies(shown['set-cookie'], path.prefix);
   shown['x-container-id'] = path.bot;
@@ -116,17 +119,20 @@ function forwarded(req: IncomingMessage, { prefix }: BotPath, isBelieved: boolea
   };
 }
 
-function endToEnd(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  const named = String(headers.connection ?? '')
-    .split(',')
-    .map((name) => name.trim().toLowerCase())
-    .filter((name) => !FRAMING.has(name));
-  const dropped = new Set([...HOP_BY_HOP, ...named]);
-  return Object.fromEntries(
-    Object.entries(headers).filter(([name, value]) => value !== undefined && !dropped.has(name)),
-  );
+function endToEnd(headers: IncomingHttpHeaders, isDropped: (name: string) => boolean): IncomingHttpHeaders {
+  const named = namedBy(headers.connection);
+  const kept: IncomingHttpHeaders = {};
+  for (const name in headers) {
+    if (!HOP_BY_HOP.has(name) && !named.has(name) && !isDropped(name)) kept[name] = headers[name];
+  }
+  return kept;
 }
 
-function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+const NONE: ReadonlySet<string> = new Set();
+
+/** Headers that Connection says are of the connection too. */
+function namedBy(connection: string | undefined): ReadonlySet<string> {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return NONE;
+  const names = connection.split(',').map((name) => name.trim().toLowerCase());
+  return new Set(names.filter((name) => !FRAMING.has(name)));
 }
