@@ -169,7 +169,7 @@ class Container:
         if bot is None:
             raise Fault(NOT_FOUND, f"{name} was not applied since its container was started")
         life = bot.life if bot.pid else None
-        [(_, verdict)] = look(self, [bot])
+        [(_, verdict)] = look([bot])
         return {"pid": life and life.pid, "startedAt": life and life.started_at, "listener": verdict}
 
     async def _archive(self, name):

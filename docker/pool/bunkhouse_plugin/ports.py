@@ -8,16 +8,16 @@ from .listeners import listeners, reached
 MOST_HOLDERS = 100
 
 
-def look(container, bots):
+def look(bots):
     """(bot, "self" | "other" | "none") for each. "self" only when nobody but the bot could be met there."""
     found = listeners()
-    return [(bot, _verdict(container, bot, reached(found.get(bot.spec.port, []), bot.spec.host))) for bot in bots]
+    return [(bot, _verdict(bot, reached(found.get(bot.spec.port, []), bot.spec.host))) for bot in bots]
 
 
-def _verdict(container, bot, sockets):
+def _verdict(bot, sockets):
     if not sockets:
         return "none"
-    uid = container.users.uid(bot.spec.port)
+    uid = bot.place.uid
     if uid is not None:
         return "self" if all(each.uid == uid for each in sockets) else "other"
     return "self" if bot.pid and _holds(bot, frozenset(each.inode for each in sockets)) else "other"

@@ -80,7 +80,7 @@ class Sampler:
 
     def _look_at_ports(self):
         bots = list(self._container.bots.values())
-        for bot, verdict in look(self._container, bots) if bots else ():
+        for bot, verdict in look(bots) if bots else ():
             bot.listens(verdict)
         pause = PORTS_WHILE_STARTING_SECONDS if any(bot.waits_for_port() for bot in bots) else PORTS_SECONDS
         self._ports_timer = self._container.loop.at(time.monotonic() + pause, self._look_at_ports)
