@@ -8,9 +8,13 @@ import type { Logger } from './util/logger.ts';
 /** How long connections are left open when the server closes. */
 const LAST_WORDS_MS = 500;
 
+/** Of each connection: large bodies of bots then flow without a stop after every piece. */
+const BUFFER_BYTES = 256 * 1024;
+
 /** A server for the API. Throws PORT_IN_USE. */
 export function listen(config: Config, app: HttpApp, log: Logger): Promise<Server> {
-  const server = createServer({ shouldUpgradeCallback: app.shouldUpgrade }, app.callback);
+  const options = { shouldUpgradeCallback: app.shouldUpgrade, highWaterMark: BUFFER_BYTES };
+  const server = createServer(options, app.callback);
   server.on('upgrade', app.upgrade);
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {

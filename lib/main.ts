@@ -8,6 +8,7 @@ import { loadAllTemplates } from './config/built-in-templates.ts';
 import { loadConfig } from './config/config.ts';
 import type { Config } from './config/settings.ts';
 import { BunkhouseError, messageOf } from './domain/errors.ts';
+import type { Addresses } from './domain/hosts.ts';
 import { withDeadlines } from './drivers/deadline.ts';
 import type { Driver } from './drivers/driver.ts';
 import { withMetrics } from './drivers/metrics.ts';
@@ -21,8 +22,10 @@ import { createMetrics, type Metrics } from './http/metrics.ts';
 import { listen, stopServer } from './listen.ts';
 import { openState } from './open-state.ts';
 import { createProber } from './probes/prober.ts';
+import { createCaddyFront } from './router/caddy/caddy-front.ts';
 import { createBotGateway } from './router/gateway.ts';
 import { createBotProxy } from './router/proxy.ts';
+import { createTrust } from './router/trust.ts';
 import { type Accounts, openAccounts } from './services/accounts.ts';
 import type { Dependencies } from './services/dependencies.ts';
 import { createIdempotency } from './services/idempotency.ts';
@@ -43,6 +46,7 @@ import { hashToken, newToken } from './util/token.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const EVENTS_KEPT = 10_000;
+const USUAL_HTTPS_PORT = 443;
 /** Longest time between two passes for which the watchdog still counts the supervisor as alive. */
 const STALLED_MS = 120_000;
 
@@ -90,6 +94,8 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
     closers.push(() => accounts.close());
     const prober = createProber();
     closers.push(() => prober.close());
+    const door = openDoor(config);
+    closers.push(() => door?.front.close());
     const deps: Dependencies = {
       store,
       driver,
@@ -126,6 +132,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
         sinks: [loggerSink(log), counterSink(metrics.events), ({ event }) => metrics.leases.event(event)],
         logger: log,
       }),
+      door,
       alone: accounts.alone,
     };
     const reconciler = new Reconciler(deps);
@@ -147,6 +154,32 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
 }
 
 // Private
+
+/** By a front with TLS where there is one, else by this server itself. */
+function addressesOf({ baseDomain, httpsPort, caddyAdmin, port }: Config): Addresses {
+  const secure = httpsPort ?? (caddyAdmin === null ? null : USUAL_HTTPS_PORT);
+  return secure === null ? { baseDomain, scheme: 'http', port } : { baseDomain, scheme: 'https', port: secure };
+}
+
+function openDoor(config: Config): Dependencies['door'] {
+  const { baseDomain, caddyAdmin: admin, acmeDirectory: directory, acmeEmail: email, acmeCaFile: caFile } = config;
+  if (baseDomain === null || admin === null) return null;
+  const front = createCaddyFront({
+    admin,
+    caFile,
+    name: config.instanceName,
+    httpsPort: config.httpsPort ?? USUAL_HTTPS_PORT,
+    dial: `${hostToDial(config.host)}:${config.port}`,
+    acme: directory === null ? null : { baseDomain, directory, email, caFile },
+  });
+  return { front, baseDomain };
+}
+
+/** An address to connect to, for one to listen on. */
+function hostToDial(host: string): string {
+  const local = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return local.includes(':') ? `[${local}]` : local;
+}
 
 async function connectDriver(config: Config, store: Store, metrics: Metrics, log: Logger): Promise<Driver> {
   const { installation } = store.current();
@@ -173,6 +206,7 @@ async function createApp(
     poolMode: config.poolModeEnabled,
     location: config.location,
     defaultTemplate: config.defaultTemplate,
+    addresses: addressesOf(config),
   };
   const api = new PoolIntegration(deps, reconciler, options);
   const quotas = { hourly: config.rateLimitHourly, daily: config.rateLimitDaily };
@@ -180,9 +214,15 @@ async function createApp(
   const tokens = createTokens({ store: deps.store, clock });
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: (hash) => tokens.findByHash(hash) });
   const gateway = createBotGateway({
-    proxy: createBotProxy(),
+    proxy: createBotProxy({
+      trusts: createTrust(config.trustedProxies),
+      prove: (bot, life) => api.prove(bot, life),
+      clock,
+    }),
     actorOf: (token) => auth.actorOf(token),
-    route: (actor, bot) => api.route(actor, bot),
+    api,
+    baseDomain: config.baseDomain,
+    clock,
   });
   const idempotency = createIdempotency({ store: deps.store, clock });
   const { maxBodyBytes } = config;

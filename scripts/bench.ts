@@ -4,6 +4,7 @@ import type { BenchOptions, Row } from './bench/bench.ts';
 import { runCore } from './bench/core.ts';
 import { runLease } from './bench/lease.ts';
 import { runMemory } from './bench/memory.ts';
+import { runProxy } from './bench/proxy.ts';
 import { runStarts } from './bench/starts.ts';
 import { runStore } from './bench/store.ts';
 import { runInterruptibly } from './lib/interruptible.ts';
@@ -12,6 +13,7 @@ const BENCHES: Readonly<Record<BenchName, (options: BenchOptions) => Promise<rea
   core: runCore,
   lease: runLease,
   memory: runMemory,
+  proxy: runProxy,
   starts: runStarts,
   store: runStore,
 };
@@ -34,7 +36,7 @@ function textOf(rows: readonly Row[]): string {
   return rows
     .map(
       ({ name, value, unit, note }) =>
-        `${name.padEnd(width)} ${value.toFixed(2).padStart(9)} ${unit.padEnd(4)} ${note}`,
+        `${name.padEnd(width)} ${value.toFixed(2).padStart(9)} ${unit.padEnd(5)} ${note}`,
     )
     .join('\n');
 }

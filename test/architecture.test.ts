@@ -28,6 +28,7 @@ const PORT_FILES = [
   'store/store.ts',
   'store/usage-store.ts',
   'probes/probe.ts',
+  'services/front.ts',
   'services/lease-api.ts',
   'services/pool-api.ts',
   'services/usage-api.ts',

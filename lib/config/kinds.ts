@@ -64,6 +64,32 @@ export const host: Kind<string> = {
   allowed: 'an address such as `127.0.0.1`, `::` or a host name',
 };
 
+export const domain: Kind<string> = {
+  schema: z.string().regex(/^(?=.{1,190}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/),
+  allowed: 'a domain such as `bots.example.org`, in lower case',
+};
+
+/** Addresses and networks with commas between them. */
+export const networks: Kind<readonly string[]> = {
+  schema: z
+    .string()
+    .transform((text) => text.split(',').flatMap((part) => part.trim() || []))
+    .pipe(z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]))),
+  allowed: 'addresses and networks such as `127.0.0.1,10.0.0.0/8`; empty: none',
+};
+
+export const caddyAdmin: Kind<string> = {
+  schema: z.string().regex(/^(unix:\/\/\/[^\0]+|http:\/\/([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):\d{1,5})$/),
+  allowed: '`http://127.0.0.1:2019` or `unix:///path/to/socket`',
+};
+
+export const httpUrl: Kind<string> = {
+  schema: z.string().regex(/^https?:\/\/[^\s]{1,500}$/),
+  allowed: 'a URL with http or https',
+};
+
+export const email: Kind<string> = { schema: z.email(), allowed: 'an e-mail address' };
+
 export const dockerHost: Kind<string> = {
   schema: z.string().regex(/^(unix:\/\/\/[^\0]+|tcp:\/\/[A-Za-z0-9.-]+:\d{1,5})$/),
   allowed: '`unix:///path/to/socket` or `tcp://host:port`',

@@ -1,10 +1,15 @@
 import {
   amount,
   boolean,
+  caddyAdmin,
   dockerHost,
+  domain,
+  email,
   host,
+  httpUrl,
   type Kind,
   name,
+  networks,
   oneOf,
   optional,
   path,
@@ -49,6 +54,55 @@ export const SETTINGS = {
     default: '4000',
     kind: whole(1, 65535),
     sentence: 'Port the API listens on.',
+  },
+  baseDomain: {
+    key: 'BASE_DOMAIN',
+    default: '',
+    kind: optional(domain, 'bots are reached by path only'),
+    sentence:
+      'Bots are also reached as `<id>.BASE_DOMAIN`, where the id is a host name (lower-case letters, digits, dashes). Have `*.BASE_DOMAIN` point here; the API should have a name outside of it.',
+  },
+  httpsPort: {
+    key: 'HTTPS_PORT',
+    default: '',
+    kind: optional(
+      whole(1, 65535),
+      '443 with CADDY_ADMIN; otherwise no front with TLS, and addresses of bots begin with http',
+    ),
+    sentence: 'Port at which a front with TLS answers for `*.BASE_DOMAIN`.',
+  },
+  caddyAdmin: {
+    key: 'CADDY_ADMIN',
+    default: '',
+    kind: optional(caddyAdmin, 'no Caddy'),
+    sentence:
+      "API of a Caddy on this machine that is the front for `*.BASE_DOMAIN`: it is given the bots' names and gets their certificates.",
+  },
+  acmeDirectory: {
+    key: 'ACME_DIRECTORY',
+    default: '',
+    kind: optional(httpUrl, "as Caddy's own configuration says, by default Let's Encrypt"),
+    sentence: 'Where Caddy gets the certificates of the bots.',
+  },
+  acmeEmail: {
+    key: 'ACME_EMAIL',
+    default: '',
+    kind: optional(email, 'none'),
+    sentence: 'Account at ACME_DIRECTORY.',
+  },
+  acmeCaFile: {
+    key: 'ACME_CA_FILE',
+    default: '',
+    kind: optional(path, 'the public ones only'),
+    sentence:
+      'Certificates (PEM) of authorities trusted beside the public ones, for ACME_DIRECTORY and for the certificates of bots.',
+  },
+  trustedProxies: {
+    key: 'TRUSTED_PROXIES',
+    default: '127.0.0.0/8,::1',
+    kind: networks,
+    sentence:
+      'Fronts whose X-Forwarded-For, -Proto and -Host are believed and passed on to bots; those of others are dropped.',
   },
   poolModeEnabled: {
     key: 'POOL_MODE_ENABLED',

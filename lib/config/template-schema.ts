@@ -67,6 +67,13 @@ const prefork = z
     message: 'must not stand beside preload; keep one of the two',
   });
 
+const proxy = z
+  .strictObject({ public: z.boolean().default(false), headers, query: z.record(z.string(), z.string()).default({}) })
+  .refine((form) => !form.public || Object.keys({ ...form.headers, ...form.query }).length === 0, {
+    path: ['public'],
+    message: 'must not stand beside headers or query: every visitor would have what they grant',
+  });
+
 const secretName = z.string().regex(SECRET_NAME, 'must begin with a letter and hold only letters, digits, "_" and "-"');
 
 export const templateSchema = z.strictObject({
@@ -92,7 +99,7 @@ export const templateSchema = z.strictObject({
   backoff: backoff.prefault({}),
   limits: limits.prefault({}),
   control: z.strictObject({ pause: call.exactOptional(), resume: call.exactOptional() }).default({}),
-  proxy: z.strictObject({ headers, query: z.record(z.string(), z.string()).default({}) }).prefault({}),
+  proxy: proxy.prefault({}),
   isolation: z.enum(['template', 'owner']).default('template'),
   capacity: z.int().min(1).max(100).nullable().default(null),
   lease: lease.nullable().default(null),

@@ -141,6 +141,13 @@ export interface ExitObservation {
   readonly expected: boolean;
 }
 
+/** Who listens on a bot's port at this very moment, and the process of it that lives then. */
+export interface ListenerObservation {
+  readonly listener: 'self' | 'other' | 'none';
+  readonly pid: number | null;
+  readonly startedAt: number | null;
+}
+
 /** Everything one container reports in one call. */
 export interface AgentObservation {
   /** Random per supervisord process: a new one means everything inside was started anew. */

@@ -37,6 +37,8 @@ export interface Template {
   readonly control: { readonly pause?: HttpCall; readonly resume?: HttpCall };
   /** What the proxy adds to a request it passes on, so that an owner needs no password of the bot. */
   readonly proxy: {
+    /** Whether anybody may visit a bot by its host name, without a token. Never while it waits in the reserve. */
+    readonly public: boolean;
     readonly headers: Readonly<Record<string, string>>;
     readonly query: Readonly<Record<string, string>>;
   };

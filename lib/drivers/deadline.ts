@@ -18,6 +18,7 @@ const LIMITS = {
   apply: 120,
   /** Besides the time asked for. */
   wait: 30,
+  listener: 10,
   log: 45,
   /** Besides the time its steps may take. */
   reset: 60,
@@ -61,6 +62,7 @@ function agentWithDeadlines(agent: Agent, container: string, clock: Clock): Agen
         giveUp.abort();
       }
     },
+    listener: (bot) => limit('listener', container, LIMITS.listener, agent.listener(bot)),
     log: (bot, offset, length) => limit('log', container, LIMITS.log, agent.log(bot, offset, length)),
     serviceLog: (service, offset, length) =>
       limit('log', container, LIMITS.log, agent.serviceLog(service, offset, length)),

@@ -1,4 +1,12 @@
-import type { AgentObservation, ArchiveInfo, BotObservation, BotSpec, LogChunk, WaitResult } from '../domain/agent.ts';
+import type {
+  AgentObservation,
+  ArchiveInfo,
+  BotObservation,
+  BotSpec,
+  ListenerObservation,
+  LogChunk,
+  WaitResult,
+} from '../domain/agent.ts';
 import type { ContainerObservation, ContainerSpec } from '../domain/container.ts';
 import type { ResetRule } from '../domain/template.ts';
 
@@ -71,6 +79,8 @@ export interface Agent {
   remove(bot: string, generation: number): Promise<void>;
   /** Resolves the moment something changed after `cursor`, or after `seconds`. Throws AGENT_UNAVAILABLE when aborted. */
   wait(cursor: number, seconds: number, signal?: AbortSignal | undefined): Promise<WaitResult>;
+  /** Asked of the kernel now, not remembered. Throws NOT_FOUND. */
+  listener(bot: string): Promise<ListenerObservation>;
   /** Bytes of the bot's output. Negative offset counts from the end. Throws NOT_FOUND. */
   log(bot: string, offset: number, length: number): Promise<LogChunk>;
   /** The same of a service's. */

@@ -41,6 +41,7 @@ function agentWithMetrics(agent: Agent, clock: Clock, observe: (call: DriverCall
     apply: (spec) => timed('agent.apply', () => agent.apply(spec)),
     remove: (bot, generation) => timed('agent.remove', () => agent.remove(bot, generation)),
     wait: (cursor, seconds, signal) => failing('agent.wait', () => agent.wait(cursor, seconds, signal)),
+    listener: (bot) => timed('agent.listener', () => agent.listener(bot)),
     log: (bot, offset, length) => timed('agent.log', () => agent.log(bot, offset, length)),
     serviceLog: (service, offset, length) => timed('agent.serviceLog', () => agent.serviceLog(service, offset, length)),
     reset: (bot, generation, rule) => timed('agent.reset', () => agent.reset(bot, generation, rule)),

@@ -35,7 +35,7 @@ import { usageRoutes } from './routes/usage.ts';
 export interface Gateway {
   /** Null: not a bot's address. Throws what the caller is to be told. */
   admit(req: IncomingMessage): {
-    readonly actor: Actor;
+    readonly actor: Actor | null;
     web(res: ServerResponse): Promise<void>;
     upgrade(socket: Duplex, head: Buffer, refuse: (error: BunkhouseError) => void): void;
   } | null;

@@ -102,6 +102,10 @@ const time = z.string().meta({ format: 'date-time' });
 export const timeOrNull = time.nullable();
 export const isoDate = time;
 
+export const botAddress = z
+  .string()
+  .meta({ description: 'Where the bot is reached: by host name, otherwise its path behind this server' });
+
 export const botView = z
   .object({
     instanceId: z.string(),
@@ -112,6 +116,7 @@ export const botView = z
     slot: z.int().nullable(),
     port: z.int().nullable(),
     pid: z.int().nullable(),
+    url: botAddress,
     state: botState,
     desired,
     since: timeOrNull.meta({ description: 'When the state was entered' }),

@@ -61,6 +61,9 @@ const DECIDE: Readonly<Record<ReservePhase, (world: World, bot: Member) => Decis
 
 function decideWarming(world: World, bot: Member): Decision {
   const derived = deriveState(world, bot);
+  const shut = world.shut.get(bot.instanceId);
+  // It is well: to make another would not get it a certificate.
+  if (isWell(derived, bot) && shut !== undefined) return { target: bot.instanceId, why: shut };
   if (isWell(derived, bot)) return { kind: 'admitReady', bot: bot.instanceId };
   const patienceMs = startupSecondsOf(world.templates.get(bot.template)) * 1000 + WARMING_MS;
   if (derived.state === 'unknown' || world.leaseClock - Date.parse(bot.reserve.since) < patienceMs) return null;

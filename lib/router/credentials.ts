@@ -22,13 +22,11 @@ export function credentialOf(headers: IncomingHttpHeaders): Credential | null {
 
 /** The headers without any credential of ours, so that no bot ever sees one. */
 export function withoutCredentials(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  const { [TOKEN_HEADER]: _token, cookie: _cookie, authorization, ...rest } = headers;
-  const others = cookies(headers).filter((pair) => !isOurs(pair));
-  return {
-    ...rest,
-    ...(authorization === undefined || ourBearer(authorization) !== null ? {} : { authorization }),
-    ...(others.length === 0 ? {} : { cookie: others.join('; ') }),
-  };
+  const { [TOKEN_HEADER]: _token, cookie, authorization, ...rest } = headers;
+  if (authorization !== undefined && ourBearer(authorization) === null) rest.authorization = authorization;
+  const others = cookie === undefined ? [] : cookies(headers).filter((pair) => !isOurs(pair));
+  if (others.length > 0) rest.cookie = others.join('; ');
+  return rest;
 }
 
 /** Whether a browser says that a page of this same origin made the request. Without either header it proves nothing: no. */

@@ -3,22 +3,25 @@ import type { Duplex } from 'node:stream';
 import { BunkhouseError } from '../domain/errors.ts';
 import type { Actor } from '../domain/state.ts';
 import type { PoolApi } from '../services/pool-api.ts';
-import { type BotPath, splitBotPath } from './bot-path.ts';
+import type { Clock } from '../util/clock.ts';
+import { type BotPath, type Passage, splitBotHost, splitBotPath } from './bot-path.ts';
 import { credentialOf, isSameOrigin, TOKEN_HEADER } from './credentials.ts';
+import { createPatience } from './patience.ts';
 import type { BotProxy, Refuse } from './proxy.ts';
 
 /** A caller let through to a bot; one of the two methods is called, once. */
 export interface Visit {
-  readonly actor: Actor;
-  /** Throws BOT_UNAVAILABLE as long as nothing was answered. */
+  /** Null: somebody without a token, to a bot that is public. */
+  readonly actor: Actor | null;
+  /** Throws BOT_UNAVAILABLE and NOT_FOUND as long as nothing was answered. A bot that is on its way back is waited for. */
   web(res: ServerResponse): Promise<void>;
+  /** Throws the same. */
   upgrade(socket: Duplex, head: Buffer, refuse: Refuse): void;
 }
 
 export interface BotGateway {
   /**
-   * Who is it, may they, and where is the bot now. Null: not a bot's address. Throws INVALID, UNAUTHORIZED, FORBIDDEN,
-   * NOT_FOUND, BOT_UNAVAILABLE.
+   * Who is it, and what do they mean. Null: not a bot's address. Throws INVALID, UNAUTHORIZED, FORBIDDEN, NOT_FOUND.
    */
   admit(req: IncomingMessage): Visit | null;
   /** Ends what stays open by itself: WebSockets. */
@@ -28,26 +31,38 @@ export interface BotGateway {
 export interface GatewayOptions {
   readonly proxy: BotProxy;
   readonly actorOf: (token: string) => Actor | null;
-  readonly route: PoolApi['route'];
+  readonly api: Pick<PoolApi, 'route' | 'isPublic' | 'untilRouted'>;
+  readonly clock: Clock;
+  /** Bots are reached by host name below it; null: by path only. */
+  readonly baseDomain: string | null;
 }
 
-/** `/bots/:id/*`: the way to the bots themselves, for whoever may see them. */
-export function createBotGateway({ proxy, actorOf, route }: GatewayOptions): BotGateway {
+/** The way to the bots themselves, `/bots/:id/*` and `<id>.BASE_DOMAIN`, for whoever may see them. */
+export function createBotGateway({ proxy, actorOf, api, baseDomain, clock }: GatewayOptions): BotGateway {
+  const patience = createPatience((bot, signal) => api.untilRouted(bot, signal), clock);
+  const addressed = ({ headers: { host = '' }, url = '' }: IncomingMessage): BotPath | null =>
+    (baseDomain === null ? null : splitBotHost(host, url, baseDomain)) ?? splitBotPath(url);
+
   return {
     admit(req) {
-      const path = splitBotPath(req.url ?? '');
+      const path = addressed(req);
       if (path === null) return null;
-      const actor = callerOf(req, actorOf);
-      const target = route(actor, path.bot);
+      const actor = isOpen(path, api) ? null : callerOf(req, actorOf);
       if (path.rest === null) return { actor, ...redirection(path) };
+      const find = (): Passage => ({ path, target: api.route(actor, path.bot) });
       return {
         actor,
-        web: (res) => proxy.web(req, res, { path, target }),
-        upgrade: (socket, head, refuse) => proxy.upgrade(req, socket, head, { path, target, refuse }),
+        web: (res) => patience.attempt(req, res, path.bot, async () => proxy.web(req, res, find())),
+        upgrade: (socket, head, refuse) => proxy.upgrade(req, socket, head, { ...find(), refuse }),
       };
     },
     close: () => proxy.close(),
   };
+}
+
+/** By path, bots share an origin with the API and each other: nobody is let in there without a token. */
+function isOpen({ bot, prefix }: BotPath, api: GatewayOptions['api']): boolean {
+  return prefix === '' && api.isPublic(bot);
 }
 
 function callerOf(req: IncomingMessage, actorOf: GatewayOptions['actorOf']): Actor {

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { RouteTarget } from '../services/pool-api.ts';
 import type { BotPath } from './bot-path.ts';
 import { TOKEN_COOKIE, withoutCredentials } from './credentials.ts';
+import type { Trusts } from './trust.ts';
 
 /** Headers of one connection, not of the message (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = new Set([
@@ -18,28 +19,43 @@ const HOP_BY_HOP = new Set([
 /** Never dropped for being named by Connection: without them the other side would see another end of the message, or another host. */
 const FRAMING = new Set(['content-length', 'transfer-encoding', 'host']);
 
+/** Node has answered `100 Continue` by itself already. */
+const isAnswered = (name: string): boolean => name === 'expect';
+
+const isAnsweredOrClaimed = (name: string): boolean => isAnswered(name) || FORWARDED.test(name);
+
+/** Node frames the answer itself; and no bot is to end the sessions of others, which a browser takes for the same site. */
+const isNotPassedOn = (name: string): boolean => name === 'transfer-encoding' || name === 'clear-site-data';
+
+/** Would let one bot's page put itself between the browser and all other bots of this origin. */
+const isNotPassedOnByPath = (name: string): boolean => isNotPassedOn(name) || name === 'service-worker-allowed';
+
+/** How a request says where it came from; believed from a front of ours only, because bots go by it. */
+const FORWARDED = /^(?:forwarded|x-forwarded-.*|x-real-ip)$/;
+
 /**
  * What the bot gets to see: without our credentials and hop-by-hop headers, with the target's own headers (an
- * Authorization of the caller's for the bot itself wins) and X-Forwarded-*. Those that came are believed from this very
- * machine only, where a TLS terminator may sit.
+ * Authorization of the caller's for the bot itself wins) and X-Forwarded-*.
  */
-export function requestHeaders(req: IncomingMessage, target: RouteTarget, path: BotPath): IncomingHttpHeaders {
-  const headers = endToEnd(withoutCredentials(req.headers));
-  const { authorization, ...others } = lowerCased(target.headers);
-  // Node has answered `100 Continue` by itself already.
-  delete headers.expect;
-  return {
-    ...headers,
-    ...forwarded(req, path),
-    ...others,
-    ...(headers.authorization === undefined && authorization !== undefined ? { authorization } : {}),
-  };
+export function requestHeaders(
+  req: IncomingMessage,
+  { target, path, trusts }: { readonly target: RouteTarget; readonly path: BotPath; readonly trusts: Trusts },
+): IncomingHttpHeaders {
+  const believed = trusts(req.socket.remoteAddress);
+  const headers = endToEnd(withoutCredentials(req.headers), believed ? isAnswered : isAnsweredOrClaimed);
+  const { authorization } = headers;
+  Object.assign(headers, forwarded(req, path, believed));
+  for (const name in target.headers) headers[name.toLowerCase()] = target.headers[name];
+  if (authorization !== undefined) headers.authorization = authorization;
+  return headers;
 }
 
 /** Path and query for the bot: the target's query is added where the caller does not give the same name. */
 export function requestPath(rest: string, target: RouteTarget): string {
+  const own = Object.entries(target.query);
+  if (own.length === 0) return rest;
   const query = new URLSearchParams(rest.split('?')[1] ?? '');
-  const added = Object.entries(target.query).filter(([name]) => !query.has(name));
+  const added = own.filter(([name]) => !query.has(name));
   if (added.length === 0) return rest;
   return `${rest}${rest.includes('?') ? '&' : '?'}${new URLSearchParams(added)}`;
 }
@@ -49,18 +65,19 @@ export function responseHeaders(
   headers: IncomingHttpHeaders,
   context: { readonly path: BotPath; readonly target: RouteTarget; readonly host: string },
 ): IncomingHttpHeaders {
-  const shown = endToEnd(headers);
-  // Node frames the answer itself.
-  delete shown['transfer-encoding'];
-  // Would let one bot's page put itself between the browser and all other bots of this origin.
-  delete shown['service-worker-allowed'];
-  delete shown['clear-site-data'];
+  const { path, target } = context;
+  const shown = endToEnd(headers, path.prefix === '' ? isNotPassedOn : isNotPassedOnByPath);
   if (shown.location !== undefined) shown.location = moved(shown.location, context);
-  if (shown['set-cookie'] !== undefined) shown['set-cookie'] = ownCookies(shown['set-cookie'], context.path.prefix);
+  if (shown['set-cookie'] !== undefined) shown['set-cookie'] = ownCookies(shown['set-cookie'], path.prefix);
+  shown['x-container-id'] = path.bot;
+  shown['x-container-location'] = target.location;
   return shown;
 }
 
-/** A Location below the bot's prefix, when it points to the bot's own root; any other as it is. */
+/**
+ * A Location below the bot's prefix, when it points to the bot's own root; any other as it is. A bot with a host name of
+ * its own knows it, and may send callers from http to https with it.
+ */
 function moved(
   location: string,
   { path, target, host }: { readonly path: BotPath; readonly target: RouteTarget; readonly host: string },
@@ -68,7 +85,8 @@ function moved(
   if (location.startsWith('/') && !location.startsWith('//')) return below(path.prefix, location);
   if (!URL.canParse(location)) return location;
   const url = new URL(location);
-  const own = [host, `${target.host}:${target.port}`].includes(url.host);
+  const here = `${target.host}:${target.port}`;
+  const own = url.host === here || (path.prefix !== '' && url.host === host);
   return own ? below(path.prefix, url.pathname + url.search + url.hash) : location;
 }
 
@@ -76,7 +94,7 @@ function below(prefix: string, path: string): string {
   return path === prefix || path.startsWith(`${prefix}/`) ? path : prefix + path;
 }
 
-/** Cookies kept to the bot's prefix, so that bots neither see nor overwrite each other's; none may be called as ours. */
+/** Cookies kept to the bot's prefix and host name, so that bots neither see nor overwrite each other's; none may be called as ours. */
 function ownCookies(cookies: readonly string[], prefix: string): string[] {
   return cookies
     .filter((cookie) => !cookie.trimStart().startsWith(`${TOKEN_COOKIE}=`))
@@ -89,29 +107,32 @@ function ownCookies(cookies: readonly string[], prefix: string): string[] {
     );
 }
 
-function forwarded(req: IncomingMessage, path: BotPath): IncomingHttpHeaders {
+function forwarded(req: IncomingMessage, { prefix }: BotPath, isBelieved: boolean): IncomingHttpHeaders {
   const address = req.socket.remoteAddress ?? '';
-  const believed = /^(?:::ffff:)?127\.|^::1$/.test(address) ? req.headers : {};
+  const believed = isBelieved ? req.headers : {};
   const before = believed['x-forwarded-for'];
   return {
     'x-forwarded-for': before === undefined ? address : `${before}, ${address}`,
     'x-forwarded-host': believed['x-forwarded-host'] ?? req.headers.host,
     'x-forwarded-proto': believed['x-forwarded-proto'] ?? ('encrypted' in req.socket ? 'https' : 'http'),
-    'x-forwarded-prefix': path.prefix,
+    ...(prefix === '' ? {} : { 'x-forwarded-prefix': prefix }),
   };
 }
 
-function endToEnd(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  const named = String(headers.connection ?? '')
-    .split(',')
-    .map((name) => name.trim().toLowerCase())
-    .filter((name) => !FRAMING.has(name));
-  const dropped = new Set([...HOP_BY_HOP, ...named]);
-  return Object.fromEntries(
-    Object.entries(headers).filter(([name, value]) => value !== undefined && !dropped.has(name)),
-  );
+function endToEnd(headers: IncomingHttpHeaders, isDropped: (name: string) => boolean): IncomingHttpHeaders {
+  const named = namedBy(headers.connection);
+  const kept: IncomingHttpHeaders = {};
+  for (const name in headers) {
+    if (!HOP_BY_HOP.has(name) && !named.has(name) && !isDropped(name)) kept[name] = headers[name];
+  }
+  return kept;
 }
 
-function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+const NONE: ReadonlySet<string> = new Set();
+
+/** Headers that Connection says are of the connection too. */
+function namedBy(connection: string | undefined): ReadonlySet<string> {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return NONE;
+  const names = connection.split(',').map((name) => name.trim().toLowerCase());
+  return new Set(names.filter((name) => !FRAMING.has(name)));
 }

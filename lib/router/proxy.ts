@@ -1,22 +1,19 @@
-import { Agent, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type Agent, type ClientRequest, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { ProxyServer } from 'httpxy';
-import { BunkhouseError, messageOf } from '../domain/errors.ts';
-import type { RouteTarget } from '../services/pool-api.ts';
-import type { BotPath } from './bot-path.ts';
+import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
+import type { PoolApi } from '../services/pool-api.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Passage } from './bot-path.ts';
 import { requestHeaders, requestPath, responseHeaders } from './headers.ts';
-
-/** One request on its way to a bot that was just proven to be there. */
-export interface Passage {
-  readonly path: BotPath;
-  readonly target: RouteTarget;
-}
+import { Lines } from './lines.ts';
+import type { Trusts } from './trust.ts';
+import { passUpgrade } from './websocket.ts';
 
 export interface BotProxy {
   /**
    * Streams the request to the bot and its answer back, until either side ends. Throws BOT_UNAVAILABLE when the bot
-   * cannot be reached, as long as nothing was answered; later faults break the connection off.
+   * cannot be reached or be proven, as long as nothing was answered; later faults break the connection off.
    */
   web(req: IncomingMessage, res: ServerResponse, passage: Passage): Promise<void>;
   /** The same for a WebSocket. `refuse` is called at most once, while the socket can still take an answer. */
@@ -25,92 +22,121 @@ export interface BotProxy {
   close(): void;
 }
 
-export type Refuse = (error: BunkhouseError) => void;
-
-interface Exchange extends Passage {
-  readonly host: string;
-  readonly fail: (error: Error) => void;
+export interface ProxyOptions {
+  readonly trusts: Trusts;
+  readonly prove: PoolApi['prove'];
+  readonly clock: Clock;
 }
 
-/** A bot that takes a WebSocket's connection but does not answer is given up after this. */
-const UPGRADE_TIMEOUT_MS = 30_000;
+export type Refuse = (error: BunkhouseError) => void;
 
-/**
- * The built-in proxy. Each request has a connection of its own to the bot: over loopback that costs little, and a bot
- * that closes idle ones can then never race with a request.
- */
-export function createBotProxy(): BotProxy {
-  const server = new ProxyServer();
-  // Asked to keep the connection, a bot that answers before the body is through does not slam it shut over its answer.
-  const agent = new Agent({ keepAlive: true, maxFreeSockets: 0 });
-  const exchanges = new WeakMap<IncomingMessage, Exchange>();
+/** The built-in proxy. Requests that can be sent again share connections; all others have one of their own. */
+export function createBotProxy({ trusts, prove, clock }: ProxyOptions): BotProxy {
+  const lines = new Lines(prove);
   const open = new Set<Duplex>();
 
-  server.on('error', (error, req) => req && exchanges.get(req)?.fail(error));
-  server.on('proxyReq', (upstream, req, res) => {
-    upstream.once('close', () => {
-      if (!res.headersSent) exchanges.get(req)?.fail(new Error('it gave no answer'));
-    });
-  });
-  server.on('proxyRes', (answer, req, res) => {
-    const exchange = exchanges.get(req);
-    if (exchange === undefined || res.headersSent) return;
-    try {
-      res.writeHead(answer.statusCode ?? 502, answer.statusMessage, responseHeaders(answer.headers, exchange));
-    } catch (error) {
-      // A status or header that Node reads but refuses to write: a bot must not be able to end us with it.
-      exchange.fail(error as Error);
-      answer.destroy();
-      return;
-    }
-    res.flushHeaders();
-    answer.pipe(res);
-  });
-  server.on('proxyReqWs', (upstream, req, socket) => {
-    const exchange = exchanges.get(req);
-    upstream.prependListener('upgrade', (answer, bot) => {
-      if (exchange) keepSwitching(answer, exchange);
-      join(socket, bot, open);
-    });
-  });
-
-  /** Turns the request into the one for the bot. httpxy passes on what it finds in it. */
-  function prepare(req: IncomingMessage, passage: Passage, fail: Exchange['fail']): void {
-    exchanges.set(req, { ...passage, host: req.headers.host ?? '', fail });
+  const send = (req: IncomingMessage, passage: Passage, agent: Agent, more: object = {}): ClientRequest => {
     const { path, target } = passage;
-    req.headers = requestHeaders(req, target, path);
-    req.url = requestPath(path.rest ?? '/', target);
+    const headers = { ...requestHeaders(req, { target, path, trusts }), ...more };
+    const { host, port } = target;
+    return request({ host, port, method: req.method, path: requestPath(path.rest ?? '/', target), headers, agent });
+  };
+
+  /** False: the bot ended the idle connection just as it was taken, so it has not seen the request. */
+  async function pass(req: IncomingMessage, res: ServerResponse, passage: Passage): Promise<boolean> {
+    const repeatable = isRepeatable(req);
+    const upstream = send(req, passage, repeatable ? lines.kept(passage) : lines.fresh(passage));
+    try {
+      await relay(await answerOf(req, res, upstream), res, passage, req.headers.host ?? '');
+      return true;
+    } catch (error) {
+      if (res.destroyed) return true;
+      if (repeatable && upstream.reusedSocket && !res.headersSent && isReset(error)) return false;
+      throw unreachable(passage, error);
+    }
   }
 
   return {
-    web: (req, res, passage) =>
-      new Promise((resolve, reject) => {
-        res.once('close', resolve);
-        prepare(req, passage, (error) => {
-          if (res.headersSent) res.destroy();
-          else reject(unreachable(passage, error));
-        });
-        const options = { target: addressOf(passage.target), agent, selfHandleResponse: true };
-        server.web(req, res, options).catch(reject);
-      }),
+    async web(req, res, passage) {
+      while (!(await pass(req, res, passage)));
+    },
 
     upgrade(req, socket, head, { refuse, ...passage }) {
-      prepare(req, passage, (error) => refuse(unreachable(passage, error)));
-      req.headers.connection = 'Upgrade';
-      req.headers.upgrade = 'websocket';
-      const options = { target: addressOf(passage.target), agent: false, upgradeTimeout: UPGRADE_TIMEOUT_MS };
-      server.ws(req, socket as Socket, options, head).catch((error) => refuse(unreachable(passage, error)));
+      const host = req.headers.host ?? '';
+      const upgrade = {
+        upstream: send(req, passage, lines.fresh(passage), { connection: 'Upgrade', upgrade: 'websocket' }),
+        caller: socket as Socket,
+        head,
+        headersOf: (answer: IncomingMessage) => responseHeaders(answer.headers, { ...passage, host }),
+        onFailure: (error: Error) => refuse(unreachable(passage, error)),
+        open,
+      };
+      passUpgrade(upgrade, clock);
     },
 
     close() {
+      lines.close();
       for (const socket of open) socket.destroy();
     },
   };
 }
 
-const addressOf = ({ host, port }: RouteTarget) => ({ protocol: 'http:', host, port });
+/** Sends the body, if there is one, and resolves with the beginning of the answer. The caller's leaving ends it. */
+function answerOf(req: IncomingMessage, res: ServerResponse, upstream: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const left = (): void => void upstream.destroy();
+    res.once('close', left);
+    upstream.once('response', resolve);
+    upstream.on('error', reject);
+    upstream.once('close', () => {
+      res.removeListener('close', left);
+      reject(new Error('it gave no answer'));
+    });
+    if (hasBody(req)) req.pipe(upstream);
+    else upstream.end();
+  });
+}
+
+/** Resolves when the caller has the whole answer, or left. Throws as long as nothing was said to them. */
+function relay(answer: IncomingMessage, res: ServerResponse, passage: Passage, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    res.once('close', resolve);
+    // A bot that breaks off must not look as if it had said all.
+    answer.on('error', () => res.destroy());
+    try {
+      res.writeHead(
+        answer.statusCode ?? 502,
+        answer.statusMessage,
+        responseHeaders(answer.headers, { ...passage, host }),
+      );
+    } catch (error) {
+      // A status or header that Node reads but refuses to write: a bot must not be able to end us with it.
+      answer.destroy();
+      reject(error);
+      return;
+    }
+    answer.pipe(res);
+    // Together with the first of the body if that is there already; otherwise they need not wait for it.
+    setImmediate(() => res.flushHeaders());
+  });
+}
+
+/** What may be sent twice without harm, and can be, for its body is not gone. */
+export function isRepeatable(req: IncomingMessage): boolean {
+  return (req.method === 'GET' || req.method === 'HEAD') && !hasBody(req);
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+function isReset(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  return code === 'ECONNRESET' || code === 'EPIPE';
+}
 
 function unreachable({ path }: Passage, cause: unknown): BunkhouseError {
+  if (hasCode(cause, 'BOT_UNAVAILABLE')) return cause;
   return new BunkhouseError(
     'BOT_UNAVAILABLE',
     `${path.bot} could not be reached: ${messageOf(cause)}. Try again soon.`,
@@ -119,20 +145,4 @@ function unreachable({ path }: Passage, cause: unknown): BunkhouseError {
       retryAfterSeconds: 2,
     },
   );
-}
-
-/** The bot's 101 goes on as it is, but for its cookies. */
-function keepSwitching(answer: IncomingMessage, exchange: Exchange): void {
-  const { connection, upgrade } = answer.headers;
-  answer.headers = { ...responseHeaders(answer.headers, exchange), connection, upgrade };
-}
-
-/** When one end is gone, so is the other: piping alone passes on a proper end only. */
-function join(caller: Socket, bot: Duplex, open: Set<Duplex>): void {
-  open.add(caller);
-  caller.once('close', () => {
-    open.delete(caller);
-    bot.destroy();
-  });
-  bot.once('close', () => caller.destroySoon());
 }

@@ -8,6 +8,7 @@ import type { ArchiveStore, Store } from '../store/store.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/logger.ts';
 import type { AloneSamples } from './alone-samples.ts';
+import type { Front } from './front.ts';
 import type { ReserveSettings } from './reserve-targets.ts';
 
 /** What the services are made of; put together in main. */
@@ -32,5 +33,7 @@ export interface Dependencies {
   /** Of the containers this supervisor makes. */
   readonly location: string;
   readonly events: EventLog;
+  /** Before the bots' host names; null: they have none, or no certificates of their own. */
+  readonly door: { readonly front: Front; readonly baseDomain: string } | null;
   readonly alone: Pick<AloneSamples, 'all'>;
 }

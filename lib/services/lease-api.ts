@@ -21,7 +21,7 @@ export interface LeaseView {
   readonly owner: string;
   readonly template: string;
   readonly location: string;
-  /** Path of the bot behind this server's proxy. */
+  /** Where the bot is reached: by host name, otherwise its path behind this server's proxy. */
   readonly url: string;
   /** Of the bot; null once the lease has ended, when it is nobody's to know. */
   readonly state: BotState | null;

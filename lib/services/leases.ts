@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
+import { botUrl } from '../domain/hosts.ts';
 import type { LeaseRecord } from '../domain/lease.ts';
 import type { Actor } from '../domain/state.ts';
 import type { LeaseRule, Template } from '../domain/template.ts';
@@ -199,7 +200,7 @@ export class Leases implements LeaseApi {
       owner,
       template,
       location,
-      url: `/bots/${bot}/`,
+      url: botUrl(bot, this.#options.addresses),
       state: end === null ? this.#stateOf(bot) : null,
       createdAt,
       expiresAt,

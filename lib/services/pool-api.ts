@@ -1,6 +1,7 @@
 import type { LogChunk, MemorySample, ServiceObservation, Spawn, ZygoteObservation } from '../domain/agent.ts';
 import type { BotState, Desired } from '../domain/bot.ts';
 import type { BunkhouseEvent } from '../domain/events.ts';
+import type { Addresses } from '../domain/hosts.ts';
 import type { Actor } from '../domain/state.ts';
 import type { BotLimits } from '../domain/template.ts';
 import type { OnePerContainer } from './alone.ts';
@@ -37,6 +38,7 @@ export interface PoolOptions {
   readonly location: string;
   /** Of a bot whose request names none. */
   readonly defaultTemplate: string;
+  readonly addresses: Addresses;
 }
 
 export type MemoryView = MemorySample;
@@ -64,6 +66,8 @@ export interface BotView extends ResourcesView {
   readonly slot: number | null;
   readonly port: number | null;
   readonly pid: number | null;
+  /** Where callers reach it: by host name, otherwise its path behind this server's proxy. */
+  readonly url: string;
   readonly state: BotState;
   readonly desired: Desired;
   /** When the state was entered, ISO 8601; null when not known. */
@@ -104,7 +108,7 @@ export interface AssignmentView {
   readonly connection: {
     readonly host: string;
     readonly port: number;
-    /** Path of the bot behind this server's proxy. */
+    /** As `url` of a BotView. */
     readonly url: string;
     readonly containerName: string;
     readonly poolId: string;
@@ -194,6 +198,9 @@ export interface PlanView {
 export interface RouteTarget {
   readonly host: string;
   readonly port: number;
+  readonly location: string;
+  /** Which of its processes it is: another one's connections are of no use. */
+  readonly life: string;
   /** Added to each request, so that an owner needs no password of the bot. Secret. */
   readonly headers: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
@@ -219,8 +226,20 @@ export interface PoolApi {
   log(actor: Actor, instanceId: string, offset: number, length: number): Promise<LogChunk>;
   /** The same of a container's shared service. Throws NOT_FOUND, AGENT_UNAVAILABLE. */
   serviceLog(container: string, service: string, offset: number, length: number): Promise<LogChunk>;
-  /** Throws BOT_UNAVAILABLE with the state when nobody proven to be the bot answers there now. */
-  route(actor: Actor, instanceId: string): RouteTarget;
+  /**
+   * Throws BOT_UNAVAILABLE with the state when nobody proven to be the bot answers there now. `actor` null: somebody without a
+   * token, who is UNAUTHORIZED unless the bot is public.
+   */
+  route(actor: Actor | null, instanceId: string): RouteTarget;
+  /**
+   * Throws BOT_UNAVAILABLE unless, at a moment after the call, this life of the bot and nobody else listens on its port. So whoever
+   * was connected before is connected to the bot.
+   */
+  prove(instanceId: string, life: string): Promise<void>;
+  /** Resolves with true as soon as it can be routed to, with false at once when it will not by itself, or when `signal` aborts. */
+  untilRouted(instanceId: string, signal: AbortSignal): Promise<boolean>;
+  /** Whether anybody may visit it by its host name now. */
+  isPublic(instanceId: string): boolean;
   poolStatus(): PoolStatus;
   healthCheck(): Promise<SweepReport>;
   cleanup(dryRun: boolean): Promise<CleanupReport>;

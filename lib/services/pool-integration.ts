@@ -1,7 +1,9 @@
 import type { LogChunk } from '../domain/agent.ts';
 import { type BotRecord, belongsTo, type Desired, poolKey } from '../domain/bot.ts';
 import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
+import { botUrl } from '../domain/hosts.ts';
 import type { Actor } from '../domain/state.ts';
+import type { Template } from '../domain/template.ts';
 import { explainStep, stepTarget } from '../planner/explain.ts';
 import { renderRecord, valuesOf } from '../planner/values.ts';
 import { isoTime } from '../util/clock.ts';
@@ -10,6 +12,7 @@ import { addBot, findBot, markDeleting, reviseBot, setDesired } from './bot-cont
 import { checkDesired, newBot, revisedBot, visibleBot } from './bots.ts';
 import { cleanup } from './container-pool.ts';
 import type { Dependencies } from './dependencies.ts';
+import { Lives, lifeOf } from './lives.ts';
 import { sumMemory } from './memory.ts';
 import type {
   AssignmentView,
@@ -36,11 +39,13 @@ export class PoolIntegration implements PoolApi {
   readonly #deps: Dependencies;
   readonly #reconciler: Reconciler;
   readonly #options: PoolOptions;
+  readonly #lives: Lives;
 
   constructor(deps: Dependencies, reconciler: Reconciler, options: PoolOptions) {
     this.#deps = deps;
     this.#reconciler = reconciler;
     this.#options = options;
+    this.#lives = new Lives(reconciler);
   }
 
   async createBot(actor: Actor, request: CreateBot): Promise<BotView> {
@@ -149,10 +154,25 @@ export class PoolIntegration implements PoolApi {
     }
   }
 
-  route(actor: Actor, instanceId: string): RouteTarget {
-    const bot = this.#find(actor, instanceId);
+  isPublic(instanceId: string): boolean {
+    const bot = this.#deps.store.current().bots.get(instanceId);
+    return bot !== undefined && isOpenToAll(bot, this.#deps.templates.get(bot.template));
+  }
+
+  prove(instanceId: string, life: string): Promise<void> {
+    return this.#lives.prove(findBot(this.#deps.store.current(), instanceId), life);
+  }
+
+  untilRouted(instanceId: string, signal: AbortSignal): Promise<boolean> {
+    return this.#lives.untilRunning(() => this.#deps.store.current().bots.get(instanceId), signal);
+  }
+
+  route(actor: Actor | null, instanceId: string): RouteTarget {
+    if (actor === null && !this.isPublic(instanceId))
+      throw new BunkhouseError('UNAUTHORIZED', 'This bot is reached with a token only.');
+    const bot = this.#find(actor ?? ANYBODY, instanceId);
     const template = this.#deps.templates.get(bot.template);
-    const { state, reason } = this.#view(bot);
+    const { state = 'pending', reason = '', observed = null } = this.#reconciler.states.get(instanceId) ?? {};
     if (state !== 'running' || template === undefined) {
       const why = reason === '' ? '' : `: ${reason}`;
       throw new BunkhouseError('BOT_UNAVAILABLE', `${instanceId} is ${state}${why}`, { retryAfterSeconds: 2 });
@@ -161,6 +181,8 @@ export class PoolIntegration implements PoolApi {
     const values = valuesOf(bot, address.port, this.#deps.driver.bindHost);
     return {
       ...address,
+      location: bot.location,
+      life: lifeOf(bot.placement?.container ?? '', observed),
       headers: renderRecord(template.proxy.headers, values),
       query: renderRecord(template.proxy.query, values),
     };
@@ -217,7 +239,7 @@ export class PoolIntegration implements PoolApi {
   }
 
   #view(bot: BotRecord): BotView {
-    return botView(bot, this.#reconciler.states);
+    return botView(bot, this.#reconciler.states, this.#options.addresses);
   }
 
   #changed(bot: BotRecord): BotView {
@@ -231,11 +253,20 @@ export class PoolIntegration implements PoolApi {
     const { listing } = this.#reconciler.world();
     const host = listing.kind === 'seen' ? listing.value.get(container)?.host : undefined;
     if (host === undefined) return null;
-    return { host, port, url: `/bots/${bot.instanceId}/`, containerName: container, poolId: poolKey(bot), slot };
+    const url = botUrl(bot.instanceId, this.#options.addresses);
+    return { host, port, url, containerName: container, poolId: poolKey(bot), slot };
   }
 }
 
 // Private
+
+/** A visitor of a public bot, who was told from others before. */
+const ANYBODY: Actor = { role: 'admin' };
+
+/** What waits in the reserve is nobody's to visit: it must be handed out as it was cleaned. */
+function isOpenToAll({ reserve, deleting }: BotRecord, template: Template | undefined): boolean {
+  return template?.proxy.public === true && !deleting && (reserve === null || reserve.phase === 'assigned');
+}
 
 /** A bot of the reserve is as its template makes it, whoever has it on lease. */
 function refuseOfReserve({ instanceId, reserve }: BotRecord): void {

@@ -13,6 +13,7 @@ import { createApply } from './apply.ts';
 import { BlockedPorts } from './blocked-ports.ts';
 import { checkTargets } from './check-targets.ts';
 import type { Dependencies } from './dependencies.ts';
+import { Doors } from './doors.ts';
 import { Lanes } from './lanes.ts';
 import { latestMoment } from './lease-changes.ts';
 import { Losses } from './losses.ts';
@@ -27,6 +28,8 @@ import { createWatchers, type Watchers } from './watchers.ts';
 const CLOSING_MS = 15_000;
 
 const LONGEST_REST_MS = 100;
+
+const NONE_SHUT: ReadonlyMap<string, string> = new Map();
 
 export interface Admission {
   readonly template: string;
@@ -58,6 +61,7 @@ export class Reconciler {
   readonly #pictures: Listeners<World>;
   readonly #reserves: ReserveTargets;
   readonly #admissions: Listeners<Admission>;
+  readonly #doors: Doors | null;
   #dirty: 'all' | Set<string> = 'all';
   #cancelWake: () => void = () => {};
   #passes = 0;
@@ -75,6 +79,7 @@ export class Reconciler {
     this.#steps = new Listeners(onError);
     this.#pictures = new Listeners(onError);
     this.#admissions = new Listeners(onError);
+    this.#doors = deps.door && new Doors({ ...deps, ...deps.door, request: () => this.request() });
     this.#blockedPorts = new BlockedPorts(deps.clock);
     this.#losses = new Losses(deps.events);
     this.#observer = new Observer(deps.driver, this.agents, deps.clock, () => this.request());
@@ -139,6 +144,7 @@ export class Reconciler {
     const { clock, store, templates, limits } = this.#deps;
     const state = store.current();
     const reserves = this.#reserves;
+    const doors = this.#doors;
     return {
       now: clock.now(),
       monotonic: clock.monotonic(),
@@ -155,6 +161,9 @@ export class Reconciler {
       // Only when asked for: it means a look at every bot, and most who want the world ask about one.
       get reserves() {
         return reserves.now(state);
+      },
+      get shut() {
+        return doors?.shut(state) ?? NONE_SHUT;
       },
       leaseClock: this.leaseClock.now(),
     };
@@ -191,6 +200,7 @@ export class Reconciler {
     this.#cancelWake();
     await this.monitor.close();
     await this.#watchers.close();
+    await this.#doors?.close();
     await this.agents.close();
     await ended;
   }
@@ -261,6 +271,7 @@ export class Reconciler {
     this.#losses.update(world);
     if (listing.kind === 'unknown') return;
     this.#watchers.sync(new Set(agents.keys()));
+    this.#doors?.follow(state);
     this.monitor.forget((bot) => state.bots.has(bot));
     this.monitor.track(
       checkTargets(world),

@@ -1,5 +1,5 @@
 import type { ReservePhase } from '../domain/lease.ts';
-import { planRefill } from '../planner/refill.ts';
+import { type Member, planRefill } from '../planner/refill.ts';
 import { isMember } from '../planner/reserve.ts';
 import type { World } from '../planner/world.ts';
 import type { ReserveStatus } from './lease-api.ts';
@@ -36,10 +36,19 @@ export function reserveStatus(
       assigned: many('assigned'),
       resetting: many('expired', 'resetting'),
       isRefilling: reserve.refilling,
-      held: held.find(({ target }) => target === template)?.why ?? '',
+      held: held.find(({ target }) => target === template)?.why ?? shutOf(world, byTemplate.get(template) ?? []),
       acquired: all,
       fromPool,
       hitRate: all === 0 ? null : fromPool / all,
     };
   });
+}
+
+// Private
+
+/** Why bots that are well are not ready all the same; empty when there are none. */
+function shutOf({ shut }: World, members: readonly Member[]): string {
+  const waiting = members.filter(({ instanceId }) => shut.has(instanceId));
+  const reason = shut.get(waiting[0]?.instanceId ?? '') ?? '';
+  return waiting.length < 2 ? reason : `${reason} (and ${waiting.length - 1} more)`;
 }

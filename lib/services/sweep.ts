@@ -4,7 +4,7 @@ import { isoTime } from '../util/clock.ts';
 import type { Dependencies } from './dependencies.ts';
 import type { ContainerView, Issue, SweepReport } from './pool-api.ts';
 import type { Reconciler } from './reconciler.ts';
-import { botView, containerViews } from './views.ts';
+import { containerViews } from './views.ts';
 
 /** Looks at everything now, checks every bot, and tells what was found and set in motion. */
 export async function sweep(deps: Dependencies, reconciler: Reconciler): Promise<SweepReport> {
@@ -51,7 +51,10 @@ function issues(reconciler: Reconciler, driverName: string): Issue[] {
     .filter((container) => container.status !== 'running' || container.reason !== '')
     .map((container) => ({ target: container.id, problem: container.reason || container.status }));
   const bots = world.state.bots.records
-    .map((bot) => botView(bot, reconciler.states))
+    .map(({ instanceId, desired }) => {
+      const { state = 'pending', reason = '' } = reconciler.states.get(instanceId) ?? {};
+      return { instanceId, desired, state, reason };
+    })
     .filter((bot) => bot.reason !== '' || bot.state !== (bot.desired === 'stopped' ? 'stopped' : 'running'))
     .map((bot) => ({
       target: bot.instanceId,

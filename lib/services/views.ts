@@ -1,13 +1,14 @@
 import type { BotObservation } from '../domain/agent.ts';
 import { BOT_STATES, type BotRecord, type BotState, poolKey, wantsProcess } from '../domain/bot.ts';
 import type { ContainerRecord } from '../domain/container.ts';
+import { type Addresses, botUrl } from '../domain/hosts.ts';
 import type { World } from '../planner/world.ts';
 import { containerMemory } from './memory.ts';
 import type { BotView, ContainerView, HealthSummary, ResourcesView, SeatView } from './pool-api.ts';
 import type { StateTracker } from './state-tracker.ts';
 
 /** A bot as people may see it: wishes and observations, no files, environment or secrets. */
-export function botView(bot: BotRecord, states: StateTracker): BotView {
+export function botView(bot: BotRecord, states: StateTracker, addresses: Addresses): BotView {
   const tracked = states.get(bot.instanceId);
   const observed = tracked?.observed ?? null;
   return {
@@ -19,6 +20,7 @@ export function botView(bot: BotRecord, states: StateTracker): BotView {
     slot: bot.placement?.slot ?? null,
     port: bot.placement?.port ?? null,
     pid: observed?.pid ?? null,
+    url: botUrl(bot.instanceId, addresses),
     state: tracked?.state ?? 'pending',
     desired: bot.desired,
     since: tracked?.since ?? null,

@@ -3,6 +3,7 @@ import type {
   AgentObservation,
   ArchiveInfo,
   BotObservation,
+  ListenerObservation,
   LogChunk,
   ServiceObservation,
   WaitResult,
@@ -95,6 +96,12 @@ const service = z.object({
   reason: z.string(),
   warning: z.string(),
 }) satisfies z.ZodType<ServiceObservation>;
+
+export const listenerObservation = z.object({
+  listener: z.enum(['self', 'other', 'none']),
+  pid: count.nullable(),
+  startedAt: time.nullable(),
+}) satisfies z.ZodType<ListenerObservation>;
 
 export const agentObservation = z.object({
   incarnation: z.string().min(1),

@@ -1,5 +1,13 @@
 import type { z } from 'zod';
-import type { AgentObservation, ArchiveInfo, BotObservation, BotSpec, LogChunk, WaitResult } from '../domain/agent.ts';
+import type {
+  AgentObservation,
+  ArchiveInfo,
+  BotObservation,
+  BotSpec,
+  ListenerObservation,
+  LogChunk,
+  WaitResult,
+} from '../domain/agent.ts';
 import { BunkhouseError, type ErrorCode } from '../domain/errors.ts';
 import { type ResetRule, resetSeconds } from '../domain/template.ts';
 import type { Agent } from '../drivers/driver.ts';
@@ -50,6 +58,10 @@ export class SupervisordAgent implements Agent {
   wait(cursor: number, seconds: number, signal?: AbortSignal | undefined): Promise<WaitResult> {
     const silenceMs = seconds * 1000 + WAIT_SLACK_MS;
     return this.#call('wait', { cursor, seconds }, answers.waitResult, { silenceMs, signal, deferred: true });
+  }
+
+  listener(bot: string): Promise<ListenerObservation> {
+    return this.#call('listener', { bot }, answers.listenerObservation);
   }
 
   log(bot: string, offset: number, length: number): Promise<LogChunk> {

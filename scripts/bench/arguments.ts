@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import type { BenchOptions } from './bench.ts';
 import { TIMEFRAMES, WAYS, type WayKind } from './ways/way.ts';
 
-export const BENCH_NAMES = ['core', 'lease', 'memory', 'starts', 'store'] as const;
+export const BENCH_NAMES = ['core', 'lease', 'memory', 'proxy', 'starts', 'store'] as const;
 export type BenchName = (typeof BENCH_NAMES)[number];
 
 /** What a command line asks for. `problem` is null when help was asked for. */
@@ -33,6 +33,8 @@ Benchmarks:
   lease    milliseconds until a lease of a warm bot is answered, durable, over HTTP: one by one, 500 a second, many at once;
            on the memory driver and on the process driver
   memory   memory of FreqTrade bots while they trade on the paper exchange, and of all that keeps them
+  proxy    requests and MiB a second, and milliseconds added, of the built-in proxy beside Caddy's and nginx's, all before the
+           same bot; needs caddy and nginx
   starts   seconds until a FreqTrade bot answers, and its CPU seconds until then: after its start and after kill -9,
            one at a time and all at once
   store    milliseconds until a change is durable, of a state with 1,000 bots: one by one, 500 a second, 1,000 at once;
@@ -47,7 +49,7 @@ Options:
   --settle S      memory: seconds between the last bot running and the measurement (default 90); \`merge\` then waits until
                   the kernel finds hardly any more to merge, for 10 minutes at the most
   --timeframe T   memory: candles of 1m or 5m (default 5m); it goes on until each bot has fetched the next ones
-  --rounds N      starts, core: rounds of what is timed (default 5)
+  --rounds N      starts, core, proxy: rounds of what is timed (default 5)
   --json          one JSON object on stdout, progress on stderr
 
 Ways: \`container\` is docker run --restart always for each bot; \`exec\`, \`prefork\` and \`merge\` are Bunkhouse's Docker driver;

@@ -1,10 +1,10 @@
 import type { Timeframe, WayKind } from './ways/way.ts';
 
-/** One figure. `unit` is s, ms, MiB or x (a ratio); `note` says how it was measured. */
+/** One figure. `unit` x is a ratio; `note` says how it was measured. */
 export interface Row {
   readonly name: string;
   readonly value: number;
-  readonly unit: 's' | 'ms' | 'MiB' | 'x';
+  readonly unit: 's' | 'ms' | 'MiB' | 'MiB/s' | '/s' | 'x';
   readonly note: string;
 }
 

@@ -22,11 +22,14 @@ export const GIB = 2 ** 30;
 
 /** Half of them, and all but one in a hundred, took no longer. */
 export function percentiles(name: string, times: readonly number[], note: string): Row[] {
-  const sorted = times.toSorted((a, b) => a - b);
-  const at = (share: number): number =>
-    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] as number;
   return [
-    { name: `${name}, p50`, value: at(0.5), unit: 'ms', note },
-    { name: `${name}, p99`, value: at(0.99), unit: 'ms', note },
+    { name: `${name}, p50`, value: percentile(times, 0.5), unit: 'ms', note },
+    { name: `${name}, p99`, value: percentile(times, 0.99), unit: 'ms', note },
   ];
+}
+
+/** What that share of them did not exceed. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] as number;
 }

@@ -4,6 +4,7 @@ import { runChecks, worst } from '../../lib/cli/doctor/checks.ts';
 import type { Finding } from '../../lib/cli/doctor/finding.ts';
 import { createMachine, type Machine } from '../../lib/cli/doctor/machine.ts';
 import { loadConfig } from '../../lib/config/config.ts';
+import { CADDY, startCaddy } from '../support/caddy.ts';
 import { startValkey, VALKEY } from '../support/valkey-server.ts';
 import { run } from './bunkhouse.ts';
 
@@ -190,6 +191,48 @@ describe('doctor', () => {
       expect(JSON.stringify(finding)).not.toMatch(/hunter/);
     } finally {
       await server.dispose();
+    }
+  });
+
+  it.each<[string, Record<string, string>, unknown, string, RegExp]>([
+    ['does not answer', {}, null, 'fail', /no Caddy answers at http:\/\/127\.0\.0\.1:2019/],
+    ['refuses us', {}, { error: 'host not allowed' }, 'fail', /host not allowed/],
+    ['listens at all addresses', {}, { listen: ':2019' }, 'fail', /where others may reach it/],
+    ['listens at another address', {}, { listen: '10.0.0.1:2019' }, 'fail', /where others may reach it/],
+    ['listens at loopback, beside bots', {}, { listen: 'localhost:2019' }, 'warn', /bots on this machine/],
+    ['listens at loopback, as by default', { POOL_DRIVER: 'docker' }, {}, 'ok', /^Caddy v2\.8\.4 h1:x answers/],
+    ['listens at a socket', { CADDY_ADMIN: 'unix:///run/c.sock' }, { listen: 'unix//run/c.sock' }, 'ok', /c\.sock/],
+    ['has no names to serve', { BASE_DOMAIN: '' }, {}, 'warn', /does nothing without BASE_DOMAIN/],
+  ])('says when Caddy %s', async (_, different, admin, level, found) => {
+    const env = { BASE_DOMAIN: 'bots.example', CADDY_ADMIN: 'http://127.0.0.1:2019', ...different };
+    const getJson: Machine['getJson'] = async (url) =>
+      url.endsWith('/config/admin') && admin !== null
+        ? { json: admin as Record<string, unknown> }
+        : { error: 'refused' };
+    const base = machine();
+    const run: Machine['run'] = async (file, args) => (file === 'caddy' ? 'v2.8.4 h1:x' : base.run(file, args));
+    expect(named(await runChecks(machine({ getJson, run }, env)), 'front')).toMatchObject({
+      level,
+      found: expect.stringMatching(found),
+    });
+    expect(named(await runChecks(machine({ getJson, run: async () => '2.4.6' }, { ...env })), 'front')?.level).toMatch(
+      /fail|warn/,
+    );
+  });
+
+  it.skipIf(!CADDY)('asks a real Caddy over TCP and a Unix socket', async () => {
+    for (const socket of [false, true]) {
+      const caddy = await startCaddy(() => ({}), socket);
+      try {
+        const env = { BASE_DOMAIN: 'bots.example', CADDY_ADMIN: caddy.admin };
+        const { getJson, run } = createMachine(loadConfig({}, { envFile: '/none' }).config, 0);
+        expect(named(await runChecks(machine({ getJson, run }, env)), 'front')).toMatchObject({
+          level: socket ? 'ok' : 'warn',
+          found: expect.stringMatching(/^Caddy v?2\.\d+.* answers at /),
+        });
+      } finally {
+        await caddy.dispose();
+      }
     }
   });
 

@@ -22,6 +22,7 @@ export function aBotView(instanceId: string, more: Partial<BotView> = {}): BotVi
     slot: 0,
     port: 9000,
     pid: 7,
+    url: `/bots/${instanceId}/`,
     state: 'running',
     desired: 'running',
     since: null,

@@ -88,7 +88,7 @@ describe('template', () => {
         nice: 0,
       },
       control: {},
-      proxy: { headers: {}, query: {} },
+      proxy: { public: false, headers: {}, query: {} },
       isolation: 'template',
       lease: null,
       prefork: null,
@@ -207,6 +207,11 @@ describe('template', () => {
       'a URL for a path',
       `${MINIMAL}checks: [{kind: http, path: "http://x/"}]\n`,
       ':3: checks[0].path must begin with "/"',
+    ],
+    [
+      'a public proxy that grants something',
+      `${MINIMAL}proxy: {public: true, headers: {Authorization: x}}\n`,
+      ':3: proxy.public must not stand beside headers or query: every visitor would have what they grant',
     ],
     ['a header of two lines', `${MINIMAL}proxy: {headers: {A: "b\\nC: d"}}\n`, ':3: proxy.headers.A must be one line'],
     [

@@ -27,6 +27,25 @@ export function agentContract(contract: Contract): void {
     return { record, agent, spec };
   };
 
+  describe('listener', () => {
+    it('tells which process listens on the port now, and that nobody does', async () => {
+      const { agent, spec, bot } = await started();
+      const seen = await waitFor('it listens', async () => {
+        const now = await agent.listener('bot');
+        return now.listener === 'self' ? now : null;
+      });
+      expect(seen).toEqual({ listener: 'self', pid: bot.pid, startedAt: bot.startedAt });
+      await agent.apply({ ...spec, generation: 6, run: false });
+      await waitFor('the bot stops', () => readBot(agent, 'bot', 'stopped'));
+      expect(await agent.listener('bot')).toEqual({ listener: 'none', pid: null, startedAt: null });
+    });
+
+    it('knows no bot that was not applied', async () => {
+      const { agent } = await stopped();
+      expect(await codeOf(agent.listener('other'))).toBe('NOT_FOUND');
+    });
+  });
+
   describe('apply', () => {
     it('starts a bot, which is running once it is ready', async () => {
       const { spec, bot } = await started();

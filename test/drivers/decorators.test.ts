@@ -32,6 +32,7 @@ const CALLS: Record<Method, (driver: Driver, agent: Agent) => Promise<unknown>> 
   connect: (driver) => driver.connect('a-b-1'),
   'agent.observe': (_, agent) => agent.observe(),
   'agent.apply': (_, agent) => agent.apply(spec),
+  'agent.listener': (_, agent) => agent.listener('ann'),
   'agent.log': (_, agent) => agent.log('ann', 0, 100),
   'agent.serviceLog': (_, agent) => agent.serviceLog('db', 0, 100),
   'agent.reset': (_, agent) => agent.reset('ann', 1, { steps: [], verify: [] }),

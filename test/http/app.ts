@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { parseTemplate } from '../../lib/config/template.ts';
+import type { Addresses } from '../../lib/domain/hosts.ts';
 import type { MemoryWorld } from '../../lib/drivers/memory/world.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import { createEventLog } from '../../lib/events/event-log.ts';
@@ -17,6 +18,7 @@ import { createMetrics } from '../../lib/http/metrics.ts';
 import { createProber } from '../../lib/probes/prober.ts';
 import { createBotGateway } from '../../lib/router/gateway.ts';
 import { createBotProxy } from '../../lib/router/proxy.ts';
+import { createTrust } from '../../lib/router/trust.ts';
 import { openAccounts } from '../../lib/services/accounts.ts';
 import type { Dependencies } from '../../lib/services/dependencies.ts';
 import { createIdempotency } from '../../lib/services/idempotency.ts';
@@ -31,6 +33,7 @@ import type { Store } from '../../lib/store/store.ts';
 import { createUsageFiles } from '../../lib/store/usage-files.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { hashToken, newToken } from '../../lib/util/token.ts';
+import { BY_PATH } from '../support/addresses.ts';
 
 const TEMPLATE = `
 name: demo
@@ -96,6 +99,8 @@ export interface AppOptions {
   /** Most leasable bots. */
   readonly most?: number;
   readonly quotas?: { readonly hourly: number | null; readonly daily: number | null };
+  /** Bots are reached by path only when left out. */
+  readonly addresses?: Addresses;
   /** An earlier app's, so that this one goes on where that ended. */
   readonly folder?: string;
 }
@@ -109,6 +114,7 @@ export async function startApp({
   lease = 'null',
   most = 100,
   quotas = { hourly: null, daily: null },
+  addresses = BY_PATH,
   folder: given,
 }: AppOptions = {}): Promise<App> {
   const folder = given ?? (await mkdtemp(join(tmpdir(), 'bunkhouse-http-')));
@@ -147,20 +153,23 @@ export async function startApp({
       sinks: [counterSink(metrics.events), ({ event }) => metrics.leases.event(event)],
       logger: log,
     }),
+    door: null,
     alone: accounts.alone,
   };
   const reconciler = new Reconciler(deps);
   reconciler.onPicture((world) => accounts.observe(world));
-  const options = { poolMode: true, location: 'local', defaultTemplate: 'demo' };
+  const options = { poolMode: true, location: 'local', defaultTemplate: 'demo', addresses };
   const api = new PoolIntegration(deps, reconciler, options);
   const leases = new Leases(deps, reconciler, { ...options, ...quotas, onAcquired: metrics.leases.acquired });
   const tokens = createTokens({ store, clock });
   const adminToken = newToken();
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: tokens.findByHash });
   const gateway = createBotGateway({
-    proxy: createBotProxy(),
+    proxy: createBotProxy({ trusts: createTrust(['127.0.0.1']), prove: (bot, life) => api.prove(bot, life), clock }),
     actorOf: auth.actorOf,
-    route: (actor, bot) => api.route(actor, bot),
+    api,
+    baseDomain: addresses.baseDomain,
+    clock,
   });
   const idempotency = createIdempotency({ store, clock });
   const http = createHttpApp({

@@ -84,6 +84,28 @@ describe('bots behind the interface', { timeout: 20_000 }, () => {
     await expect.poll(() => sockets.clients.size).toBe(0);
   });
 
+  it('are reached by host name too, where the API is not', async () => {
+    const bot = createServer((req, res) => res.end(req.url));
+    const addresses = { baseDomain: 'bots.test', scheme: 'https', port: 443 } as const;
+    const app = await startApp({ basePort: await listen(bot), addresses });
+    onTestFinished(() => app.close());
+    await app.call('POST', '/api/bots', { body: { instanceId: 'a', template: 'demo' } });
+    await app.call('POST', '/api/bots', { body: { instanceId: 'A.b', template: 'demo', desired: 'stopped' } });
+    await app.settled();
+    const urls = (await app.call('GET', '/api/bots')).json.bots as { url: string }[];
+    expect(urls.map(({ url }) => url)).toEqual(['/bots/A.b/', 'https://a.bots.test/']);
+    const host = 'a.bots.test';
+    expect(await app.call('GET', '/api/bots', { headers: { host } })).toMatchObject({
+      text: '/api/bots',
+      headers: { 'x-container-id': 'a', 'x-container-location': 'local' },
+    });
+    expect(await app.call('GET', '/', { headers: { host }, token: null })).toMatchObject({ status: 401 });
+    expect(await app.call('GET', '/', { headers: { host: 'nobody.bots.test' } })).toMatchObject({ status: 404 });
+    expect(await app.call('GET', '/health', { headers: { host: 'bots.test' } })).toMatchObject({
+      json: { status: 'ready' },
+    });
+  });
+
   it('are measured and logged by route, not by path', async () => {
     const { app, alice } = await setUp();
     await app.call('POST', '/bots/a/secret-path?token=bh_leak', { token: alice });

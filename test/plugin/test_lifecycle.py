@@ -166,6 +166,8 @@ class Readiness(PluginTest):
         until(lambda: "have" in self.output("bob"), "the port is stolen")
         ready = {"kind": "listen", "startupSeconds": 2, "watchdogSeconds": None}
         self.call("apply", self.spec("ann", *bot("thief"), "--steal", str(FIRST_PORT), readiness=ready))
+        self.assertEqual(self.call("listener", {"bot": "ann"})["listener"], "other")
+        self.assertEqual(self.call("listener", {"bot": "bob"})["listener"], "none")
         self.until_observed("ann", lambda seen: seen["listener"] == "other")
         self.assertEqual(self.observe("ann")["state"], "starting")
         self.until_observed("ann", lambda seen: seen["restarts"] >= 1)

@@ -1,5 +1,6 @@
 """Parts that need no supervisord."""
 
+import ipaddress
 import os
 import socket
 import sys
@@ -67,7 +68,18 @@ class Listeners(unittest.TestCase):
             for look in (listeners.by_netlink, listeners.by_procfs):
                 found = look()
                 for sock in (four, six):
-                    self.assertIn((os.getuid(), os.fstat(sock.fileno()).st_ino), found[sock.getsockname()[1]], look.__name__)
+                    address, port = sock.getsockname()[:2]
+                    expected = (os.getuid(), os.fstat(sock.fileno()).st_ino, ipaddress.ip_address(address).packed)
+                    self.assertIn(expected, found[port], look.__name__)
+
+    def test_only_who_can_be_met_counts(self):
+        def met(host, *addresses):
+            sockets = [listeners.Listener(0, 0, ipaddress.ip_address(each).packed) for each in addresses]
+            return [str(ipaddress.ip_address(each.address)) for each in listeners.reached(sockets, ipaddress.ip_address(host))]
+
+        everywhere = ("127.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1", "127.0.0.2", "::1", "10.0.0.7")
+        self.assertEqual(met("127.0.0.1", *everywhere), ["127.0.0.1", "0.0.0.0", "::", "::ffff:7f00:1"])
+        self.assertEqual(met("0.0.0.0", *everywhere), ["0.0.0.0", "::", "10.0.0.7"])
 
 
 class Coroutines(unittest.TestCase):

@@ -267,6 +267,7 @@ class BadInput(PluginTest):
             "restartGeneration": [None, "x"],
             "slot": [-1, 10000, "0", None],
             "port": [0, 65536, "80", None],
+            "host": ["", "here", "127.0.0.1 ", None, 7],
             "run": [1, None, "true"],
             "command": [[], "ls", [""], [1], ["a\0b"], None],
             "env": [{"A B": "1"}, {"A": 1}, {"A=": "x"}, [], {"A": "\ud800"}],

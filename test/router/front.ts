@@ -4,7 +4,9 @@ import { onTestFinished } from 'vitest';
 import { BunkhouseError } from '../../lib/domain/errors.ts';
 import { createBotGateway } from '../../lib/router/gateway.ts';
 import { createBotProxy } from '../../lib/router/proxy.ts';
-import type { RouteTarget } from '../../lib/services/pool-api.ts';
+import { createTrust } from '../../lib/router/trust.ts';
+import type { PoolApi, RouteTarget } from '../../lib/services/pool-api.ts';
+import { systemClock as clock } from '../../lib/util/clock.ts';
 
 /** Starts the server on a free port of loopback; it and its connections end with the test. */
 export async function listen(server: Server): Promise<number> {
@@ -21,19 +23,54 @@ export async function listen(server: Server): Promise<number> {
 
 export const upstream = (listener: RequestListener): Promise<number> => listen(createServer(listener));
 
+/** A bot that answers with what it saw. */
+export const mirror = () =>
+  upstream(async (req, res) => {
+    let body = '';
+    for await (const chunk of req.setEncoding('utf8')) body += chunk;
+    const seen = { method: req.method, url: req.url, headers: req.headers, body };
+    res.setHeader('content-type', 'application/json').end(JSON.stringify(seen));
+  });
+
+export const BASE = 'bots.test';
+
+interface FrontOptions extends Partial<RouteTarget> {
+  /** Whether anybody may visit the bot by its host name. */
+  readonly isPublic?: boolean;
+  readonly trusted?: readonly string[];
+  /** Left out: it is always the bot who listens. */
+  readonly prove?: PoolApi['prove'];
+  /** Left out: a bot that is away does not come back. */
+  readonly untilRouted?: PoolApi['untilRouted'];
+}
+
 /** A server with nothing but the gateway, for one bot `b` that listens on `port`. Tokens: `bh_good`. */
-export async function front(port: number, extra: Partial<RouteTarget> = {}): Promise<number> {
+export async function front(port: number, options: FrontOptions = {}): Promise<number> {
+  const {
+    isPublic = false,
+    trusted = ['127.0.0.1'],
+    prove = async () => {},
+    untilRouted = async () => false,
+  } = options;
   const gateway = createBotGateway({
-    proxy: createBotProxy(),
+    proxy: createBotProxy({ trusts: createTrust(trusted), prove, clock }),
     actorOf: (token) => (token === 'bh_good' ? { role: 'admin' } : null),
-    route: (_actor, id) => {
-      if (id !== 'b') throw new BunkhouseError('NOT_FOUND', `there is no bot ${id}`);
-      return { host: '127.0.0.1', port, headers: {}, query: {}, ...extra };
+    baseDomain: BASE,
+    clock,
+    api: {
+      untilRouted,
+      isPublic: (id) => isPublic && id === 'b',
+      route: (_actor, id) => {
+        if (id !== 'b') throw new BunkhouseError('NOT_FOUND', `there is no bot ${id}`);
+        return { host: '127.0.0.1', port, life: 'first', location: 'here', headers: {}, query: {}, ...options };
+      },
     },
   });
   const server = createServer(async (req, res) => {
     try {
-      await gateway.admit(req)?.web(res);
+      const visit = gateway.admit(req);
+      if (visit === null) res.writeHead(299).end('the API');
+      else await visit.web(res);
     } catch (error) {
       res.writeHead(599).end((error as BunkhouseError).code);
     }
@@ -51,6 +88,19 @@ export async function front(port: number, extra: Partial<RouteTarget> = {}): Pro
   onTestFinished(() => gateway.close());
   return listen(server);
 }
+
+/** One of the two ways to the same bot: `/bots/b/x` on any host name, and `/x` on its own. */
+export interface Way {
+  readonly name: 'path' | 'host name';
+  /** Of a path of the bot. */
+  readonly at: (path: string) => string;
+  readonly host: (port: number) => string;
+}
+
+export const WAYS: readonly Way[] = [
+  { name: 'path', at: (path) => `/bots/b${path}`, host: (port) => `127.0.0.1:${port}` },
+  { name: 'host name', at: (path) => path, host: (port) => `b.${BASE}:${port}` },
+];
 
 export interface Answer {
   readonly status: number;

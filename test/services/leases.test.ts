@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { ReserveStatus } from '../../lib/services/lease-api.ts';
 import { shiftLeases } from '../../lib/services/lease-changes.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { ADMIN, leasedTemplate, Machine, System } from './system.ts';
+import { ADMIN, leasedTemplate, Machine, quickTemplate, System } from './system.ts';
 
 const ALICE = { role: 'owner', owner: 'alice' } as const;
 const BOB = { role: 'owner', owner: 'bob' } as const;
@@ -55,6 +55,26 @@ describe('leases', () => {
     expect(() => system.leases.get(BOB, id)).toThrow('there is no');
     expect(() => system.api.getBot(BOB, instanceId)).toThrow('there is no');
     await expect(system.leases.release(BOB, id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('lets anybody visit a bot of a public template while it is on lease, and at no other time', async () => {
+    await using machine = await Machine.make([
+      leasedTemplate({}, { proxy: { public: true, headers: {}, query: {} } }),
+      quickTemplate({ name: 'closed' }),
+    ]);
+    await using system = await System.start(machine);
+    await ready(system, 3);
+    const { id, instanceId } = await system.leases.acquire(ALICE, {}, null);
+    const warm = system.store.current().bots.records.filter(({ reserve }) => reserve?.phase === 'ready');
+    await system.api.createBot(ADMIN, { instanceId: 'c', template: 'closed' });
+    const visit = (bot: string) => () => system.api.route(null, bot);
+    expect(visit(instanceId)).not.toThrow();
+    for (const bot of [...warm.map((other) => other.instanceId), 'c', 'none']) {
+      expect(system.api.isPublic(bot)).toBe(false);
+      expect(visit(bot)).toThrow(expect.objectContaining({ code: 'UNAUTHORIZED' }));
+    }
+    await system.leases.release(ALICE, id);
+    expect(visit(instanceId)).toThrow(expect.objectContaining({ code: 'UNAUTHORIZED' }));
   });
 
   it('takes a released bot from its holder at once, cleans it and hands it out again', async () => {

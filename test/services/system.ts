@@ -18,6 +18,7 @@ import { createUsageFiles } from '../../lib/store/usage-files.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { silentLogger } from '../../lib/util/logger.ts';
 import { aTemplate } from '../planner/builders.ts';
+import { BY_PATH } from '../support/addresses.ts';
 import { makeTempDir, removeDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -48,6 +49,7 @@ export class Machine implements AsyncDisposable {
   readonly templates: Map<string, Template>;
   /** Of leases of one owner. */
   quotas: { hourly: number | null; daily: number | null } = { hourly: null, daily: null };
+  door: Dependencies['door'] = null;
   #store: Promise<Store> | null = null;
 
   private constructor(folder: string, templates: readonly Template[]) {
@@ -112,11 +114,12 @@ export class System implements AsyncDisposable {
       log: silentLogger,
       secret: () => randomUUID(),
       events: this.events,
+      door: machine.door,
       alone: accounts.alone,
     };
     this.reconciler = new Reconciler(deps);
     this.reconciler.onPicture((world) => accounts.observe(world));
-    const options = { poolMode: true, location: 'local', defaultTemplate: 'echo' };
+    const options = { poolMode: true, location: 'local', defaultTemplate: 'echo', addresses: BY_PATH };
     this.api = new PoolIntegration(deps, this.reconciler, options);
     this.leases = new Leases(deps, this.reconciler, {
       ...options,

@@ -20,6 +20,7 @@ from .loop import Loop
 from .notify import NotifySocket
 from .observation import observe_bot
 from .place import place_of_bot
+from .ports import look
 from .program import add_program
 from .promise import Turns, run
 from .sampler import Sampler
@@ -161,6 +162,15 @@ class Container:
 
     def place(self, bot, slot, port):
         return place_of_bot(self.layout, self.users.uid(port), bot, slot)
+
+    def listener(self, name):
+        """Who listens on a bot's port at this very moment, and which life of it that was."""
+        bot = self.bots.get(name)
+        if bot is None:
+            raise Fault(NOT_FOUND, f"{name} was not applied since its container was started")
+        life = bot.life if bot.pid else None
+        [(_, verdict)] = look([bot])
+        return {"pid": life and life.pid, "startedAt": life and life.started_at, "listener": verdict}
 
     async def _archive(self, name):
         async with self.turns(name):

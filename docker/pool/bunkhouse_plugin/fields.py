@@ -1,5 +1,6 @@
 """Taking checked values out of decoded JSON."""
 
+import ipaddress
 import re
 
 from .faults import INVALID, Fault
@@ -34,6 +35,12 @@ class Fields:
 
     def text(self, name, pattern=None):
         return self._text(self[name], name, pattern)
+
+    def address(self, name):
+        try:
+            return ipaddress.ip_address(self.text(name))
+        except ValueError:
+            raise Fault(INVALID, f"{self._name(name)} must be an address such as 127.0.0.1") from None
 
     def choice(self, name, choices):
         value = self[name]

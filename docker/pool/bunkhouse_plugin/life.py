@@ -19,7 +19,7 @@ class Life:
     ready_at: float | None = None
     heard: float = 0.0
     status: str = ""
-    socket: int | None = None  # inode of a listening socket on its port, once it was found to be its own
+    sockets: frozenset = frozenset()  # inodes of the listening sockets on its port, once they were found to be its own
     ending: tuple | None = None  # (reason, asked for), once it was told to go
     kill_at: float = 0.0
 

@@ -4,8 +4,10 @@ Asked of the kernel by netlink for listening sockets alone, which takes a fracti
 same but walks through every connection there could be, more than ten milliseconds: it is the way where netlink is not there.
 """
 
+import ipaddress
 import socket
 import struct
+from collections import namedtuple
 
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
@@ -15,15 +17,22 @@ LISTEN = 10
 
 HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, pid
 QUESTION = struct.Struct("=BBBBI48x")  # inet_diag_req_v2: family, protocol, extensions, padding, states, id
-ANSWER = struct.Struct("=4x2s50x8xII")  # inet_diag_msg: port in network order, uid, inode
+ANSWER = struct.Struct("=B3x2s2x16s40xII")  # inet_diag_msg: family, port and address in network order, uid, inode
+
+Listener = namedtuple("Listener", "uid inode address")
 
 
 def listeners():
-    """{port: [(uid, inode)]} of all listening TCP sockets."""
+    """{port: [Listener]} of all listening TCP sockets."""
     try:
         return by_netlink()
     except OSError:
         return by_procfs()
+
+
+def reached(sockets, host):
+    """Those of the sockets that callers of a bot meet which was told to listen at `host`."""
+    return [each for each in sockets if _meets(_plain(ipaddress.ip_address(each.address)), host)]
 
 
 def by_netlink():
@@ -33,8 +42,9 @@ def by_netlink():
             question = QUESTION.pack(family, socket.IPPROTO_TCP, 0, 0, 1 << LISTEN)
             sock.send(HEADER.pack(HEADER.size + len(question), SOCK_DIAG_BY_FAMILY, REQUEST_DUMP, family, 0) + question)
             for message in _messages(sock):
-                port, uid, inode = ANSWER.unpack_from(message)
-                found.setdefault(int.from_bytes(port, "big"), []).append((uid, inode))
+                kind, port, address, uid, inode = ANSWER.unpack_from(message)
+                packed = address[:4] if kind == socket.AF_INET else address
+                found.setdefault(int.from_bytes(port, "big"), []).append(Listener(uid, inode, packed))
     return found
 
 
@@ -49,9 +59,21 @@ def by_procfs():
         for line in lines:
             fields = line.split(None, 10)
             if int(fields[3], 16) == LISTEN:
-                port = int(fields[1].rsplit(b":", 1)[1], 16)
-                found.setdefault(port, []).append((int(fields[7]), int(fields[9])))
+                address, port = fields[1].rsplit(b":", 1)
+                packed = b"".join(bytes.fromhex(address[at : at + 8].decode())[::-1] for at in range(0, len(address), 8))
+                found.setdefault(int(port, 16), []).append(Listener(int(fields[7]), int(fields[9]), packed))
     return found
+
+
+def _plain(address):
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _meets(address, wanted):
+    """A bot at all addresses is called at one that others can reach; one at loopback, only there."""
+    if address.is_unspecified:
+        return True
+    return not address.is_loopback if wanted.is_unspecified else address == wanted
 
 
 def _messages(sock):

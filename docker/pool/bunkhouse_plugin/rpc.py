@@ -79,6 +79,11 @@ class BunkhouseInterface:
         return self._container.service_log(fields.text("service", NAME), fields.integer("offset", *OFFSET), fields.integer("length", *OFFSET))
 
     @method
+    def listener(self, value):
+        """Who listens on a bot's port now."""
+        return self._container.listener(Fields(value).text("bot", INSTANCE_ID))
+
+    @method
     def archive(self, value):
         """Pack the directory of a stopped bot."""
         return self._container.archive(Fields(value).text("bot", INSTANCE_ID))

@@ -6,16 +6,14 @@ Reading the memory of one large process takes milliseconds, so each tick looks a
 import os
 import time
 from dataclasses import replace
-from itertools import islice
 
 from . import procfs
-from .listeners import listeners
+from .ports import look
 from .users import acting_as
 
 ROUND_SECONDS = 5.0
 SHORTEST_TICK_SECONDS = 0.1
 PORTS_SECONDS = 1.0
-MOST_HOLDERS = 100
 PORTS_WHILE_STARTING_SECONDS = 0.1
 
 
@@ -81,32 +79,11 @@ class Sampler:
             bot.allowance.measured(replace(bot.allowance.used, sample=total))
 
     def _look_at_ports(self):
-        bots = self._container.bots.values()
-        if bots:
-            found = listeners()
-            for bot in list(bots):
-                bot.listens(self._verdict(bot, found.get(bot.spec.port, [])))
+        bots = list(self._container.bots.values())
+        for bot, verdict in look(bots) if bots else ():
+            bot.listens(verdict)
         pause = PORTS_WHILE_STARTING_SECONDS if any(bot.waits_for_port() for bot in bots) else PORTS_SECONDS
         self._ports_timer = self._container.loop.at(time.monotonic() + pause, self._look_at_ports)
-
-    def _verdict(self, bot, sockets):
-        if not sockets:
-            return "none"
-        uid = bot.place.uid
-        if uid is not None:
-            return "self" if any(owner == uid for owner, _ in sockets) else "other"
-        inodes = {inode for _, inode in sockets}
-        return "self" if bot.pid and self._holds(bot, inodes) else "other"
-
-    def _holds(self, bot, inodes):
-        """Whether the bot's processes have one of the sockets; what was found once is not looked for again."""
-        if bot.life.socket in inodes:
-            return True
-        for process in islice(procfs.tree(bot.pid), MOST_HOLDERS):
-            if held := inodes & procfs.socket_inodes(process):
-                bot.life.socket = held.pop()
-                return True
-        return False
 
 
 def _add(total, more):

@@ -49,6 +49,7 @@ class Spec:
     restart_generation: int
     slot: int
     port: int
+    host: object  # the address it is told to listen at
     run: bool
     command: tuple
     env: dict
@@ -75,6 +76,7 @@ def parse_spec(value):
         restart_generation=fields.integer("restartGeneration", *GENERATION),
         slot=fields.integer("slot", 0, 9999),
         port=fields.integer("port", 1, 65535),
+        host=fields.address("host"),
         run=fields.boolean("run"),
         command=parse_command(fields),
         env=fields.environment("env"),

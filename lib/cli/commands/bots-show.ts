@@ -74,6 +74,6 @@ function botText(bot: BotView): string {
     ...(bot.warning === '' ? [] : ([['warning', bot.warning]] as const)),
     ['files', bot.files.join(', ') || 'none of its own'],
     ['created', bot.createdAt],
-    ['address', `/bots/${bot.instanceId}/`],
+    ['address', bot.url],
   ]);
 }

@@ -1,5 +1,6 @@
 import { checkCgroups } from './cgroups.ts';
 import type { Check, Finding, Level } from './finding.ts';
+import { checkFront } from './front.ts';
 import * as host from './host.ts';
 import type { Machine } from './machine.ts';
 import * as programs from './programs.ts';
@@ -12,6 +13,7 @@ const CHECKS: readonly Check[] = [
   programs.checkFreqtrade,
   programs.checkDocker,
   checkState,
+  checkFront,
   host.checkDataDir,
   host.checkDisk,
   host.checkMemory,

@@ -94,7 +94,9 @@ function getJson(url: string, socketPath?: string): ReturnType<Machine['getJson'
   return new Promise((resolve) => {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const fail = (error: unknown): void => resolve({ error: messageOf(error) });
-    const options = socketPath === undefined ? { signal } : { signal, socketPath };
+    // Behind a socket there is no host to name, and Caddy refuses any.
+    const options =
+      socketPath === undefined ? { signal } : { signal, socketPath, setHost: false, headers: { host: '' } };
     const asked = request(url, options, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => {

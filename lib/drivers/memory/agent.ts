@@ -3,6 +3,7 @@ import type {
   ArchiveInfo,
   BotObservation,
   BotSpec,
+  ListenerObservation,
   LogChunk,
   WaitResult,
 } from '../../domain/agent.ts';
@@ -47,6 +48,10 @@ export class MemoryAgent implements Agent {
         throw either.aborted ? gone(this.#name) : error;
       }
     });
+  }
+
+  listener(bot: string): Promise<ListenerObservation> {
+    return this.#run('agent.listener', bot, (container) => container.listener(bot));
   }
 
   log(bot: string, offset: number, length: number): Promise<LogChunk> {

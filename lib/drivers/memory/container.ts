@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import type { AgentObservation, ArchiveInfo, BotObservation, BotSpec, LogChunk } from '../../domain/agent.ts';
+import type {
+  AgentObservation,
+  ArchiveInfo,
+  BotObservation,
+  BotSpec,
+  ListenerObservation,
+  LogChunk,
+} from '../../domain/agent.ts';
 import type { ContainerRecord } from '../../domain/container.ts';
 import { BunkhouseError, messageOf } from '../../domain/errors.ts';
 import { FILE_PATH, INSTANCE_ID } from '../../domain/ids.ts';
@@ -148,6 +155,14 @@ export class MemoryContainer {
     if (!known) return;
     waiters.touch(name);
     this.#services?.changed();
+  }
+
+  listener(name: string): ListenerObservation {
+    const seen = this.#bots.get(name)?.observe();
+    if (seen === undefined)
+      throw new BunkhouseError('NOT_FOUND', `${name} was not applied since its container started`);
+    const { listener, pid, startedAt } = seen;
+    return { listener: listener ?? 'none', pid, startedAt };
   }
 
   log(name: string, offset: number, length: number): LogChunk {

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { Actor } from '../../domain/state.ts';
 import type { LeaseApi, LeaseTick } from '../../services/lease-api.ts';
 import { type Route, route } from '../route.ts';
-import { botState, isoDate, name, ownerId } from '../schemas.ts';
+import { botAddress, botState, isoDate, name, ownerId } from '../schemas.ts';
 import type { SseMessage } from '../sse.ts';
 
 const DAY = 86_400;
@@ -22,7 +22,7 @@ const leaseView = z
     owner: z.string(),
     template: z.string(),
     location: z.string(),
-    url: z.string().meta({ description: 'Path of the bot behind this server' }),
+    url: botAddress,
     state: botState.nullable().meta({ description: 'Of the bot; null once the lease has ended' }),
     createdAt: isoDate,
     expiresAt: isoDate,

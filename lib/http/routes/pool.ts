@@ -4,6 +4,7 @@ import type { LeaseApi } from '../../services/lease-api.ts';
 import type { PoolApi } from '../../services/pool-api.ts';
 import { type Route, route } from '../route.ts';
 import {
+  botAddress,
   botState,
   desired,
   done,
@@ -157,7 +158,7 @@ const assignment = z
       .object({
         host: z.string(),
         port: z.int(),
-        url: z.string().meta({ description: 'Path of the bot behind this server' }),
+        url: botAddress,
         containerName: z.string(),
         poolId: z.string(),
         slot: z.int(),

@@ -107,6 +107,7 @@ export function withCgroups(agent: Agent, confiner: Confiner): Agent {
     apply: (spec) => agent.apply(spec),
     remove: (bot, generation) => agent.remove(bot, generation),
     wait: (cursor, seconds, signal) => agent.wait(cursor, seconds, signal),
+    listener: (bot) => agent.listener(bot),
     log: (bot, offset, length) => agent.log(bot, offset, length),
     serviceLog: (service, offset, length) => agent.serviceLog(service, offset, length),
     reset: (bot, generation, rule) => agent.reset(bot, generation, rule),

@@ -1,0 +1,53 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { hasCode } from '../domain/errors.ts';
+import type { PoolApi } from '../services/pool-api.ts';
+import type { Clock } from '../util/clock.ts';
+import { isRepeatable } from './proxy.ts';
+
+/** How long a request waits for a bot that is being restarted or moved. */
+const PATIENCE_MS = 10_000;
+/** Between two tries at a bot that is thought to run: what became of it will be known by then. */
+const PAUSE_MS = 50;
+/** Requests that wait at a time; beyond that they are told to come again. */
+const MOST_WAITING = 1_000;
+
+export interface Patience {
+  /** Repeats an attempt that fails with BOT_UNAVAILABLE until the bot is back, if the request may be repeated. */
+  attempt(req: IncomingMessage, res: ServerResponse, bot: string, work: () => Promise<void>): Promise<void>;
+}
+
+/** Callers hardly notice that a bot was started anew. */
+export function createPatience(untilRouted: PoolApi['untilRouted'], clock: Clock): Patience {
+  let waiting = 0;
+
+  async function returns(bot: string, res: ServerResponse, deadline: number): Promise<boolean> {
+    const gone = new AbortController();
+    const cancel = clock.after(deadline - clock.monotonic(), () => gone.abort());
+    const leave = (): void => gone.abort();
+    res.once('close', leave);
+    waiting += 1;
+    try {
+      if (!(await untilRouted(bot, gone.signal))) return false;
+      await clock.sleep(PAUSE_MS, gone.signal);
+      return !gone.signal.aborted;
+    } finally {
+      waiting -= 1;
+      cancel();
+      res.removeListener('close', leave);
+    }
+  }
+
+  return {
+    async attempt(req, res, bot, work) {
+      const deadline = clock.monotonic() + PATIENCE_MS;
+      for (;;) {
+        try {
+          return await work();
+        } catch (error) {
+          const again = hasCode(error, 'BOT_UNAVAILABLE') && isRepeatable(req) && !res.headersSent;
+          if (!again || waiting >= MOST_WAITING || !(await returns(bot, res, deadline))) throw error;
+        }
+      }
+    },
+  };
+}
