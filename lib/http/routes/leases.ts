@@ -44,7 +44,10 @@ const acquire = z
       .min(0)
       .max(300)
       .exactOptional()
-      .meta({ description: 'How long the answer may wait for a bot that is being started to run' }),
+      .meta({
+        description:
+          'How long the answer may wait for a bot that is being started to run, and for the certificate of its host name',
+      }),
   })
   .meta({ id: 'AcquireLease' });
 
