@@ -94,7 +94,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
     closers.push(() => accounts.close());
     const prober = createProber();
     closers.push(() => prober.close());
-    const door = openDoor(config);
+    const door = openDoor(config, log);
     closers.push(() => door?.front.close());
     const deps: Dependencies = {
       store,
@@ -161,9 +161,12 @@ function addressesOf({ baseDomain, httpsPort, caddyAdmin, port }: Config): Addre
   return secure === null ? { baseDomain, scheme: 'http', port } : { baseDomain, scheme: 'https', port: secure };
 }
 
-function openDoor(config: Config): Dependencies['door'] {
+function openDoor(config: Config, log: Logger): Dependencies['door'] {
   const { baseDomain, caddyAdmin: admin, acmeDirectory: directory, acmeEmail: email, acmeCaFile: caFile } = config;
-  if (baseDomain === null || admin === null) return null;
+  if (baseDomain === null || admin === null) {
+    if (admin !== null) log.warn({}, 'CADDY_ADMIN does nothing without BASE_DOMAIN');
+    return null;
+  }
   const front = createCaddyFront({
     admin,
     caFile,

@@ -73,7 +73,7 @@ export interface World {
   readonly limits: PoolLimits;
   /** By template. */
   readonly reserves: ReadonlyMap<string, ReserveTarget>;
-  /** Bots that warm up and cannot be reached by their host names yet, and why. */
+  /** Bots that warm up or are on lease and cannot be reached by their host names yet, and why. */
   readonly shut: ReadonlyMap<string, string>;
   /** Milliseconds since the epoch by a clock that does not step while the supervisor runs: leases end by it. */
   readonly leaseClock: number;

@@ -11,7 +11,7 @@ export interface AcquireLease {
   readonly location?: string;
   /** Left out by an owner: the owner itself; by an admin: `admin`. */
   readonly owner?: string;
-  /** The answer waits so long at most for the bot to run. Left out: it comes at once. */
+  /** The answer waits so long at most for the bot to run and to be reached at its `url`. Left out: it comes at once. */
   readonly waitSeconds?: number;
 }
 

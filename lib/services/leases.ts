@@ -229,12 +229,13 @@ export class Leases implements LeaseApi {
     return this.#reconciler.states.get(bot)?.state ?? 'pending';
   }
 
-  /** Resolves when its bot runs, when it ends, or when the time is over. */
+  /** Resolves when its bot runs and is reached by its host name, if it has one, when it ends, or when the time is over. */
   #untilRunning({ id, bot }: LeaseRecord, seconds: number): Promise<void> {
     const { clock, store } = this.#deps;
     const done = new AbortController();
     const look = (): void => {
-      if (this.#stateOf(bot) === 'running' || store.current().leases.get(id)?.end !== null) done.abort();
+      const ended = store.current().leases.get(id)?.end !== null;
+      if (ended || (this.#stateOf(bot) === 'running' && !this.#reconciler.world().shut.has(bot))) done.abort();
     };
     const stop = this.#reconciler.onPicture(look);
     look();

@@ -186,7 +186,7 @@ export class Reconciler {
 
   /** Where a bot's port is reached now. Throws BOT_UNAVAILABLE. */
   addressOf(instanceId: string): Address {
-    return botAddress(this.world(), instanceId);
+    return botAddress({ state: this.#deps.store.current(), listing: this.#observer.listing }, instanceId);
   }
 
   /** Ends passes, steps and watching. Containers and bots go on. */

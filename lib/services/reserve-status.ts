@@ -48,7 +48,7 @@ export function reserveStatus(
 
 /** Why bots that are well are not ready all the same; empty when there are none. */
 function shutOf({ shut }: World, members: readonly Member[]): string {
-  const waiting = members.filter(({ instanceId }) => shut.has(instanceId));
+  const waiting = members.filter(({ instanceId, reserve }) => reserve.phase === 'warming' && shut.has(instanceId));
   const reason = shut.get(waiting[0]?.instanceId ?? '') ?? '';
   return waiting.length < 2 ? reason : `${reason} (and ${waiting.length - 1} more)`;
 }

@@ -42,12 +42,10 @@ const acquire = z
     ttlSeconds: seconds.exactOptional(),
     location: name.exactOptional(),
     owner: ownerId.exactOptional(),
-    waitSeconds: z
-      .number()
-      .min(0)
-      .max(300)
-      .exactOptional()
-      .meta({ description: 'How long the answer may wait for a bot that is being started to run' }),
+    waitSeconds: z.number().min(0).max(300).exactOptional().meta({
+      description:
+        'How long the answer may wait for a bot that is being started to run, and for the certificate of its host name',
+    }),
   })
   .meta({ id: 'AcquireLease' });
 
