@@ -6,13 +6,10 @@ import pino from 'pino';
 import { ensureAdminToken } from './config/admin-token.ts';
 import { loadAllTemplates } from './config/built-in-templates.ts';
 import { loadConfig } from './config/config.ts';
+import { locationsOf } from './config/locations.ts';
 import type { Config } from './config/settings.ts';
 import { BunkhouseError, messageOf } from './domain/errors.ts';
 import type { Addresses } from './domain/hosts.ts';
-import { withDeadlines } from './drivers/deadline.ts';
-import type { Driver } from './drivers/driver.ts';
-import { withMetrics } from './drivers/metrics.ts';
-import { openDriver } from './drivers/open.ts';
 import { createEventLog } from './events/event-log.ts';
 import { counterSink, loggerSink } from './events/sinks.ts';
 import { LOG_REDACTION } from './http/access-log.ts';
@@ -20,6 +17,7 @@ import { createHttpApp, type HttpApp } from './http/app.ts';
 import { createAuth } from './http/auth.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { listen, stopServer } from './listen.ts';
+import { connectDriver } from './open-driver.ts';
 import { openState } from './open-state.ts';
 import { createProber } from './probes/prober.ts';
 import { createCaddyFront } from './router/caddy/caddy-front.ts';
@@ -37,7 +35,6 @@ import { stopGrace } from './services/stop-grace.ts';
 import { createTokens } from './services/tokens.ts';
 import { createUsageApi } from './services/usage-report.ts';
 import { createArchiveFiles } from './store/archive-files.ts';
-import type { Store } from './store/store.ts';
 import { createUsageFiles } from './store/usage-files.ts';
 import { systemClock as clock } from './util/clock.ts';
 import type { Logger } from './util/logger.ts';
@@ -83,7 +80,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
     closers.push(() => store.close());
     closers.push(endStandby);
     const metrics = createMetrics({ perBot: config.metricsPerBot });
-    const driver = await connectDriver(config, store, metrics, log);
+    const { driver, unreachable } = await connectDriver(config, { store, metrics, log, root: ROOT });
     closers.push(() => driver.close());
     const accounts = await openAccounts({
       store: createUsageFiles({ folder: join(config.dataDir, 'usage'), clock, log }),
@@ -117,12 +114,14 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
       },
       reserve: {
         target: config.poolTargetSize,
+        locationTargets: config.poolLocationTargets,
         min: config.poolMinSize,
         max: config.poolMaxSize,
         batchSize: config.poolBatchSize,
         batchSpacingSeconds: config.poolBatchSpacingSeconds,
       },
-      location: config.location,
+      locations: locationsOf(config),
+      unreachable,
       newId: () => randomBytes(10).toString('hex'),
       random: Math.random,
       secret: (bytes) => randomBytes(bytes).toString('base64url'),
@@ -184,19 +183,6 @@ function hostToDial(host: string): string {
   return local.includes(':') ? `[${local}]` : local;
 }
 
-async function connectDriver(config: Config, store: Store, metrics: Metrics, log: Logger): Promise<Driver> {
-  const { installation } = store.current();
-  const bare = await openDriver(config, { installation, clock, log, pluginDir: join(ROOT, 'docker/pool') });
-  const observed = withMetrics(bare, clock, ({ method, outcome, ms }) =>
-    metrics.driverCall(method, outcome, ms / 1000),
-  );
-  const driver = withDeadlines(observed, clock);
-  const capabilities = await driver.capabilities();
-  log.info({ ...capabilities }, `the ${capabilities.driver} driver is ready`);
-  for (const note of capabilities.notes) log.warn({ driver: capabilities.driver }, note);
-  return driver;
-}
-
 async function createApp(
   config: Config,
   deps: Dependencies,
@@ -207,7 +193,6 @@ async function createApp(
 ): Promise<HttpApp> {
   const options = {
     poolMode: config.poolModeEnabled,
-    location: config.location,
     defaultTemplate: config.defaultTemplate,
     addresses: addressesOf(config),
   };

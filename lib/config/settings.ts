@@ -17,6 +17,7 @@ import {
   size,
   whole,
 } from './kinds.ts';
+import { locationList, locationTargets } from './locations.ts';
 import { stateUrl } from './state-url.ts';
 
 /** One setting: a row of the only table of settings. All else (parsing, docs, help, systemd) is made from it. */
@@ -143,6 +144,12 @@ export const SETTINGS = {
     kind: whole(0, 10_000),
     sentence: 'Warm bots kept ready of each template that is handed out on lease and does not say.',
   },
+  poolLocationTargets: {
+    key: 'POOL_LOCATION_TARGETS',
+    default: '',
+    kind: locationTargets,
+    sentence: 'The same for single locations, such as `weur=10,enam=0`. Each other location keeps POOL_TARGET_SIZE.',
+  },
   poolMinSize: {
     key: 'POOL_MIN_SIZE',
     aliases: ['MIN_POOL_SIZE'],
@@ -194,9 +201,16 @@ export const SETTINGS = {
   },
   location: {
     key: 'LOCATION',
-    default: 'local',
-    kind: name,
-    sentence: "Location of this machine's pools.",
+    default: '',
+    kind: optional(name, 'the first of LOCATIONS, or `local`'),
+    sentence: 'Location taken when a request names none.',
+  },
+  locations: {
+    key: 'LOCATIONS',
+    default: '',
+    kind: locationList,
+    sentence:
+      'Where containers can be, such as `weur,enam=unix:///run/enam.sock`. Well known are wnam, enam, sam, weur, eeur, apac, oc, afr and me; others are yours to name.',
   },
   instanceName: {
     key: 'INSTANCE_NAME',

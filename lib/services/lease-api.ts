@@ -8,6 +8,7 @@ export interface AcquireLease {
   readonly template?: string;
   /** Left out: as the template says. */
   readonly ttlSeconds?: number;
+  /** Left out: wherever one is ready, in the default location first. */
   readonly location?: string;
   /** Left out by an owner: the owner itself; by an admin: `admin`. */
   readonly owner?: string;
@@ -68,7 +69,7 @@ export type LeaseTick =
 export interface LeaseApi {
   /**
    * Durable when it resolves. The same key of the same actor is the same lease, as long as it is remembered. Throws INVALID
-   * (template that is not leased, ttl, location), FORBIDDEN (another owner), RATE_LIMITED, POOL_EXHAUSTED when nothing is
+   * (template that is not leased, ttl), UNKNOWN_LOCATION, DRIVER_UNAVAILABLE (that location cannot be reached), FORBIDDEN (another owner), RATE_LIMITED, POOL_EXHAUSTED when nothing is
    * ready and no more may be made.
    */
   acquire(actor: Actor, request: AcquireLease, key: string | null): Promise<LeaseView>;
@@ -80,6 +81,6 @@ export interface LeaseApi {
   release(actor: Actor, id: string): Promise<LeaseView>;
   /** Until the lease ends or `signal` aborts. */
   countdown(actor: Actor, id: string, signal: AbortSignal): AsyncIterable<LeaseTick>;
-  /** One for each template that is handed out on lease. */
+  /** One for each template that is handed out on lease, in each location. */
   reserves(): readonly ReserveStatus[];
 }

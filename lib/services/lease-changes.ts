@@ -21,7 +21,8 @@ import { countMembers } from './reserve-changes.ts';
 export interface Acquisition {
   readonly id: string;
   readonly template: string;
-  readonly location: string;
+  /** Null: anywhere. */
+  readonly location: string | null;
   readonly owner: string;
   readonly ttlSeconds: number;
   readonly now: number;
@@ -34,12 +35,14 @@ export const REMEMBERED_MS = 3_600_000;
 /** But only so many of the newest. */
 const REMEMBERED = 5000;
 
-/** Hands out a ready bot. Throws CONFLICT when it is not ready (any more), RATE_LIMITED beyond the owner's quota. */
+/** Hands out a ready bot. Throws CONFLICT when it is not ready (any more) or elsewhere, RATE_LIMITED beyond the owner's quota. */
 export function leaseReady(bot: string, wish: Acquisition): Change<LeaseRecord> {
   return (state) => {
     const record = findBot(state, bot);
     if (record.deleting || record.reserve?.phase !== 'ready')
       throw new BunkhouseError('CONFLICT', `${bot} is not ready`);
+    if (wish.location !== null && wish.location !== record.location)
+      throw new BunkhouseError('CONFLICT', `${bot} is in ${record.location}, not in ${wish.location}`);
     const counted = countLease(state, wish.owner, wish.limits, wish.now);
     const reserve = reserveLife('assigned', isoTime(wish.now), wish.id, record.reserve.served);
     return grant(reviseBot(bot, () => ({ owner: wish.owner, reserve }), false)(counted), wish, true);
@@ -152,7 +155,7 @@ function grant(
     id: wish.id,
     bot: bot.instanceId,
     template: wish.template,
-    location: wish.location,
+    location: bot.location,
     owner: wish.owner,
     createdAt: isoTime(wish.now),
     expiresAt: isoTime(wish.now + wish.ttlSeconds * 1000),

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
 import { botUrl } from '../domain/hosts.ts';
-import type { LeaseRecord } from '../domain/lease.ts';
+import { type LeaseRecord, reserveKey } from '../domain/lease.ts';
+import { chooseLocation } from '../domain/location.ts';
 import type { Actor } from '../domain/state.ts';
 import type { LeaseRule, Template } from '../domain/template.ts';
 import { renderRecord, valuesOf } from '../planner/values.ts';
@@ -27,6 +28,7 @@ export interface LeaseOptions extends PoolOptions {
 type Leasable = Template & { readonly lease: LeaseRule };
 
 const TICK_MS = 1000;
+const UNREACHABLE_RETRY_SECONDS = 5;
 
 /** Hands bots out for a time. Who comes first is decided in memory, in one step; it is durable before it is answered. */
 export class Leases implements LeaseApi {
@@ -106,7 +108,7 @@ export class Leases implements LeaseApi {
   }
 
   reserves(): readonly ReserveStatus[] {
-    return reserveStatus(this.#reconciler.world(), this.#options.location, this.#acquired);
+    return reserveStatus(this.#reconciler.world(), this.#acquired);
   }
 
   // Private
@@ -121,11 +123,12 @@ export class Leases implements LeaseApi {
   async #grant(template: Leasable, wish: Acquisition, began: number): Promise<LeaseRecord> {
     const lease = (await this.#takeReady(wish)) ?? (await this.#makeNew(template, wish));
     const { id, bot, owner, expiresAt, fromPool, fence } = lease;
-    const { all, fromPool: hits } = this.#acquired.get(template.name) ?? NONE_ACQUIRED;
-    this.#acquired.set(template.name, { all: all + 1, fromPool: hits + (fromPool ? 1 : 0) });
+    const key = reserveKey(lease);
+    const { all, fromPool: hits } = this.#acquired.get(key) ?? NONE_ACQUIRED;
+    this.#acquired.set(key, { all: all + 1, fromPool: hits + (fromPool ? 1 : 0) });
     const seconds = (this.#deps.clock.monotonic() - began) / 1000;
     this.#options.onAcquired({ template: template.name, fromPool, seconds });
-    const facts = { lease: id, bot, template: template.name, expiresAt, fromPool, fence };
+    const facts = { lease: id, bot, template: template.name, location: lease.location, expiresAt, fromPool, fence };
     this.#deps.events.emit({ type: 'lease.acquired', ...facts }, owner);
     // After the answer, which a pass over thousands of bots would hold up.
     this.#deps.clock.after(0, () => this.#reconciler.request());
@@ -134,14 +137,24 @@ export class Leases implements LeaseApi {
 
   /** Null when none is ready. What another change has taken meanwhile is passed over. */
   async #takeReady(wish: Acquisition): Promise<LeaseRecord | null> {
-    const { template } = wish;
-    const take = (): string | undefined => this.#ready.take(template, (bot) => this.#stateOf(bot) === 'running');
+    const { locations } = this.#deps;
+    const where = wish.location === null ? [...new Set([locations.default, ...locations.all])] : [wish.location];
+    for (const location of where) {
+      const lease = await this.#takeReadyIn(location, wish);
+      if (lease !== null) return lease;
+    }
+    return null;
+  }
+
+  async #takeReadyIn(location: string, wish: Acquisition): Promise<LeaseRecord | null> {
+    const place = { template: wish.template, location };
+    const take = (): string | undefined => this.#ready.take(place, (bot) => this.#stateOf(bot) === 'running');
     for (let bot = take(); bot !== undefined; bot = take()) {
       try {
         return await this.#deps.store.update(leaseReady(bot, wish));
       } catch (error) {
         if (hasCode(error, 'CONFLICT') || hasCode(error, 'NOT_FOUND')) continue;
-        this.#ready.putBack(template, bot);
+        this.#ready.putBack(place, bot);
         throw error;
       }
     }
@@ -151,17 +164,28 @@ export class Leases implements LeaseApi {
   #makeNew(template: Leasable, wish: Acquisition): Promise<LeaseRecord> {
     const { store, reserve } = this.#deps;
     const instanceId = warmId(template.name, this.#deps.newId());
-    const request = { instanceId, template: template.name, owner: wish.owner };
+    const location = this.#reachable(wish.location);
+    const request = { instanceId, template: template.name, location, owner: wish.owner };
     const bot = newBot({ ...this.#deps, ...this.#options }, { role: 'admin' }, request);
     return store.update(leaseNew(bot, wish, reserve.max));
+  }
+
+  /** Where a bot can be made now. Throws DRIVER_UNAVAILABLE for a location that cannot be reached. */
+  #reachable(wanted: string | null): string {
+    const { locations, unreachable } = this.#deps;
+    const blind = unreachable();
+    if (wanted === null)
+      return [locations.default, ...locations.all].find((name) => !blind.has(name)) ?? locations.default;
+    const reason = blind.get(wanted);
+    if (reason === undefined) return wanted;
+    throw new BunkhouseError('DRIVER_UNAVAILABLE', reason, { retryAfterSeconds: UNREACHABLE_RETRY_SECONDS });
   }
 
   #wish(actor: Actor, request: AcquireLease, template: Leasable, key: string | null): Acquisition {
     const { lease } = template;
     const { hourly, daily } = this.#options;
-    const { location = this.#options.location, ttlSeconds = lease.ttlSeconds } = request;
-    if (location !== this.#options.location)
-      throw new BunkhouseError('INVALID', `there is no location ${location}; known: ${this.#options.location}`);
+    const { ttlSeconds = lease.ttlSeconds } = request;
+    const location = request.location === undefined ? null : chooseLocation(this.#deps.locations, request.location);
     if (ttlSeconds > lease.maxTtlSeconds)
       throw new BunkhouseError('INVALID', `ttlSeconds must be ${lease.maxTtlSeconds} or less for ${template.name}`);
     return {

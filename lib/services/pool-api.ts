@@ -34,8 +34,6 @@ export interface ChangeBot {
 
 export interface PoolOptions {
   readonly poolMode: boolean;
-  /** Location of the containers this supervisor makes. */
-  readonly location: string;
   /** Of a bot whose request names none. */
   readonly defaultTemplate: string;
   readonly addresses: Addresses;

@@ -140,9 +140,10 @@ export async function startApp({
     ]),
     limits: { instanceName: 'test', maxBotsPerContainer: 10, basePort, bindHost: driver.bindHost },
     containerLimits: { memoryBytes: null, cpus: null, processes: null },
-    reserve: { target: 0, min: 0, max: most, batchSize: 10, batchSpacingSeconds: 0 },
+    reserve: { target: 0, locationTargets: new Map(), min: 0, max: most, batchSize: 10, batchSpacingSeconds: 0 },
     newId: () => randomUUID().replaceAll('-', ''),
-    location: 'local',
+    locations: { default: 'local', all: ['local'] },
+    unreachable: () => new Map(),
     clock,
     log,
     random: Math.random,
@@ -158,7 +159,7 @@ export async function startApp({
   };
   const reconciler = new Reconciler(deps);
   reconciler.onPicture((world) => accounts.observe(world));
-  const options = { poolMode: true, location: 'local', defaultTemplate: 'demo', addresses };
+  const options = { poolMode: true, defaultTemplate: 'demo', addresses };
   const api = new PoolIntegration(deps, reconciler, options);
   const leases = new Leases(deps, reconciler, { ...options, ...quotas, onAcquired: metrics.leases.acquired });
   const tokens = createTokens({ store, clock });

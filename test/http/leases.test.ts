@@ -123,7 +123,6 @@ describe('leases over HTTP', { timeout: 30_000 }, () => {
     { what: 'an owner that is none', body: { owner: 'a/b' }, path: 'owner' },
     { what: 'the owner of the reserve', body: { owner: 'pool' }, path: 'owner' },
     { what: 'a template nobody has', body: { template: 'nothing' }, path: null },
-    { what: 'a location nobody has', body: { location: 'mars' }, path: null },
     { what: 'more than the longest time', body: { ttlSeconds: 601 }, path: null },
     { what: 'a list', body: [], path: '' },
   ])('refuse $what', async ({ body, path }) => {
@@ -131,6 +130,16 @@ describe('leases over HTTP', { timeout: 30_000 }, () => {
     const { status, json } = await acquire(app, app.adminToken, body);
     expect([status, json.code]).toEqual([400, 'INVALID']);
     if (path !== null) expect(json.errors).toContainEqual(expect.objectContaining({ path }));
+    expect(app.store.current().leases.size).toBe(0);
+  });
+
+  it.each(['mars', 'weur'])('refuse location %s, which is not here, and say which are', async (location) => {
+    await using app = await startApp({ lease: LEASE });
+    const { status, json } = await acquire(app, app.adminToken, { location });
+    expect({ status, json }).toMatchObject({
+      status: 422,
+      json: { code: 'UNKNOWN_LOCATION', details: { known: ['local'] }, detail: expect.stringMatching(/known: local$/) },
+    });
     expect(app.store.current().leases.size).toBe(0);
   });
 

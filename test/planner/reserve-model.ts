@@ -35,7 +35,17 @@ import {
 } from '../../lib/services/reserve-changes.ts';
 import { ReserveTargets } from '../../lib/services/reserve-targets.ts';
 import type { Change } from '../../lib/store/store.ts';
-import { aBot, anAgent, aState, aTemplate, aWorld, NOW, observedBot, observedContainer } from './builders.ts';
+import {
+  aBot,
+  anAgent,
+  aState,
+  aTemplate,
+  aWorld,
+  ECHO_HERE,
+  NOW,
+  observedBot,
+  observedContainer,
+} from './builders.ts';
 
 export const TARGET = 3;
 export const MOST = 6;
@@ -47,7 +57,7 @@ const TEMPLATE = aTemplate({
     maxTtlSeconds: 600,
     perOwner: null,
     access: {},
-    reserve: { target: TARGET, min: TARGET, batchSize: 2, batchSpacingSeconds: 0, windows: [] },
+    reserve: { target: TARGET, locations: {}, min: TARGET, batchSize: 2, batchSpacingSeconds: 0, windows: [] },
     reset: { steps: [], verify: [] },
   },
 });
@@ -136,7 +146,7 @@ export class ReserveModel {
   }
 
   acquire(owner: string): LeaseRecord | null {
-    const ready = this.listable ? readyBots(this.world()).get('echo')?.[0] : undefined;
+    const ready = this.listable ? readyBots(this.world()).get('echo/local')?.[0] : undefined;
     const wish: Acquisition = {
       id: `lease-${++this.#ids}`,
       template: 'echo',
@@ -219,14 +229,14 @@ export class ReserveModel {
         return;
       case 'admitReady':
         this.change(admitReady(step.bot, this.now));
-        this.#targets.noteWell('echo');
+        this.#targets.noteWell(ECHO_HERE);
         return;
       case 'demoteReady':
         this.change(demoteReady(step.bot, this.now));
         return;
       case 'giveUpWarming':
         this.change(discardBot(step.bot, this.now));
-        this.#targets.noteUnwell('echo', step.why);
+        this.#targets.noteUnwell(ECHO_HERE, step.why);
         return;
       case 'discardBot':
         this.change(discardBot(step.bot, this.now));
@@ -261,8 +271,8 @@ export class ReserveModel {
 
   #addReserve(count: number, target: number): void {
     const made = Array.from({ length: count }, () => this.#newBot());
-    const added = this.change(addReserve('echo', made, { target, most: MOST }, this.now));
-    this.#targets.noteBatch('echo');
+    const added = this.change(addReserve(ECHO_HERE, made, { target, most: MOST }, this.now));
+    this.#targets.noteBatch(ECHO_HERE);
     if (added === null || added === 0) return;
     const waiting = this.state.bots.records.filter((bot) => !bot.deleting && isWaiting(bot));
     expect(waiting.length, 'more were made than are wanted').toBeLessThanOrEqual(TARGET);
@@ -311,10 +321,10 @@ export class ReserveModel {
   }
 
   #newTargets(): ReserveTargets {
-    const settings = { target: 0, min: 0, max: MOST, batchSize: 1, batchSpacingSeconds: 0 };
+    const settings = { target: 0, locationTargets: new Map(), min: 0, max: MOST, batchSize: 1, batchSpacingSeconds: 0 };
     const clock = { now: () => this.now, monotonic: () => this.now };
     const templates = new Map([['echo', TEMPLATE]]);
-    return new ReserveTargets({ templates, settings, clock, random: () => 0 });
+    return new ReserveTargets({ templates, settings, locations: { all: ['local'] }, clock, random: () => 0 });
   }
 }
 

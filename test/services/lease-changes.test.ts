@@ -19,7 +19,7 @@ import {
   overtake,
   rewarm,
 } from '../../lib/services/reserve-changes.ts';
-import { aBot, NOW } from '../planner/builders.ts';
+import { aBot, ECHO_HERE, NOW } from '../planner/builders.ts';
 import { aLease, aMember, moment, withLeases } from './lease-records.ts';
 
 const wish: Acquisition = {
@@ -193,14 +193,14 @@ describe('the reserve', () => {
   it('is filled up to its target and the most, whoever asks how often', () => {
     const state = withLeases([aMember('a', 'ready'), aMember('b', 'assigned')], []);
     const bots = ['n1', 'n2', 'n3'].map((id) => aBot(id));
-    const fill = (target: number, most: number) => addReserve('echo', bots, { target, most }, NOW)(state);
+    const fill = (target: number, most: number) => addReserve(ECHO_HERE, bots, { target, most }, NOW)(state);
     expect(fill(3, 99).result).toBe(2);
     expect(fill(9, 99).result).toBe(3);
     expect(fill(9, 4).result).toBe(2);
     expect(fill(1, 99)).toEqual({ state, result: 0 });
     const { state: full } = fill(3, 99);
     expect(full.bots.get('n1')).toMatchObject({ owner: 'pool', reserve: { phase: 'warming', lease: null, served: 0 } });
-    expect(addReserve('echo', [aBot('n9')], { target: 3, most: 99 }, NOW)(full).result).toBe(0);
+    expect(addReserve(ECHO_HERE, [aBot('n9')], { target: 3, most: 99 }, NOW)(full).result).toBe(0);
   });
 
   it.each([

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { NAME } from '../domain/ids.ts';
+import type { Locations } from '../domain/location.ts';
+import { dockerHost, type Kind } from './kinds.ts';
+
+/** Where containers can be when no setting says. */
+const UNNAMED = 'local';
+const TARGET = /^\d{1,5}$/;
+const MOST_WARM = 10_000;
+
+/** Names in order, each with the engine it has, or null for that of DOCKER_HOST. */
+export const locationList: Kind<ReadonlyMap<string, string | null>> = {
+  schema: pairs((value) => (value === null || dockerHost.schema.safeParse(value).success ? value : undefined)),
+  allowed: 'names with commas between them, each with `=` and a Docker engine where it has one of its own',
+};
+
+/** Numbers of warm bots by location. */
+export const locationTargets: Kind<ReadonlyMap<string, number>> = {
+  schema: pairs((value) =>
+    value !== null && TARGET.test(value) && Number(value) <= MOST_WARM ? Number(value) : undefined,
+  ),
+  allowed: `location, \`=\` and a number up to ${MOST_WARM}, with commas between them`,
+};
+
+export interface LocationSettings {
+  readonly location: string | null;
+  readonly locations: ReadonlyMap<string, string | null>;
+  readonly poolLocationTargets: ReadonlyMap<string, number>;
+  readonly driver: 'process' | 'docker' | 'memory';
+  readonly dockerHost: string;
+}
+
+/** Where this supervisor can have containers. */
+export function locationsOf({ location, locations }: LocationSettings): Locations {
+  const [first] = locations.keys();
+  if (first === undefined) return { default: location ?? UNNAMED, all: [location ?? UNNAMED] };
+  return { default: location ?? first, all: [...locations.keys()] };
+}
+
+/** Each engine once, with the locations it serves. Drivers without an engine serve all of them at once. */
+export function endpointsOf(settings: LocationSettings): { dockerHost: string; locations: readonly string[] }[] {
+  const { all } = locationsOf(settings);
+  const byHost = Map.groupBy(all, (name) => settings.locations.get(name) ?? settings.dockerHost);
+  return [...byHost].map(([dockerHost, locations]) => ({ dockerHost, locations }));
+}
+
+/** What does not go together, a sentence each. */
+export function locationProblems(settings: LocationSettings): string[] {
+  const { location, locations, poolLocationTargets, driver } = settings;
+  const { all } = locationsOf(settings);
+  const problems: string[] = [];
+  if (location !== null && !all.includes(location)) problems.push(`LOCATION = "${location}" is not one of LOCATIONS`);
+  if (driver !== 'docker' && [...locations.values()].some((endpoint) => endpoint !== null))
+    problems.push(`LOCATIONS: only POOL_DRIVER=docker has engines; give names alone to POOL_DRIVER=${driver}`);
+  const strange = [...poolLocationTargets.keys()].filter((name) => !all.includes(name));
+  if (strange.length > 0) problems.push(`POOL_LOCATION_TARGETS: ${strange.join(', ')} is not one of LOCATIONS`);
+  return problems;
+}
+
+// Private
+
+/** `a=1,b` as a map; `read` makes nothing of a value that is not allowed. */
+function pairs<T>(read: (value: string | null) => T | undefined): z.ZodType<ReadonlyMap<string, T>, string> {
+  return z.string().transform((text, context) => {
+    const found = new Map<string, T>();
+    for (const part of text.split(',').filter((piece) => piece.trim() !== '')) {
+      const [, name = '', value = null] = /^([^=]*)(?:=(.*))?$/.exec(part.trim()) ?? [];
+      const parsed = read(value);
+      if (NAME.test(name) && !found.has(name) && parsed !== undefined) found.set(name, parsed);
+      else context.addIssue({ code: 'custom', message: part });
+    }
+    return found;
+  });
+}
