@@ -37,8 +37,13 @@ export function locationsOf({ location, locations }: LocationSettings): Location
   return { default: location ?? first, all: [...locations.keys()] };
 }
 
+export interface EngineEndpoint {
+  readonly dockerHost: string;
+  readonly locations: readonly string[];
+}
+
 /** Each engine once, with the locations it serves. Drivers without an engine serve all of them at once. */
-export function endpointsOf(settings: LocationSettings): { dockerHost: string; locations: readonly string[] }[] {
+export function endpointsOf(settings: LocationSettings): EngineEndpoint[] {
   const { all } = locationsOf(settings);
   const byHost = Map.groupBy(all, (name) => settings.locations.get(name) ?? settings.dockerHost);
   return [...byHost].map(([dockerHost, locations]) => ({ dockerHost, locations }));

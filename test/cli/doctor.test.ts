@@ -161,6 +161,11 @@ describe('doctor', () => {
         : { error: 'refused' };
     expect(named(await runChecks(machine({ getJson: version('1.41') }, docker)), 'docker')?.level).toBe('ok');
     expect(named(await runChecks(machine({ getJson: version('1.40') }, docker)), 'docker')?.level).toBe('fail');
+    const two = { ...docker, LOCATIONS: 'weur,enam=unix:///other.sock' };
+    expect(named(await runChecks(machine({ getJson: version('1.41') }, two)), 'docker')).toMatchObject({
+      level: 'fail',
+      found: expect.stringContaining('no engine answers at unix:///other.sock (location enam)'),
+    });
   });
 
   it('says when the server of the state does not answer, or its password cannot be read', async () => {

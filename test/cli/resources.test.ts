@@ -93,6 +93,10 @@ describe('doctor, of what runs', () => {
       { name: 'shared memory', level: 'ok', found: '2 of 2 bots forked from a zygote', next: '' },
     ]);
     expect(runningFindings(aStatus([]), null)).toEqual([]);
+    const cut = { name: 'weur', title: 'Western Europe', default: false, reachable: false, reason: 'the line is cut' };
+    expect(runningFindings(aStatus([], { locations: [cut] }), null)).toMatchObject([
+      { name: 'location', level: 'fail', found: 'weur: the line is cut' },
+    ]);
   });
 
   it('tells which bots were not forked, why, and what to do unless it was wished, once for each reason in a container', () => {

@@ -98,6 +98,8 @@ export interface AppOptions {
   readonly lease?: string;
   /** Most leasable bots. */
   readonly most?: number;
+  /** Labels only; the first is the default. `local` when left out. */
+  readonly locations?: readonly [string, ...string[]];
   readonly quotas?: { readonly hourly: number | null; readonly daily: number | null };
   /** Bots are reached by path only when left out. */
   readonly addresses?: Addresses;
@@ -113,6 +115,7 @@ export async function startApp({
   perBot = true,
   lease = 'null',
   most = 100,
+  locations = ['local'],
   quotas = { hourly: null, daily: null },
   addresses = BY_PATH,
   folder: given,
@@ -142,7 +145,7 @@ export async function startApp({
     containerLimits: { memoryBytes: null, cpus: null, processes: null },
     reserve: { target: 0, locationTargets: new Map(), min: 0, max: most, batchSize: 10, batchSpacingSeconds: 0 },
     newId: () => randomUUID().replaceAll('-', ''),
-    locations: { default: 'local', all: ['local'] },
+    locations: { default: locations[0], all: locations },
     unreachable: () => new Map(),
     clock,
     log,

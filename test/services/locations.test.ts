@@ -105,6 +105,11 @@ describe('two locations', () => {
     await places.cut();
     expect(places.system.states()).toEqual({ here: 'running', there: 'unknown' });
     expect(api.getBot(ADMIN, 'there').reason).toMatch(/location weur cannot be reached: the line is cut/);
+    expect(api.locations()).toMatchObject([
+      { name: 'local', reachable: true },
+      { name: 'weur', reachable: false },
+    ]);
+    expect((await api.healthCheck()).issues).toContainEqual(expect.objectContaining({ target: 'location weur' }));
     await places.restart();
     await places.system.api.createBot(ADMIN, { instanceId: 'new' });
     await places.system.api.createBot(ADMIN, { instanceId: 'waits', location: 'weur' });

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { type EngineEndpoint, endpointsOf } from '../../config/locations.ts';
 import { askEngine } from './engine.ts';
 import { type Check, type Finding, fail, ok, warn } from './finding.ts';
 import type { Machine } from './machine.ts';
@@ -65,18 +66,21 @@ export const checkFreqtrade: Check = async (machine) => {
 };
 
 export const checkDocker: Check = async (machine) => {
-  const { driver, dockerHost } = machine.config;
-  if (driver !== 'docker') return null;
-  const answer = await askEngine(machine, '/version');
-  if ('error' in answer) {
-    return fail(
-      'docker',
-      `no engine answers at ${dockerHost}: ${answer.error}`,
-      'Start Docker, or set DOCKER_HOST; your user must be in the group docker.',
-    );
-  }
-  return dockerVersion(String(answer.json.Version), String(answer.json.ApiVersion));
+  if (machine.config.driver !== 'docker') return null;
+  const findings = await Promise.all(endpointsOf(machine.config).map((endpoint) => checkEngine(machine, endpoint)));
+  const trouble = findings.find(({ level }) => level !== 'ok');
+  return trouble ?? ok('docker', [...new Set(findings.map(({ found }) => found))].join('; '));
 };
+
+async function checkEngine(machine: Machine, { dockerHost, locations }: EngineEndpoint): Promise<Finding> {
+  const answer = await askEngine(machine, '/version', dockerHost);
+  if (!('error' in answer)) return dockerVersion(String(answer.json.Version), String(answer.json.ApiVersion));
+  return fail(
+    'docker',
+    `no engine answers at ${dockerHost} (location ${locations.join(', ')}): ${answer.error}`,
+    'Start Docker, or set DOCKER_HOST or LOCATIONS; your user must be in the group docker.',
+  );
+}
 
 function dockerVersion(version: string, api: string): Finding {
   const [major = 0, minor = 0] = api.split('.').map(Number);

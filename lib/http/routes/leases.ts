@@ -40,7 +40,7 @@ const acquire = z
   .strictObject({
     template: name.exactOptional().meta({ description: 'DEFAULT_TEMPLATE when left out' }),
     ttlSeconds: seconds.exactOptional(),
-    location: name.exactOptional(),
+    location: name.exactOptional().meta({ description: 'Wherever one is ready when left out' }),
     owner: ownerId.exactOptional(),
     waitSeconds: z.number().min(0).max(300).exactOptional().meta({
       description:
@@ -67,7 +67,7 @@ export function leaseRoutes(api: LeaseApi): Route[] {
       summary: 'Acquire a bot for a time',
       body: acquire,
       reply: { status: 201, json: leaseView },
-      errors: ['FORBIDDEN', 'RATE_LIMITED', 'POOL_EXHAUSTED'],
+      errors: ['UNKNOWN_LOCATION', 'FORBIDDEN', 'RATE_LIMITED', 'POOL_EXHAUSTED', 'DRIVER_UNAVAILABLE'],
       handle: async ({ actor, body, idempotencyKey }) => {
         const lease = await api.acquire(actor, body, idempotencyKey);
         return { json: lease, headers: { Location: `/api/leases/${lease.id}` } };
