@@ -5,6 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import pino from 'pino';
 import { ensureAdminToken } from './config/admin-token.ts';
 import { loadAllTemplates } from './config/built-in-templates.ts';
+import { compatTemplates } from './config/compat.ts';
 import { loadConfig } from './config/config.ts';
 import { locationsOf } from './config/locations.ts';
 import type { Config } from './config/settings.ts';
@@ -16,11 +17,13 @@ import { LOG_REDACTION } from './http/access-log.ts';
 import { createHttpApp, type HttpApp } from './http/app.ts';
 import { createAuth } from './http/auth.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
+import { createVisitors } from './http/visitors.ts';
 import { listen, stopServer } from './listen.ts';
 import { connectDriver } from './open-driver.ts';
 import { openState } from './open-state.ts';
 import { createProber } from './probes/prober.ts';
 import { createCaddyFront } from './router/caddy/caddy-front.ts';
+import { createContainerPaths } from './router/container-path.ts';
 import { createBotGateway } from './router/gateway.ts';
 import { createBotProxy } from './router/proxy.ts';
 import { createTrust } from './router/trust.ts';
@@ -201,15 +204,19 @@ async function createApp(
   const leases = new Leases(deps, reconciler, { ...options, ...quotas, onAcquired: metrics.leases.acquired });
   const tokens = createTokens({ store: deps.store, clock });
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: (hash) => tokens.findByHash(hash) });
+  const trusts = createTrust(config.trustedProxies);
+  const visitors = createVisitors({ open: config.compatPublic, trusts, clock });
+  const templates = compatTemplates(config, deps.templates);
   const gateway = createBotGateway({
-    proxy: createBotProxy({
-      trusts: createTrust(config.trustedProxies),
-      prove: (bot, life) => api.prove(bot, life),
-      clock,
-    }),
+    proxy: createBotProxy({ trusts, prove: (bot, life) => api.prove(bot, life), clock }),
     actorOf: (token) => auth.actorOf(token),
     api,
     baseDomain: config.baseDomain,
+    otherAddresses: createContainerPaths({
+      leases,
+      template: templates.container,
+      admitVisitor: (req) => visitors.admit('container', req),
+    }),
     clock,
   });
   const idempotency = createIdempotency({ store: deps.store, clock });
@@ -227,6 +234,9 @@ async function createApp(
     clock,
     version: await ownVersion(),
     maxBodyBytes,
+    compat: { templates, demoAdminPath: config.compatDemoAdminPath },
+    visitors,
+    trusts,
   });
 }
 

@@ -1,22 +1,24 @@
-import { z } from 'zod';
 import { NAME } from '../domain/ids.ts';
 import type { Locations } from '../domain/location.ts';
 import { dockerHost, type Kind } from './kinds.ts';
+import { pairs } from './pairs.ts';
 
 /** Where containers can be when no setting says. */
 const UNNAMED = 'local';
 const TARGET = /^\d{1,5}$/;
 const MOST_WARM = 10_000;
 
+const nameOf = (text: string): string | undefined => (NAME.test(text) ? text : undefined);
+
 /** Names in order, each with the engine it has, or null for that of DOCKER_HOST. */
 export const locationList: Kind<ReadonlyMap<string, string | null>> = {
-  schema: pairs((value) => (value === null || dockerHost.schema.safeParse(value).success ? value : undefined)),
+  schema: pairs(nameOf, (value) => (value === null || dockerHost.schema.safeParse(value).success ? value : undefined)),
   allowed: 'names with commas between them, each with `=` and a Docker engine where it has one of its own',
 };
 
 /** Numbers of warm bots by location. */
 export const locationTargets: Kind<ReadonlyMap<string, number>> = {
-  schema: pairs((value) =>
+  schema: pairs(nameOf, (value) =>
     value !== null && TARGET.test(value) && Number(value) <= MOST_WARM ? Number(value) : undefined,
   ),
   allowed: `location, \`=\` and a number up to ${MOST_WARM}, with commas between them`,
@@ -60,20 +62,4 @@ export function locationProblems(settings: LocationSettings): string[] {
   const strange = [...poolLocationTargets.keys()].filter((name) => !all.includes(name));
   if (strange.length > 0) problems.push(`POOL_LOCATION_TARGETS: ${strange.join(', ')} is not one of LOCATIONS`);
   return problems;
-}
-
-// Private
-
-/** `a=1,b` as a map; `read` makes nothing of a value that is not allowed. */
-function pairs<T>(read: (value: string | null) => T | undefined): z.ZodType<ReadonlyMap<string, T>, string> {
-  return z.string().transform((text, context) => {
-    const found = new Map<string, T>();
-    for (const part of text.split(',').filter((piece) => piece.trim() !== '')) {
-      const [, name = '', value = null] = /^([^=]*)(?:=(.*))?$/.exec(part.trim()) ?? [];
-      const parsed = read(value);
-      if (NAME.test(name) && !found.has(name) && parsed !== undefined) found.set(name, parsed);
-      else context.addIssue({ code: 'custom', message: part });
-    }
-    return found;
-  });
 }

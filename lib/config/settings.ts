@@ -1,3 +1,4 @@
+import { pathBelow, publicGroups } from './compat.ts';
 import {
   amount,
   boolean,
@@ -198,6 +199,39 @@ export const SETTINGS = {
     default: '<DATA_DIR>/templates',
     kind: path,
     sentence: 'Folder of your own templates; one with the name of a built-in template takes its place.',
+  },
+  compatSiteTemplate: {
+    key: 'COMPAT_SITE_TEMPLATE',
+    aliases: ['COMPAT_WORDPRESS_TEMPLATE'],
+    default: '',
+    kind: optional(name, 'off'),
+    sentence: 'Template of what `POST /create-site` hands out; switches that and `GET /pool-status` on.',
+  },
+  compatContainerTemplate: {
+    key: 'COMPAT_CONTAINER_TEMPLATE',
+    default: '',
+    kind: optional(name, 'off'),
+    sentence: 'Template of what `POST /container` hands out; switches that and `/container/:id/*` on.',
+  },
+  compatDemoTemplate: {
+    key: 'COMPAT_DEMO_TEMPLATE',
+    default: '',
+    kind: optional(name, 'off'),
+    sentence:
+      'Template of what `POST /api/v1/demo/acquire` hands out; switches that, `/api/v1/demo/:id` and `GET /api/v1/pool/stats` on.',
+  },
+  compatDemoAdminPath: {
+    key: 'COMPAT_DEMO_ADMIN_PATH',
+    default: '',
+    kind: pathBelow,
+    sentence: 'Where a demo has its administration, for the `admin_url` of those replies.',
+  },
+  compatPublic: {
+    key: 'COMPAT_PUBLIC',
+    default: '',
+    kind: publicGroups,
+    sentence:
+      'Which of these groups need no token, such as `demo=10,container=600`, and how many requests a minute one client address may make there.',
   },
   location: {
     key: 'LOCATION',

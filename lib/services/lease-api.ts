@@ -58,6 +58,14 @@ export interface ReserveStatus {
   readonly hitRate: number | null;
 }
 
+/** A bot that waits to be handed out. */
+export interface WaitingBot {
+  readonly instanceId: string;
+  readonly location: string;
+  readonly url: string;
+  readonly createdAt: string;
+}
+
 /** One message of a lease's countdown. */
 export type LeaseTick =
   | { readonly type: 'ttl'; readonly ttlSeconds: number; readonly expiresAt: string }
@@ -81,6 +89,8 @@ export interface LeaseApi {
   release(actor: Actor, id: string): Promise<LeaseView>;
   /** Until the lease ends or `signal` aborts. */
   countdown(actor: Actor, id: string, signal: AbortSignal): AsyncIterable<LeaseTick>;
+  /** Bots of a template that are ready to be handed out, longest waiting first. */
+  waiting(template: string): readonly WaitingBot[];
   /** One for each template that is handed out on lease, in each location. */
   reserves(): readonly ReserveStatus[];
 }

@@ -9,12 +9,13 @@ import { renderRecord, valuesOf } from '../planner/values.ts';
 import { KeyedMutex } from '../util/keyed-mutex.ts';
 import { newBot } from './bots.ts';
 import type { Dependencies } from './dependencies.ts';
-import type { AcquireLease, LeaseApi, LeaseTick, LeaseView, ReserveStatus } from './lease-api.ts';
+import type { AcquireLease, LeaseApi, LeaseTick, LeaseView, ReserveStatus, WaitingBot } from './lease-api.ts';
 import { type Acquisition, endLease, extendLease, findLease, leaseNew, leaseReady } from './lease-changes.ts';
+import { placesToTake, placeToMake } from './places.ts';
 import type { PoolOptions } from './pool-api.ts';
 import { ReadyBots } from './ready-bots.ts';
 import type { Reconciler } from './reconciler.ts';
-import { type Acquired, NONE_ACQUIRED, reserveStatus } from './reserve-status.ts';
+import { type Acquired, NONE_ACQUIRED, reserveStatus, waitingBots } from './reserve-status.ts';
 import { warmId } from './reserve-steps.ts';
 
 export interface LeaseOptions extends PoolOptions {
@@ -28,7 +29,6 @@ export interface LeaseOptions extends PoolOptions {
 type Leasable = Template & { readonly lease: LeaseRule };
 
 const TICK_MS = 1000;
-const UNREACHABLE_RETRY_SECONDS = 5;
 
 /** Hands bots out for a time. Who comes first is decided in memory, in one step; it is durable before it is answered. */
 export class Leases implements LeaseApi {
@@ -107,6 +107,10 @@ export class Leases implements LeaseApi {
     }
   }
 
+  waiting(template: string): readonly WaitingBot[] {
+    return waitingBots(this.#deps.store.current(), template, this.#options.addresses);
+  }
+
   reserves(): readonly ReserveStatus[] {
     return reserveStatus(this.#reconciler.world(), this.#acquired);
   }
@@ -137,9 +141,7 @@ export class Leases implements LeaseApi {
 
   /** Null when none is ready. What another change has taken meanwhile is passed over. */
   async #takeReady(wish: Acquisition): Promise<LeaseRecord | null> {
-    const { locations } = this.#deps;
-    const where = wish.location === null ? [...new Set([locations.default, ...locations.all])] : [wish.location];
-    for (const location of where) {
+    for (const location of placesToTake(this.#deps.locations, wish.location)) {
       const lease = await this.#takeReadyIn(location, wish);
       if (lease !== null) return lease;
     }
@@ -164,21 +166,10 @@ export class Leases implements LeaseApi {
   #makeNew(template: Leasable, wish: Acquisition): Promise<LeaseRecord> {
     const { store, reserve } = this.#deps;
     const instanceId = warmId(template.name, this.#deps.newId());
-    const location = this.#reachable(wish.location);
+    const location = placeToMake(this.#deps, wish.location);
     const request = { instanceId, template: template.name, location, owner: wish.owner };
     const bot = newBot({ ...this.#deps, ...this.#options }, { role: 'admin' }, request);
     return store.update(leaseNew(bot, wish, reserve.max));
-  }
-
-  /** Where a bot can be made now. Throws DRIVER_UNAVAILABLE for a location that cannot be reached. */
-  #reachable(wanted: string | null): string {
-    const { locations, unreachable } = this.#deps;
-    const blind = unreachable();
-    if (wanted === null)
-      return [locations.default, ...locations.all].find((name) => !blind.has(name)) ?? locations.default;
-    const reason = blind.get(wanted);
-    if (reason === undefined) return wanted;
-    throw new BunkhouseError('DRIVER_UNAVAILABLE', reason, { retryAfterSeconds: UNREACHABLE_RETRY_SECONDS });
   }
 
   #wish(actor: Actor, request: AcquireLease, template: Leasable, key: string | null): Acquisition {

@@ -1,8 +1,10 @@
+import { type Addresses, botUrl } from '../domain/hosts.ts';
 import { type ReservePhase, reserveKey } from '../domain/lease.ts';
+import type { State } from '../domain/state.ts';
 import { type Member, planRefill } from '../planner/refill.ts';
 import { isMember } from '../planner/reserve.ts';
 import type { World } from '../planner/world.ts';
-import type { ReserveStatus } from './lease-api.ts';
+import type { ReserveStatus, WaitingBot } from './lease-api.ts';
 
 /** Leases in one location since the start of this supervisor, and those of them that a warm bot waited for. */
 export interface Acquired {
@@ -38,6 +40,17 @@ export function reserveStatus(world: World, acquired: ReadonlyMap<string, Acquir
       hitRate: all === 0 ? null : fromPool / all,
     };
   });
+}
+
+/** Bots of a template that are ready to be handed out, longest waiting first. */
+export function waitingBots(state: State, template: string, addresses: Addresses): readonly WaitingBot[] {
+  return state.bots.records
+    .filter(isMember)
+    .filter((bot) => bot.template === template && bot.reserve.phase === 'ready')
+    .sort((a, b) => (a.reserve.since < b.reserve.since ? -1 : 1))
+    .map(({ instanceId, location, createdAt }) => {
+      return { instanceId, location, url: botUrl(instanceId, addresses), createdAt };
+    });
 }
 
 // Private

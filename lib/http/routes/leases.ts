@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { Actor } from '../../domain/state.ts';
 import type { LeaseApi, LeaseTick } from '../../services/lease-api.ts';
 import { type Route, route } from '../route.ts';
-import { botAddress, botState, isoDate, name, ownerId } from '../schemas.ts';
+import { botAddress, botState, isoDate, leaseId, name, ownerId } from '../schemas.ts';
 import type { SseMessage } from '../sse.ts';
 
 const DAY = 86_400;
@@ -11,7 +11,7 @@ const seconds = z
   .min(1)
   .max(365 * DAY);
 
-const params = z.strictObject({ id: z.string().regex(/^[a-z0-9]{8,64}$/, 'must be the id of a lease') });
+const params = z.strictObject({ id: leaseId });
 
 const how = z.enum(['released', 'expired', 'lost']);
 
