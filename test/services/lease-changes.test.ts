@@ -57,8 +57,14 @@ describe('acquiring', () => {
     expect(state.quotas.get('bob')?.day.count).toBe(1);
   });
 
+  it('goes anywhere when no location is asked for, and the lease says where', () => {
+    const state = withLeases([aMember('a', 'ready', { location: 'weur' })], []);
+    expect(leaseReady('a', { ...wish, location: null })(state).result.location).toBe('weur');
+  });
+
   it.each([
     { what: 'a warming one', bot: aMember('a', 'warming'), code: 'CONFLICT' },
+    { what: 'one in another location', bot: aMember('a', 'ready', { location: 'weur' }), code: 'CONFLICT' },
     { what: 'one on lease', bot: aMember('a', 'assigned'), code: 'CONFLICT' },
     { what: 'a dirty one', bot: aMember('a', 'expired'), code: 'CONFLICT' },
     { what: 'one that is being cleaned', bot: aMember('a', 'resetting'), code: 'CONFLICT' },
