@@ -87,7 +87,8 @@ export class FleetDriver implements Driver {
       if (outlook.kind === 'blind') continue;
       for (const found of outlook.containers) {
         if (!this.#isHome(post, found.pool)) continue;
-        seen.set(found.name, found);
+        const other = seen.get(found.name);
+        seen.set(found.name, other === undefined || other.pool === found.pool ? found : hidden(found, TWICE));
         this.#homes.set(found.name, post);
       }
     }
@@ -176,6 +177,10 @@ export class FleetDriver implements Driver {
   }
 }
 
+/** An older store was brought back while one endpoint was away, and so the name was given anew. Nothing is done to either. */
+const TWICE =
+  'two locations have a container of that name: remove the one that is not wanted by the means of its engine';
+
 const unseen = (location: string, reason: string): string => `location ${location} cannot be reached: ${reason}`;
 
 function notConfigured(pool: string): BunkhouseError {
@@ -183,7 +188,10 @@ function notConfigured(pool: string): BunkhouseError {
   return new BunkhouseError('DRIVER_UNAVAILABLE', `location ${location} is not configured: put it into LOCATIONS`);
 }
 
-function hidden(record: ContainerRecord, reason: string): ContainerObservation {
+function hidden(
+  record: Omit<ContainerObservation, 'status' | 'host' | 'reason'>,
+  reason: string,
+): ContainerObservation {
   const { name, pool, generation, capacity, basePort } = record;
   return { name, pool, generation, capacity, basePort, status: 'unknown', host: '', reason };
 }

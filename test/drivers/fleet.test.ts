@@ -167,6 +167,20 @@ describe('a fleet', () => {
     expect(await statuses(twice)).toMatchObject({ 'box-local': 'stopped', 'box-enam': 'running' });
   });
 
+  it('takes a name that two endpoints have for unknown', async () => {
+    const { there, time, open, make } = setUp();
+    const driver = open();
+    await make(driver, recordIn('local', 'box-1'));
+    const other = new MemoryDriver({ clock: time, world: there });
+    await other.create(specOf(recordIn('weur', 'box-1')));
+    expect(await driver.list()).toMatchObject([
+      { name: 'box-1', status: 'unknown', reason: expect.stringContaining('two locations') },
+    ]);
+    await other.stop('box-1', 1);
+    await other.remove('box-1');
+    expect(await statuses(driver)).toEqual({ 'box-1': 'running' });
+  });
+
   it('starts while one endpoint is not fit, and says so; not without any', async () => {
     const { here, there, open } = setUp();
     there.faults.failNext('capabilities', 'DRIVER_UNAVAILABLE', 2);
