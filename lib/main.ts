@@ -5,9 +5,9 @@ import { setFlagsFromString } from 'node:v8';
 import pino from 'pino';
 import { ensureAdminToken } from './config/admin-token.ts';
 import { loadAllTemplates } from './config/built-in-templates.ts';
-import { compatTemplates } from './config/compat.ts';
+import { compatTemplates, compatWarnings } from './config/compat.ts';
 import { loadConfig } from './config/config.ts';
-import { locationsOf } from './config/locations.ts';
+import { locationsOf, reserveWarnings } from './config/locations.ts';
 import type { Config } from './config/settings.ts';
 import { BunkhouseError, messageOf } from './domain/errors.ts';
 import type { Addresses } from './domain/hosts.ts';
@@ -69,6 +69,8 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
   try {
     const adminToken = await ensureAdminToken(config.adminTokenFile, newToken);
     const templates = await loadAllTemplates(join(ROOT, 'templates'), config.templateDir, config.defaultTemplate);
+    const warnings = [...reserveWarnings(config, templates), ...compatWarnings(config, templates)];
+    for (const warning of warnings) log.warn({}, warning);
     const version = await ownVersion();
     let healthy = (): boolean => true;
     const manager = serviceManager({

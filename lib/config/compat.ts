@@ -59,6 +59,22 @@ export function compatProblems(settings: CompatSettings): string[] {
     .map((group) => `COMPAT_PUBLIC: ${group} is to be public, but ${keyOf(group)} is not set`);
 }
 
+/** What visitors would stumble over, a sentence each. */
+export function compatWarnings(
+  settings: CompatSettings & { readonly baseDomain: string | null },
+  templates: ReadonlyMap<string, Template>,
+): string[] {
+  const named = namesOf(settings);
+  return (['site', 'demo'] as const).flatMap((group) => {
+    const name = named[group] ?? '';
+    const canVisit = settings.baseDomain !== null && templates.get(name)?.proxy.public === true;
+    if (!settings.compatPublic.has(group) || canVisit) return [];
+    return [
+      `COMPAT_PUBLIC: who gets a ${group} without a token cannot open it: set BASE_DOMAIN, and proxy.public in template ${name}`,
+    ];
+  });
+}
+
 // Private
 
 const keyOf = (group: CompatGroup): string => `COMPAT_${group.toUpperCase()}_TEMPLATE`;

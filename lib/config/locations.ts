@@ -1,5 +1,6 @@
 import { NAME } from '../domain/ids.ts';
 import type { Locations } from '../domain/location.ts';
+import type { Template } from '../domain/template.ts';
 import { dockerHost, type Kind } from './kinds.ts';
 import { pairs } from './pairs.ts';
 
@@ -49,6 +50,17 @@ export function endpointsOf(settings: LocationSettings): EngineEndpoint[] {
   const { all } = locationsOf(settings);
   const byHost = Map.groupBy(all, (name) => settings.locations.get(name) ?? settings.dockerHost);
   return [...byHost].map(([dockerHost, locations]) => ({ dockerHost, locations }));
+}
+
+/** Reserves that templates want where this supervisor has nothing, a sentence each. */
+export function reserveWarnings(settings: LocationSettings, templates: ReadonlyMap<string, Template>): string[] {
+  const { all } = locationsOf(settings);
+  return [...templates.values()].flatMap(({ name, lease }) => {
+    const strange = Object.keys(lease?.reserve.locations ?? {}).filter((location) => !all.includes(location));
+    return strange.length === 0
+      ? []
+      : [`template ${name} keeps a reserve in ${strange.join(', ')}, not one of LOCATIONS`];
+  });
 }
 
 /** What does not go together, a sentence each. */

@@ -83,6 +83,13 @@ describe('the table of containers', () => {
     const rows = containerTable(views, 0).trimEnd().split('\n');
     expect(rows.slice(1).map((row) => row.split(/ {2,}/)[6])).toEqual(['10 forks, starting', 'failed', '-']);
   });
+
+  it('says where each is when they are not all in one place', () => {
+    const [near, far] = [aContainerView('c-1', []), aContainerView('c-2', [], { location: 'weur' })];
+    const rows = containerTable([near, far], 0).trimEnd().split('\n');
+    expect(rows.map((row) => row.split(/ {2,}/)[1])).toEqual(['LOCATION', 'local', 'weur']);
+    expect(containerTable([near], 0)).not.toContain('LOCATION');
+  });
 });
 
 describe('doctor, of what runs', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compatTemplates } from '../../lib/config/compat.ts';
+import { compatTemplates, compatWarnings } from '../../lib/config/compat.ts';
 import { loadConfig } from '../../lib/config/config.ts';
 import type { Config } from '../../lib/config/settings.ts';
 import { aTemplate } from '../planner/builders.ts';
@@ -32,6 +32,18 @@ describe('names of other systems', () => {
         ['container', 600],
       ]),
     );
+  });
+
+  it('warn when visitors could get what they cannot open', () => {
+    const env = { COMPAT_DEMO_TEMPLATE: 'shop', COMPAT_PUBLIC: 'demo=10' };
+    const open = leasedTemplate({}, { name: 'shop', proxy: { public: true, headers: {}, query: {} } });
+    expect(compatWarnings(load(env), TEMPLATES)).toEqual([
+      'COMPAT_PUBLIC: who gets a demo without a token cannot open it: set BASE_DOMAIN, and proxy.public in template shop',
+    ]);
+    const named = load({ ...env, BASE_DOMAIN: 'shops.test' });
+    expect(compatWarnings(named, TEMPLATES)).toHaveLength(1);
+    expect(compatWarnings(named, new Map([['shop', open]]))).toEqual([]);
+    expect(compatWarnings(load({ COMPAT_DEMO_TEMPLATE: 'shop' }), TEMPLATES)).toEqual([]);
   });
 
   it.each([

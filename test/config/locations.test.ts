@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../lib/config/config.ts';
-import { endpointsOf, locationsOf } from '../../lib/config/locations.ts';
+import { endpointsOf, locationsOf, reserveWarnings } from '../../lib/config/locations.ts';
 import type { Config } from '../../lib/config/settings.ts';
 import { chooseLocation } from '../../lib/domain/location.ts';
+import { leasedTemplate } from '../services/system.ts';
 
 const load = (env: Record<string, string>): Config => loadConfig(env, { envFile: '/none', root: true }).config;
 const HOST = 'unix:///var/run/docker.sock';
@@ -47,6 +48,22 @@ describe('locations', () => {
     { what: 'a reserve too large', env: { POOL_LOCATION_TARGETS: 'local=10001' }, says: /POOL_LOCATION_TARGETS/ },
   ])('refuse $what', ({ env, says }) => {
     expect(() => load(env)).toThrow(says);
+  });
+
+  it('that a template keeps a reserve in should be there', () => {
+    const reserve = {
+      target: 1,
+      locations: { weur: 1, mars: 2 },
+      min: 1,
+      batchSize: 1,
+      batchSpacingSeconds: 0,
+      windows: [],
+    };
+    const templates = new Map([['echo', leasedTemplate({ reserve })]]);
+    expect(reserveWarnings(load({ LOCATIONS: 'weur' }), templates)).toEqual([
+      'template echo keeps a reserve in mars, not one of LOCATIONS',
+    ]);
+    expect(reserveWarnings(load({ LOCATIONS: 'weur,mars' }), templates)).toEqual([]);
   });
 
   it('are chosen by name, and an error names those there are', () => {
