@@ -35,7 +35,10 @@ export async function connectDriver(config: Config, parts: DriverParts): Promise
 
 // Private
 
-/** Only an engine of its own makes a location more than a label. */
+/**
+ * Only engines make a location more than a label. A single one is a fleet too: what is recorded for a location that is not
+ * configured any more may still run somewhere else, and must not be made anew here.
+ */
 async function openAll(config: Config, parts: DriverParts): Promise<OpenedDriver> {
   const endpoints = await Promise.all(
     endpointsOf(config).map(async ({ dockerHost, locations }) => ({
@@ -44,7 +47,7 @@ async function openAll(config: Config, parts: DriverParts): Promise<OpenedDriver
     })),
   );
   const [first] = endpoints;
-  if (first !== undefined && endpoints.length === 1) return { driver: first.driver, unreachable: () => NONE };
+  if (first !== undefined && config.driver !== 'docker') return { driver: first.driver, unreachable: () => NONE };
   const fleet = new FleetDriver({ endpoints, recorded: () => parts.store.current().containers, clock });
   return { driver: fleet, unreachable: () => fleet.unreachable() };
 }

@@ -19,6 +19,9 @@ export interface FleetOptions {
   readonly clock: Clock;
 }
 
+/** How long others wait for one endpoint. */
+const PATIENCE_MS = 2_000;
+
 interface Post extends Endpoint {
   readonly lookout: Lookout;
 }
@@ -36,10 +39,10 @@ export class FleetDriver implements Driver {
   readonly #homes = new Map<string, Post>();
 
   constructor({ endpoints, recorded, clock }: FleetOptions) {
-    const [first, ...others] = endpoints.map((endpoint) => ({
-      ...endpoint,
-      lookout: new Lookout(endpoint.driver, clock),
-    }));
+    const patienceMs = endpoints.length > 1 ? PATIENCE_MS : null;
+    const [first, ...others] = endpoints.map((endpoint) => {
+      return { ...endpoint, lookout: new Lookout(endpoint.driver, clock, patienceMs) };
+    });
     if (first === undefined) throw new TypeError('a fleet has at least one endpoint');
     this.name = first.driver.name;
     this.bindHost = first.driver.bindHost;
@@ -65,7 +68,7 @@ export class FleetDriver implements Driver {
     const notes = asked.flatMap((answer, index) => {
       const where = this.#posts[index]?.locations.join(', ') ?? '';
       if (answer.status === 'rejected') return [unseen(where, messageOf(answer.reason))];
-      return answer.value.notes.map((note) => `${where}: ${note}`);
+      return answer.value.notes.map((note) => (this.#posts.length === 1 ? note : `${where}: ${note}`));
     });
     return {
       driver: this.name,

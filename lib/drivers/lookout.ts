@@ -3,9 +3,6 @@ import { messageOf } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Driver } from './driver.ts';
 
-/** How long a listing may take before it is left behind. */
-const PATIENCE_MS = 2_000;
-
 export type Outlook =
   | { readonly kind: 'seen'; readonly containers: readonly ContainerObservation[] }
   | { readonly kind: 'blind'; readonly reason: string };
@@ -17,13 +14,16 @@ export type Outlook =
 export class Lookout {
   readonly #driver: Driver;
   readonly #clock: Clock;
+  readonly #patienceMs: number | null;
   #asking = false;
   #late: Outlook | null = null;
   #last: Outlook | null = null;
 
-  constructor(driver: Driver, clock: Clock) {
+  /** `patienceMs`: how long a listing may take before it is left behind; null: there is nothing to go on with. */
+  constructor(driver: Driver, clock: Clock, patienceMs: number | null) {
     this.#driver = driver;
     this.#clock = clock;
+    this.#patienceMs = patienceMs;
   }
 
   /** Why nothing was seen the last time; null: all was, or nobody has looked yet. */
@@ -42,10 +42,11 @@ export class Lookout {
     const late = this.#late;
     this.#late = null;
     if (late !== null) return late;
-    return this.#asking ? TOO_SLOW : this.#askPatiently();
+    if (this.#patienceMs === null) return this.#ask();
+    return this.#asking ? tooSlow(this.#patienceMs) : this.#askPatiently(this.#patienceMs);
   }
 
-  async #askPatiently(): Promise<Outlook> {
+  async #askPatiently(patienceMs: number): Promise<Outlook> {
     const patience = new AbortController();
     let left = false;
     this.#asking = true;
@@ -54,9 +55,9 @@ export class Lookout {
       if (left) this.#late = outlook;
       return outlook;
     });
-    const enough = this.#clock.sleep(PATIENCE_MS, patience.signal).then(() => TOO_SLOW);
+    const enough = this.#clock.sleep(patienceMs, patience.signal).then(() => tooSlow(patienceMs));
     const outlook = await Promise.race([answer, enough]);
-    left = outlook === TOO_SLOW;
+    left = this.#asking;
     patience.abort();
     return outlook;
   }
@@ -70,4 +71,6 @@ export class Lookout {
   }
 }
 
-const TOO_SLOW: Outlook = { kind: 'blind', reason: `it has not answered for ${PATIENCE_MS / 1000} s` };
+function tooSlow(patienceMs: number): Outlook {
+  return { kind: 'blind', reason: `it has not answered for ${patienceMs / 1000} s` };
+}

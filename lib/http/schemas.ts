@@ -10,9 +10,11 @@ export const instanceId = z
   .string()
   .regex(INSTANCE_ID, 'must be 1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter or digit')
   .meta({ description: 'Bot id', example: 'btc-scalper' });
-export const ownerId = z
+/** To ask for what somebody has: also for what is the pool's, or was given to somebody without a token. */
+export const anyOwner = z
   .string()
-  .regex(OWNER_ID, 'must be 1 to 63 letters, digits or . _ @ : -, beginning with a letter or digit')
+  .regex(OWNER_ID, 'must be 1 to 63 letters, digits or . _ @ : -, beginning with a letter or digit');
+export const ownerId = anyOwner
   .refine((id) => id !== POOL_OWNER, `must not be ${POOL_OWNER}, which owns what is on no lease`)
   .refine((id) => !isVisitor(id), `must not begin with ${VISITOR_PREFIX}, as callers without a token do`);
 export const leaseId = z.string().regex(/^[a-z0-9]{8,64}$/, 'must be the id of a lease');

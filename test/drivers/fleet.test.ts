@@ -167,6 +167,26 @@ describe('a fleet', () => {
     expect(await statuses(twice)).toMatchObject({ 'box-local': 'stopped', 'box-enam': 'running' });
   });
 
+  it('of one endpoint has no other to go on with: it waits, and makes nothing anew that may be elsewhere', async () => {
+    const { here, time, records } = setUp();
+    const driver = new FleetDriver({
+      endpoints: [{ locations: ['local'], driver: new MemoryDriver({ clock: time, world: here }) }],
+      recorded: () => records,
+      clock: time,
+    });
+    records['box-weur'] = recordIn('weur');
+    expect(await driver.list()).toMatchObject([{ name: 'box-weur', status: 'unknown' }]);
+    let answer = (): void => {};
+    here.faults.hook = ({ when }) => (when === 'before' ? new Promise((resolve) => (answer = resolve)) : undefined);
+    const listed = statuses(driver);
+    await time.advance(20_000);
+    answer();
+    expect(await listed).toEqual({ 'box-weur': 'unknown' });
+    here.faults.hook = () => {};
+    here.faults.failNext('list', 'DRIVER_UNAVAILABLE');
+    expect(await codeOf(driver.list())).toBe('DRIVER_UNAVAILABLE');
+  });
+
   it('takes a name that two endpoints have for unknown', async () => {
     const { there, time, open, make } = setUp();
     const driver = open();

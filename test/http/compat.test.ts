@@ -342,6 +342,14 @@ describe('names of other systems', () => {
     expect((await acquire('203.0.113.10')).status).toBe(200);
   });
 
+  it('count what is used under the address, for an administrator to ask', async () => {
+    const app = await start({ open: { demo: 100 } });
+    await app.call('POST', '/api/v1/demo/acquire', from('203.0.113.9'));
+    const { json } = await app.call('GET', '/api/bots?owner=public:203.0.113.9');
+    expect(json.bots).toMatchObject([{ owner: 'public:203.0.113.9' }]);
+    expect((await app.call('GET', '/api/usage?owner=public:203.0.113.9')).status).toBe(200);
+  });
+
   it('do not take a wrong token for none', async () => {
     const app = await start({ open: { demo: 100 } });
     expect((await app.call('GET', '/api/v1/pool/stats', { token: 'bh_wrong' })).status).toBe(401);
