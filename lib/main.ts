@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import pino from 'pino';
 import { ensureAdminToken } from './config/admin-token.ts';
 import { loadAllTemplates } from './config/built-in-templates.ts';
-import { compatTemplates, compatWarnings } from './config/compat.ts';
+import { compatNames, compatTemplates, compatWarnings } from './config/compat.ts';
 import { loadConfig } from './config/config.ts';
 import { locationsOf, reserveWarnings } from './config/locations.ts';
 import type { Config } from './config/settings.ts';
@@ -68,7 +68,10 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
   };
   try {
     const adminToken = await ensureAdminToken(config.adminTokenFile, newToken);
-    const templates = await loadAllTemplates(join(ROOT, 'templates'), config.templateDir, config.defaultTemplate);
+    const templates = await loadAllTemplates(join(ROOT, 'templates'), config.templateDir, [
+      config.defaultTemplate,
+      ...compatNames(config),
+    ]);
     const warnings = [...reserveWarnings(config, templates), ...compatWarnings(config, templates)];
     for (const warning of warnings) log.warn({}, warning);
     const version = await ownVersion();

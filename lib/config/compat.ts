@@ -39,6 +39,9 @@ export interface CompatSettings {
 
 type Templates = Readonly<Record<CompatGroup, string | null>>;
 
+/** Templates that the settings name; null: the group is off. */
+export const compatNames = (settings: CompatSettings): readonly (string | null)[] => Object.values(namesOf(settings));
+
 /** Template by group of routes; null: the group is off. Throws INVALID for one that is not handed out on lease. */
 export function compatTemplates(settings: CompatSettings, templates: ReadonlyMap<string, Template>): Templates {
   const named = namesOf(settings);

@@ -35,7 +35,7 @@ describe('sites', () => {
     const waiting = before.json.sites as { id: string; subdomain: unknown; createdAt: string }[];
     const made = await app.call('POST', '/create-site');
     expectSchema(app, 'POST', '/create-site', made.json);
-    expect(made).toMatchObject({ status: 200, json: { success: true, from_pool: true, subdomain: null } });
+    expect(made).toMatchObject({ status: 200, json: { success: true, from_pool: true, subdomain: null, access: {} } });
     expect(made.json.id).toBe(waiting[0]?.id);
     expect(made.json.url).toBe(`http://127.0.0.1:${app.port}/bots/${made.json.id}/`);
     expect((await app.call('GET', `/api/leases/${made.json.lease_id}`)).json).toMatchObject({

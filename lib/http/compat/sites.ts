@@ -17,6 +17,10 @@ const site = z
     subdomain,
     url: z.string(),
     from_pool: z.boolean().meta({ description: 'Whether a site was waiting; otherwise it was made for this call' }),
+    access: z
+      .record(z.string(), z.string())
+      .nullable()
+      .meta({ description: 'What the template tells the holder, such as a password' }),
     lease_id: z.string().meta({ description: 'For /api/leases: extend it, give it back' }),
     expires_at: isoDate,
   })
@@ -47,7 +51,7 @@ export function siteRoutes(group: Group): Route[] {
       errors: ['UNKNOWN_LOCATION', 'RATE_LIMITED', 'POOL_EXHAUSTED', 'DRIVER_UNAVAILABLE'],
       handle: async ({ actor, body, idempotencyKey, origin }) => {
         const lease = await leases.acquire(actor, { template, waitSeconds: WAIT_SECONDS, ...body }, idempotencyKey);
-        const { id, instanceId, url, fromPool, expiresAt } = lease;
+        const { id, instanceId, url, fromPool, access, expiresAt } = lease;
         return {
           json: {
             ...done,
@@ -55,6 +59,7 @@ export function siteRoutes(group: Group): Route[] {
             subdomain: hostIn(url),
             url: absolute(url, origin),
             from_pool: fromPool,
+            access,
             lease_id: id,
             expires_at: expiresAt,
           },
