@@ -8,7 +8,6 @@ import { loadConfig } from './config/config.ts';
 import type { Config } from './config/settings.ts';
 import { loadTemplates } from './config/template.ts';
 import { BunkhouseError, messageOf } from './domain/errors.ts';
-import type { Addresses } from './domain/hosts.ts';
 import { withDeadlines } from './drivers/deadline.ts';
 import type { Driver } from './drivers/driver.ts';
 import { withMetrics } from './drivers/metrics.ts';
@@ -20,9 +19,9 @@ import { createHttpApp, type HttpApp } from './http/app.ts';
 import { createAuth } from './http/auth.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { listen, stopServer } from './listen.ts';
+import { addressesOf, openDoor } from './open-door.ts';
 import { openState } from './open-state.ts';
 import { createProber } from './probes/prober.ts';
-import { createCaddyFront } from './router/caddy/caddy-front.ts';
 import { createBotGateway } from './router/gateway.ts';
 import { createBotProxy } from './router/proxy.ts';
 import { createTrust } from './router/trust.ts';
@@ -46,7 +45,6 @@ import { hashToken, newToken } from './util/token.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const EVENTS_KEPT = 10_000;
-const USUAL_HTTPS_PORT = 443;
 /** Longest time between two passes for which the watchdog still counts the supervisor as alive. */
 const STALLED_MS = 120_000;
 
@@ -154,35 +152,6 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
 }
 
 // Private
-
-/** By a front with TLS where there is one, else by this server itself. */
-function addressesOf({ baseDomain, httpsPort, caddyAdmin, port }: Config): Addresses {
-  const secure = httpsPort ?? (caddyAdmin === null ? null : USUAL_HTTPS_PORT);
-  return secure === null ? { baseDomain, scheme: 'http', port } : { baseDomain, scheme: 'https', port: secure };
-}
-
-function openDoor(config: Config, log: Logger): Dependencies['door'] {
-  const { baseDomain, caddyAdmin: admin, acmeDirectory: directory, acmeEmail: email, acmeCaFile: caFile } = config;
-  if (baseDomain === null || admin === null) {
-    if (admin !== null) log.warn({}, 'CADDY_ADMIN does nothing without BASE_DOMAIN');
-    return null;
-  }
-  const front = createCaddyFront({
-    admin,
-    caFile,
-    name: config.instanceName,
-    httpsPort: config.httpsPort ?? USUAL_HTTPS_PORT,
-    dial: `${hostToDial(config.host)}:${config.port}`,
-    acme: directory === null ? null : { baseDomain, directory, email, caFile },
-  });
-  return { front, baseDomain };
-}
-
-/** An address to connect to, for one to listen on. */
-function hostToDial(host: string): string {
-  const local = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return local.includes(':') ? `[${local}]` : local;
-}
 
 async function connectDriver(config: Config, store: Store, metrics: Metrics, log: Logger): Promise<Driver> {
   const { installation } = store.current();
