@@ -10,7 +10,6 @@ import { loadConfig } from './config/config.ts';
 import { locationsOf, reserveWarnings } from './config/locations.ts';
 import type { Config } from './config/settings.ts';
 import { BunkhouseError, messageOf } from './domain/errors.ts';
-import type { Addresses } from './domain/hosts.ts';
 import { createEventLog } from './events/event-log.ts';
 import { counterSink, loggerSink } from './events/sinks.ts';
 import { LOG_REDACTION } from './http/access-log.ts';
@@ -19,10 +18,10 @@ import { createAuth } from './http/auth.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { createVisitors } from './http/visitors.ts';
 import { listen, stopServer } from './listen.ts';
+import { addressesOf, openDoor } from './open-door.ts';
 import { connectDriver } from './open-driver.ts';
 import { openState } from './open-state.ts';
 import { createProber } from './probes/prober.ts';
-import { createCaddyFront } from './router/caddy/caddy-front.ts';
 import { createContainerPaths } from './router/container-path.ts';
 import { createBotGateway } from './router/gateway.ts';
 import { createBotProxy } from './router/proxy.ts';
@@ -46,7 +45,6 @@ import { hashToken, newToken } from './util/token.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const EVENTS_KEPT = 10_000;
-const USUAL_HTTPS_PORT = 443;
 /** Longest time between two passes for which the watchdog still counts the supervisor as alive. */
 const STALLED_MS = 120_000;
 
@@ -161,35 +159,6 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
 }
 
 // Private
-
-/** By a front with TLS where there is one, else by this server itself. */
-function addressesOf({ baseDomain, httpsPort, caddyAdmin, port }: Config): Addresses {
-  const secure = httpsPort ?? (caddyAdmin === null ? null : USUAL_HTTPS_PORT);
-  return secure === null ? { baseDomain, scheme: 'http', port } : { baseDomain, scheme: 'https', port: secure };
-}
-
-function openDoor(config: Config, log: Logger): Dependencies['door'] {
-  const { baseDomain, caddyAdmin: admin, acmeDirectory: directory, acmeEmail: email, acmeCaFile: caFile } = config;
-  if (baseDomain === null || admin === null) {
-    if (admin !== null) log.warn({}, 'CADDY_ADMIN does nothing without BASE_DOMAIN');
-    return null;
-  }
-  const front = createCaddyFront({
-    admin,
-    caFile,
-    name: config.instanceName,
-    httpsPort: config.httpsPort ?? USUAL_HTTPS_PORT,
-    dial: `${hostToDial(config.host)}:${config.port}`,
-    acme: directory === null ? null : { baseDomain, directory, email, caFile },
-  });
-  return { front, baseDomain };
-}
-
-/** An address to connect to, for one to listen on. */
-function hostToDial(host: string): string {
-  const local = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return local.includes(':') ? `[${local}]` : local;
-}
 
 async function createApp(
   config: Config,
