@@ -65,6 +65,25 @@ export const checkFreqtrade: Check = async (machine) => {
   );
 };
 
+/** By the Debian packages that templates/wordpress.yaml needs, a file of each. */
+const WORDPRESS: Readonly<Record<string, string>> = {
+  wordpress: '/usr/share/wordpress/wp-load.php',
+  'libapache2-mod-php': '/usr/sbin/apache2',
+  'php-cli': '/usr/bin/php',
+  'mariadb-server-core': '/usr/sbin/mariadbd',
+  'mariadb-client': '/usr/bin/mariadb-dump',
+};
+
+export const checkWordPress: Check = async (machine) => {
+  const { driver, defaultTemplate } = machine.config;
+  if (driver !== 'process' || defaultTemplate !== 'wordpress') return null;
+  const missing: string[] = [];
+  for (const [name, file] of Object.entries(WORDPRESS)) if ((await machine.stat(file)) === null) missing.push(name);
+  if (missing.length === 0) return ok('wordpress', 'WordPress, Apache with PHP and MariaDB are installed');
+  const packages = missing.join(' ');
+  return fail('wordpress', `not installed: ${packages}`, `apt-get install ${packages}, or set POOL_DRIVER=docker.`);
+};
+
 export const checkDocker: Check = async (machine) => {
   if (machine.config.driver !== 'docker') return null;
   const findings = await Promise.all(endpointsOf(machine.config).map((endpoint) => checkEngine(machine, endpoint)));
