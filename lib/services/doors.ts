@@ -40,6 +40,7 @@ export class Doors {
   readonly #trying = new Map<string, string>();
   #bots: State['bots'] | null = null;
   #hosts: readonly string[] = [];
+  #key = '';
   #served: ReadonlySet<string> = new Set();
   #awaited: ReadonlySet<string> = new Set();
   #changed = new AbortController();
@@ -82,9 +83,12 @@ export class Doors {
   #take(bots: State['bots']): void {
     this.#bots = bots;
     const named = bots.records.filter(({ deleting }) => !deleting);
-    const hosts = named.flatMap(({ instanceId }) => hostOf(instanceId, this.#options.baseDomain) ?? []).sort();
-    if (hosts.join() === this.#hosts.join()) return;
-    this.#hosts = hosts;
+    const hosts = named.flatMap(({ instanceId }) => hostOf(instanceId, this.#options.baseDomain) ?? []);
+    // Most changes of bots, such as a lease, change no name.
+    const key = hosts.join();
+    if (key === this.#key) return;
+    this.#key = key;
+    this.#hosts = hosts.sort();
     const present = new Set(hosts);
     for (const host of this.#seenAt.keys()) if (!present.has(host)) this.#seenAt.delete(host);
     this.#changed.abort();
