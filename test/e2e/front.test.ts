@@ -57,8 +57,10 @@ describe.skipIf(!CADDY || !PEBBLE)('sites behind Caddy', () => {
     await acme?.dispose();
   });
 
-  const reserve = async () =>
-    (await sandbox.client.get<{ reserves: ReserveStatus[] }>('/api/pool/reserve')).reserves[0] as ReserveStatus;
+  const reserve = async () => {
+    const { reserves } = await sandbox.client.get<{ reserves: ReserveStatus[] }>('/api/pool/reserve');
+    return reserves.find(({ template }) => template === 'site') as ReserveStatus;
+  };
   const ready = () =>
     sandbox
       .until('3 are ready', async () => (await reserve()).ready >= 3, 60)
