@@ -4,6 +4,7 @@ import { botUrl } from '../domain/hosts.ts';
 import type { LeaseRecord } from '../domain/lease.ts';
 import type { Actor } from '../domain/state.ts';
 import type { LeaseRule, Template } from '../domain/template.ts';
+import { isFit } from '../planner/reserve.ts';
 import { renderRecord, valuesOf } from '../planner/values.ts';
 import { KeyedMutex } from '../util/keyed-mutex.ts';
 import { newBot } from './bots.ts';
@@ -135,7 +136,7 @@ export class Leases implements LeaseApi {
   /** Null when none is ready. What another change has taken meanwhile is passed over. */
   async #takeReady(wish: Acquisition): Promise<LeaseRecord | null> {
     const { template } = wish;
-    const take = (): string | undefined => this.#ready.take(template, (bot) => this.#stateOf(bot) === 'running');
+    const take = (): string | undefined => this.#ready.take(template, (bot) => this.#isFit(bot));
     for (let bot = take(); bot !== undefined; bot = take()) {
       try {
         return await this.#deps.store.update(leaseReady(bot, wish));
@@ -223,6 +224,12 @@ export class Leases implements LeaseApi {
       if (hasCode(error, 'INVALID')) return null;
       throw error;
     }
+  }
+
+  #isFit(bot: string): boolean {
+    const record = this.#deps.store.current().bots.get(bot);
+    const seen = this.#reconciler.states.get(bot);
+    return record !== undefined && seen !== null && isFit(record, seen);
   }
 
   #stateOf(bot: string): NonNullable<LeaseView['state']> {

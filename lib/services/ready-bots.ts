@@ -16,7 +16,7 @@ export class ReadyBots {
   refresh(world: World): void {
     if (Math.abs(world.leaseClock - this.#refreshedAt) < REFRESH_MS) return;
     this.#refreshedAt = world.leaseClock;
-    this.#queues = readyBots(world);
+    this.#queues = readyBots(world.state);
   }
 
   add({ template, bot }: Admission): void {
@@ -25,12 +25,12 @@ export class ReadyBots {
     this.#queues.set(template, queue);
   }
 
-  /** The first that is well; those that are not wait on behind the others. */
-  take(template: string, isWell: (bot: string) => boolean): string | undefined {
+  /** The first that is fit; those that are not wait on behind the others. */
+  take(template: string, isFit: (bot: string) => boolean): string | undefined {
     const queue = this.#queues.get(template) ?? [];
     for (let left = queue.length; left > 0; left--) {
       const bot = queue.shift();
-      if (bot === undefined || isWell(bot)) return bot;
+      if (bot === undefined || isFit(bot)) return bot;
       queue.push(bot);
     }
     return undefined;

@@ -5,7 +5,8 @@ import { BunkhouseError } from '../../lib/domain/errors.ts';
 import { isWaiting, type LeaseRecord } from '../../lib/domain/lease.ts';
 import type { State } from '../../lib/domain/state.ts';
 import type { Step } from '../../lib/domain/steps.ts';
-import { readyBots } from '../../lib/planner/reserve.ts';
+import { deriveState } from '../../lib/planner/bot-state.ts';
+import { isFit, readyBots } from '../../lib/planner/reserve.ts';
 import type { World } from '../../lib/planner/world.ts';
 import {
   addContainer,
@@ -136,7 +137,11 @@ export class ReserveModel {
   }
 
   acquire(owner: string): LeaseRecord | null {
-    const ready = this.listable ? readyBots(this.world()).get('echo')?.[0] : undefined;
+    const world = this.world();
+    const ready = (readyBots(world.state).get('echo') ?? []).find((id) => {
+      const bot = world.state.bots.get(id);
+      return this.listable && bot !== undefined && isFit(bot, deriveState(world, bot));
+    });
     const wish: Acquisition = {
       id: `lease-${++this.#ids}`,
       template: 'echo',

@@ -85,6 +85,12 @@ describe('acquiring', () => {
     expect(() => leaseNew(aBot('n'), wish, 1)(state)).toThrow(expect.objectContaining({ retryAfterSeconds: after }));
   });
 
+  it('says to try again soon when one is being cleaned', () => {
+    const bots = [aMember('a', 'assigned'), aMember('b', 'resetting')];
+    const state = withLeases(bots, [aLease('l1', { bot: 'a', expiresAt: moment(600) })]);
+    expect(() => leaseNew(aBot('n'), wish, 2)(state)).toThrow(expect.objectContaining({ retryAfterSeconds: 5 }));
+  });
+
   it('does not give one id to two leases', () => {
     const state = withLeases([aMember('a', 'ready')], [aLease('l9')]);
     expect(codeOf(() => leaseReady('a', wish)(state))).toBe('CONFLICT');

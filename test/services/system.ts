@@ -41,6 +41,11 @@ export class StagedProber implements Prober {
   async close(): Promise<void> {}
 }
 
+/** Opens a store that belongs to the machine with this folder. */
+export type OpenStore = (folder: string) => Promise<Store>;
+
+const inFile: OpenStore = (folder) => openFileStore({ path: join(folder, 'state.json'), clock, log: silentLogger });
+
 /** What outlives an orchestrator: its disk, the machine, and what answers on the bots' ports. */
 export class Machine implements AsyncDisposable {
   readonly folder: string;
@@ -50,20 +55,34 @@ export class Machine implements AsyncDisposable {
   /** Of leases of one owner. */
   quotas: { hourly: number | null; daily: number | null } = { hourly: null, daily: null };
   door: Dependencies['door'] = null;
+  /** Leasable bots of a template. */
+  most = 100;
+  readonly #openStore: OpenStore;
   #store: Promise<Store> | null = null;
 
-  private constructor(folder: string, templates: readonly Template[]) {
+  private constructor(folder: string, templates: readonly Template[], openStore: OpenStore) {
     this.folder = folder;
     this.templates = new Map(templates.map((template) => [template.name, template]));
+    this.#openStore = openStore;
   }
 
-  static async make(templates: readonly Template[] = [quickTemplate()]): Promise<Machine> {
-    return new Machine(await makeTempDir(), templates);
+  static async make(
+    templates: readonly Template[] = [quickTemplate()],
+    openStore: OpenStore = inFile,
+  ): Promise<Machine> {
+    return new Machine(await makeTempDir(), templates, openStore);
   }
 
   store(): Promise<Store> {
-    this.#store ??= openFileStore({ path: join(this.folder, 'state.json'), clock, log: silentLogger });
+    this.#store ??= this.#openStore(this.folder);
     return this.#store;
+  }
+
+  /** The store as the next orchestrator finds it: read anew. */
+  async reopened(): Promise<Store> {
+    await (await this.#store)?.close();
+    this.#store = null;
+    return this.store();
   }
 
   archives(): ArchiveStore {
@@ -106,7 +125,7 @@ export class System implements AsyncDisposable {
       templates: machine.templates,
       limits: { instanceName: 'test', maxBotsPerContainer: 3, basePort: 9000, bindHost: '127.0.0.1' },
       containerLimits: { memoryBytes: null, cpus: null, processes: null },
-      reserve: { target: 0, min: 0, max: 100, batchSize: 10, batchSpacingSeconds: 0 },
+      reserve: { target: 0, min: 0, max: machine.most, batchSize: 10, batchSpacingSeconds: 0 },
       newId: () => randomUUID().replaceAll('-', ''),
       location: 'local',
       clock,
