@@ -46,6 +46,28 @@ describe('leases', () => {
     expect(system.api.getBot(ALICE, lease.instanceId).owner).toBe('alice');
   });
 
+  it('starts a bot for somebody who waits while a refill has everything else busy', async () => {
+    const target = 40;
+    await using machine = await Machine.make([
+      leasedTemplate({ reserve: { ...NO_RESERVE, target, min: target, batchSize: target } }),
+    ]);
+    const gate = Promise.withResolvers<void>();
+    let held = 0;
+    machine.world.faults.hook = async ({ method, target: bot, when }) => {
+      const phase = (await machine.store()).current().bots.get(bot)?.reserve?.phase;
+      if (method !== 'agent.apply' || when !== 'before' || phase !== 'warming') return;
+      held += 1;
+      await gate.promise;
+    };
+    await using system = await System.start(machine);
+    await waitFor('the refill is held up', () => held >= 10, 5000);
+    const lease = await system.leases.acquire(ALICE, { waitSeconds: 10 }, null);
+    expect(lease).toMatchObject({ fromPool: false, state: 'running' });
+    expect(reserve(system)).toMatchObject({ ready: 0, warming: target });
+    gate.resolve();
+    await ready(system, target);
+  });
+
   it('shows a lease to its owner and to admins only', async () => {
     await using machine = await Machine.make([leasedTemplate()]);
     await using system = await System.start(machine);
