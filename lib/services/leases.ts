@@ -29,6 +29,10 @@ type Leasable = Template & { readonly lease: LeaseRule };
 
 const TICK_MS = 1000;
 
+/** How long a bot may not know of its lease yet: so many times so long at the most. */
+const TELL_MS = 25;
+const TELL_TRIES = 4;
+
 /** Hands bots out for a time. Who comes first is decided in memory, in one step; it is durable before it is answered. */
 export class Leases implements LeaseApi {
   readonly #deps: Dependencies;
@@ -38,6 +42,9 @@ export class Leases implements LeaseApi {
   /** By lease: two who ask under the same key at the same time must not both look for a bot. */
   readonly #mutex = new KeyedMutex();
   readonly #acquired = new Map<string, Acquired>();
+  /** Requests that are not answered yet. */
+  #underway = 0;
+  #telling = false;
 
   constructor(deps: Dependencies, reconciler: Reconciler, options: LeaseOptions) {
     this.#deps = deps;
@@ -51,8 +58,11 @@ export class Leases implements LeaseApi {
     const began = this.#deps.clock.monotonic();
     const template = this.#leasable(request.template ?? this.#options.defaultTemplate);
     const wish = this.#wish(actor, request, template, key);
-    const granted = async () => (await this.#granted(wish)) ?? (await this.#grant(template, wish, began));
-    const lease = await this.#mutex.run(wish.id, granted);
+    this.#underway += 1;
+    const granted = (): Promise<LeaseRecord> => this.#leaseOf(wish, template, began);
+    const lease = await this.#mutex.run(wish.id, granted).finally(() => {
+      this.#underway -= 1;
+    });
     if (request.waitSeconds !== undefined) await this.#untilRunning(lease, request.waitSeconds);
     return this.get(actor, lease.id);
   }
@@ -112,6 +122,10 @@ export class Leases implements LeaseApi {
 
   // Private
 
+  async #leaseOf(wish: Acquisition, template: Leasable, began: number): Promise<LeaseRecord> {
+    return (await this.#granted(wish)) ?? this.#grant(template, wish, began);
+  }
+
   /** The lease that the same key got before, also before a restart of the supervisor; durable. */
   #granted({ id }: Acquisition): Promise<LeaseRecord | null> {
     const { store } = this.#deps;
@@ -128,9 +142,23 @@ export class Leases implements LeaseApi {
     this.#options.onAcquired({ template: template.name, fromPool, seconds });
     const facts = { lease: id, bot, template: template.name, expiresAt, fromPool, fence };
     this.#deps.events.emit({ type: 'lease.acquired', ...facts }, owner);
-    // After the answer, which a pass over thousands of bots would hold up.
-    this.#deps.clock.after(0, () => this.#reconciler.request());
+    if (fromPool) this.#tellSoon();
+    else this.#deps.clock.after(0, () => this.#reconciler.request());
     return lease;
+  }
+
+  /**
+   * Asks for the pass that tells bots of their leases. Their holders have them already, while a pass over thousands of bots
+   * would hold up others who wait for an answer: so it waits a little, for them too.
+   */
+  #tellSoon(patience = TELL_TRIES): void {
+    if (this.#telling) return;
+    this.#telling = true;
+    this.#deps.clock.after(TELL_MS, () => {
+      this.#telling = false;
+      if (this.#underway > 0 && patience > 0) this.#tellSoon(patience - 1);
+      else this.#reconciler.request();
+    });
   }
 
   /** Null when none is ready. What another change has taken meanwhile is passed over. */
