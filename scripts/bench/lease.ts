@@ -61,7 +61,7 @@ export async function runLease({ progress, signal }: BenchOptions): Promise<read
 async function measureValkey(course: Course, progress: BenchOptions['progress'], signal: AbortSignal): Promise<Row[]> {
   const server = await startValkey();
   try {
-    const env = { STATE_URL: `valkey://127.0.0.1:${server.port}?lease=2` };
+    const env = { STATE_URL: `valkey://127.0.0.1:${server.port}` };
     return await measure(course, { name: 'valkey', env }, progress, signal);
   } finally {
     await server.dispose();
@@ -99,7 +99,9 @@ async function measure(
       if (told.fromPool !== count) throw new Error(`only ${told.fromPool} of ${count} came from the reserve`);
       const persec = (count / told.tookMs) * 1000;
       const note = `${count} leases from a reserve of ${reserve}, ${persec.toFixed(0)} a second`;
-      rows.push(...percentiles(`${title}: acquire, ${name}`, told.times, note));
+      const found = percentiles(`${title}: acquire, ${name}`, told.times, note);
+      tell(`${name}: ${found.map(({ value }) => `${value.toFixed(1)} ms`).join(' and ')} (p50 and p99)`);
+      rows.push(...found);
       ids.push(...told.ids);
     };
     await run('one by one', alone, 'alone');

@@ -153,6 +153,29 @@ describe('leases', () => {
     await waitFor('it has ended', () => system.leases.get(ALICE, lease.id).end?.how === 'expired');
   });
 
+  it.each([3_600_000, -3_600_000])(
+    'lets a lease last as long as it was to when the clock is set by %i ms',
+    async (by) => {
+      await using machine = await Machine.make([leasedTemplate()]);
+      await using system = await System.start(machine);
+      await ready(system, 3);
+      const long = await system.leases.acquire(ALICE, { ttlSeconds: 60 }, null);
+      const short = await system.leases.acquire(ALICE, { ttlSeconds: 1.5 }, null);
+      machine.skewMs = by;
+      await system.reconciler.pass('all');
+      await waitFor('its time is told anew', () => {
+        const { expiresAt } = system.leases.get(ALICE, long.id);
+        return Math.abs(Date.parse(expiresAt) - Date.parse(long.expiresAt) - by) < 1000;
+      });
+      expect(system.leases.get(ALICE, long.id)).toMatchObject({ end: null });
+      expect(system.leases.get(ALICE, long.id).ttlSeconds).toBeGreaterThan(50);
+      expect(system.leases.get(ALICE, long.id).ttlSeconds).toBeLessThanOrEqual(60);
+      expect(system.leases.get(ALICE, short.id).end).toBeNull();
+      await waitFor('the short one ends', () => system.leases.get(ALICE, short.id).end?.how === 'expired', 5000);
+      expect(system.leases.get(ALICE, long.id).end).toBeNull();
+    },
+  );
+
   it('extends up to the longest time, and not an ended one', async () => {
     await using machine = await Machine.make([leasedTemplate()]);
     await using system = await System.start(machine);

@@ -15,7 +15,7 @@ import { createArchiveFiles } from '../../lib/store/archive-files.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import type { ArchiveStore, Store } from '../../lib/store/store.ts';
 import { createUsageFiles } from '../../lib/store/usage-files.ts';
-import { systemClock as clock } from '../../lib/util/clock.ts';
+import { type Clock, systemClock as clock } from '../../lib/util/clock.ts';
 import { silentLogger } from '../../lib/util/logger.ts';
 import { aTemplate } from '../planner/builders.ts';
 import { BY_PATH } from '../support/addresses.ts';
@@ -55,6 +55,8 @@ export class Machine implements AsyncDisposable {
   /** Of leases of one owner. */
   quotas: { hourly: number | null; daily: number | null } = { hourly: null, daily: null };
   door: Dependencies['door'] = null;
+  /** By how much somebody has set the clock. */
+  skewMs = 0;
   /** Leasable bots of a template. */
   most = 100;
   readonly #openStore: OpenStore;
@@ -119,6 +121,7 @@ export class System implements AsyncDisposable {
     this.machine = machine;
     this.store = parts.store;
     this.events = createEventLog({ clock, capacity: 1000 });
+    const skewed: Clock = { ...clock, now: () => clock.now() + machine.skewMs };
     const deps: Dependencies = {
       ...parts,
       prober: machine.prober,
@@ -128,7 +131,7 @@ export class System implements AsyncDisposable {
       reserve: { target: 0, min: 0, max: machine.most, batchSize: 10, batchSpacingSeconds: 0 },
       newId: () => randomUUID().replaceAll('-', ''),
       location: 'local',
-      clock,
+      clock: skewed,
       random: () => 0,
       log: silentLogger,
       secret: () => randomUUID(),
