@@ -11,6 +11,7 @@ import { newBot } from './bots.ts';
 import type { Dependencies } from './dependencies.ts';
 import type { AcquireLease, LeaseApi, LeaseTick, LeaseView, ReserveStatus } from './lease-api.ts';
 import { type Acquisition, endLease, extendLease, findLease, leaseNew, leaseReady } from './lease-changes.ts';
+import { LeaseTeller } from './lease-teller.ts';
 import type { PoolOptions } from './pool-api.ts';
 import { ReadyBots } from './ready-bots.ts';
 import type { Reconciler } from './reconciler.ts';
@@ -29,10 +30,6 @@ type Leasable = Template & { readonly lease: LeaseRule };
 
 const TICK_MS = 1000;
 
-/** How long a bot may not know of its lease yet: so many times so long at the most. */
-const TELL_MS = 25;
-const TELL_TRIES = 4;
-
 /** Hands bots out for a time. Who comes first is decided in memory, in one step; it is durable before it is answered. */
 export class Leases implements LeaseApi {
   readonly #deps: Dependencies;
@@ -42,14 +39,13 @@ export class Leases implements LeaseApi {
   /** By lease: two who ask under the same key at the same time must not both look for a bot. */
   readonly #mutex = new KeyedMutex();
   readonly #acquired = new Map<string, Acquired>();
-  /** Requests that are not answered yet. */
-  #underway = 0;
-  #telling = false;
+  readonly #teller: LeaseTeller;
 
   constructor(deps: Dependencies, reconciler: Reconciler, options: LeaseOptions) {
     this.#deps = deps;
     this.#reconciler = reconciler;
     this.#options = options;
+    this.#teller = new LeaseTeller(deps.clock, () => reconciler.request());
     reconciler.onPicture((world) => this.#ready.refresh(world));
     reconciler.onReady((admission) => this.#ready.add(admission));
   }
@@ -58,11 +54,8 @@ export class Leases implements LeaseApi {
     const began = this.#deps.clock.monotonic();
     const template = this.#leasable(request.template ?? this.#options.defaultTemplate);
     const wish = this.#wish(actor, request, template, key);
-    this.#underway += 1;
-    const granted = (): Promise<LeaseRecord> => this.#leaseOf(wish, template, began);
-    const lease = await this.#mutex.run(wish.id, granted).finally(() => {
-      this.#underway -= 1;
-    });
+    const granted = async () => (await this.#granted(wish)) ?? (await this.#grant(template, wish, began));
+    const lease = await this.#teller.after(this.#mutex.run(wish.id, granted));
     if (request.waitSeconds !== undefined) await this.#untilRunning(lease, request.waitSeconds);
     return this.get(actor, lease.id);
   }
@@ -122,10 +115,6 @@ export class Leases implements LeaseApi {
 
   // Private
 
-  async #leaseOf(wish: Acquisition, template: Leasable, began: number): Promise<LeaseRecord> {
-    return (await this.#granted(wish)) ?? this.#grant(template, wish, began);
-  }
-
   /** The lease that the same key got before, also before a restart of the supervisor; durable. */
   #granted({ id }: Acquisition): Promise<LeaseRecord | null> {
     const { store } = this.#deps;
@@ -142,23 +131,9 @@ export class Leases implements LeaseApi {
     this.#options.onAcquired({ template: template.name, fromPool, seconds });
     const facts = { lease: id, bot, template: template.name, expiresAt, fromPool, fence };
     this.#deps.events.emit({ type: 'lease.acquired', ...facts }, owner);
-    if (fromPool) this.#tellSoon();
+    if (fromPool) this.#teller.soon();
     else this.#deps.clock.after(0, () => this.#reconciler.request());
     return lease;
-  }
-
-  /**
-   * Asks for the pass that tells bots of their leases. Their holders have them already, while a pass over thousands of bots
-   * would hold up others who wait for an answer: so it waits a little, for them too.
-   */
-  #tellSoon(patience = TELL_TRIES): void {
-    if (this.#telling) return;
-    this.#telling = true;
-    this.#deps.clock.after(TELL_MS, () => {
-      this.#telling = false;
-      if (this.#underway > 0 && patience > 0) this.#tellSoon(patience - 1);
-      else this.#reconciler.request();
-    });
   }
 
   /** Null when none is ready. What another change has taken meanwhile is passed over. */
