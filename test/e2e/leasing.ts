@@ -87,7 +87,7 @@ export const tenantOf = (client: Client, { url }: LeaseView): Promise<Tenant> =>
 
 export async function reserveOf(client: Client): Promise<ReserveStatus> {
   const { reserves } = await client.get<{ reserves: ReserveStatus[] }>('/api/pool/reserve');
-  return reserves[0] as ReserveStatus;
+  return reserves.find(({ template }) => template === 'tenant') as ReserveStatus;
 }
 
 /** Waits until so many are ready, and nothing is being made, cleaned or on lease. */
