@@ -5,24 +5,24 @@ import { setFlagsFromString } from 'node:v8';
 import pino from 'pino';
 import { ensureAdminToken } from './config/admin-token.ts';
 import { loadAllTemplates } from './config/built-in-templates.ts';
+import { compatNames, compatTemplates, compatWarnings } from './config/compat.ts';
 import { loadConfig } from './config/config.ts';
+import { locationsOf, reserveWarnings } from './config/locations.ts';
 import type { Config } from './config/settings.ts';
 import { BunkhouseError, messageOf } from './domain/errors.ts';
-import type { Addresses } from './domain/hosts.ts';
-import { withDeadlines } from './drivers/deadline.ts';
-import type { Driver } from './drivers/driver.ts';
-import { withMetrics } from './drivers/metrics.ts';
-import { openDriver } from './drivers/open.ts';
 import { createEventLog } from './events/event-log.ts';
 import { counterSink, loggerSink } from './events/sinks.ts';
 import { LOG_REDACTION } from './http/access-log.ts';
 import { createHttpApp, type HttpApp } from './http/app.ts';
 import { createAuth } from './http/auth.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
+import { createVisitors } from './http/visitors.ts';
 import { listen, stopServer } from './listen.ts';
+import { addressesOf, openDoor } from './open-door.ts';
+import { connectDriver } from './open-driver.ts';
 import { openState } from './open-state.ts';
 import { createProber } from './probes/prober.ts';
-import { createCaddyFront } from './router/caddy/caddy-front.ts';
+import { createContainerPaths } from './router/container-path.ts';
 import { createBotGateway } from './router/gateway.ts';
 import { createBotProxy } from './router/proxy.ts';
 import { createTrust } from './router/trust.ts';
@@ -37,7 +37,6 @@ import { stopGrace } from './services/stop-grace.ts';
 import { createTokens } from './services/tokens.ts';
 import { createUsageApi } from './services/usage-report.ts';
 import { createArchiveFiles } from './store/archive-files.ts';
-import type { Store } from './store/store.ts';
 import { createUsageFiles } from './store/usage-files.ts';
 import { systemClock as clock } from './util/clock.ts';
 import type { Logger } from './util/logger.ts';
@@ -46,7 +45,6 @@ import { hashToken, newToken } from './util/token.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const EVENTS_KEPT = 10_000;
-const USUAL_HTTPS_PORT = 443;
 /** Longest time between two passes for which the watchdog still counts the supervisor as alive. */
 const STALLED_MS = 120_000;
 
@@ -68,7 +66,12 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
   };
   try {
     const adminToken = await ensureAdminToken(config.adminTokenFile, newToken);
-    const templates = await loadAllTemplates(join(ROOT, 'templates'), config.templateDir, config.defaultTemplate);
+    const templates = await loadAllTemplates(join(ROOT, 'templates'), config.templateDir, [
+      config.defaultTemplate,
+      ...compatNames(config),
+    ]);
+    const warnings = [...reserveWarnings(config, templates), ...compatWarnings(config, templates)];
+    for (const warning of warnings) log.warn({}, warning);
     const version = await ownVersion();
     let healthy = (): boolean => true;
     const manager = serviceManager({
@@ -83,7 +86,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
     closers.push(() => store.close());
     closers.push(endStandby);
     const metrics = createMetrics({ perBot: config.metricsPerBot });
-    const driver = await connectDriver(config, store, metrics, log);
+    const { driver, unreachable } = await connectDriver(config, { store, metrics, log, root: ROOT });
     closers.push(() => driver.close());
     const accounts = await openAccounts({
       store: createUsageFiles({ folder: join(config.dataDir, 'usage'), clock, log }),
@@ -94,7 +97,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
     closers.push(() => accounts.close());
     const prober = createProber();
     closers.push(() => prober.close());
-    const door = openDoor(config);
+    const door = openDoor(config, log);
     closers.push(() => door?.front.close());
     const deps: Dependencies = {
       store,
@@ -117,12 +120,14 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
       },
       reserve: {
         target: config.poolTargetSize,
+        locationTargets: config.poolLocationTargets,
         min: config.poolMinSize,
         max: config.poolMaxSize,
         batchSize: config.poolBatchSize,
         batchSpacingSeconds: config.poolBatchSpacingSeconds,
       },
-      location: config.location,
+      locations: locationsOf(config),
+      unreachable,
       newId: () => randomBytes(10).toString('hex'),
       random: Math.random,
       secret: (bytes) => randomBytes(bytes).toString('base64url'),
@@ -155,45 +160,6 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
 
 // Private
 
-/** By a front with TLS where there is one, else by this server itself. */
-function addressesOf({ baseDomain, httpsPort, caddyAdmin, port }: Config): Addresses {
-  const secure = httpsPort ?? (caddyAdmin === null ? null : USUAL_HTTPS_PORT);
-  return secure === null ? { baseDomain, scheme: 'http', port } : { baseDomain, scheme: 'https', port: secure };
-}
-
-function openDoor(config: Config): Dependencies['door'] {
-  const { baseDomain, caddyAdmin: admin, acmeDirectory: directory, acmeEmail: email, acmeCaFile: caFile } = config;
-  if (baseDomain === null || admin === null) return null;
-  const front = createCaddyFront({
-    admin,
-    caFile,
-    name: config.instanceName,
-    httpsPort: config.httpsPort ?? USUAL_HTTPS_PORT,
-    dial: `${hostToDial(config.host)}:${config.port}`,
-    acme: directory === null ? null : { baseDomain, directory, email, caFile },
-  });
-  return { front, baseDomain };
-}
-
-/** An address to connect to, for one to listen on. */
-function hostToDial(host: string): string {
-  const local = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return local.includes(':') ? `[${local}]` : local;
-}
-
-async function connectDriver(config: Config, store: Store, metrics: Metrics, log: Logger): Promise<Driver> {
-  const { installation } = store.current();
-  const bare = await openDriver(config, { installation, clock, log, pluginDir: join(ROOT, 'docker/pool') });
-  const observed = withMetrics(bare, clock, ({ method, outcome, ms }) =>
-    metrics.driverCall(method, outcome, ms / 1000),
-  );
-  const driver = withDeadlines(observed, clock);
-  const capabilities = await driver.capabilities();
-  log.info({ ...capabilities }, `the ${capabilities.driver} driver is ready`);
-  for (const note of capabilities.notes) log.warn({ driver: capabilities.driver }, note);
-  return driver;
-}
-
 async function createApp(
   config: Config,
   deps: Dependencies,
@@ -204,7 +170,6 @@ async function createApp(
 ): Promise<HttpApp> {
   const options = {
     poolMode: config.poolModeEnabled,
-    location: config.location,
     defaultTemplate: config.defaultTemplate,
     addresses: addressesOf(config),
   };
@@ -213,15 +178,19 @@ async function createApp(
   const leases = new Leases(deps, reconciler, { ...options, ...quotas, onAcquired: metrics.leases.acquired });
   const tokens = createTokens({ store: deps.store, clock });
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: (hash) => tokens.findByHash(hash) });
+  const trusts = createTrust(config.trustedProxies);
+  const visitors = createVisitors({ open: config.compatPublic, trusts, clock });
+  const templates = compatTemplates(config, deps.templates);
   const gateway = createBotGateway({
-    proxy: createBotProxy({
-      trusts: createTrust(config.trustedProxies),
-      prove: (bot, life) => api.prove(bot, life),
-      clock,
-    }),
+    proxy: createBotProxy({ trusts, prove: (bot, life) => api.prove(bot, life), clock }),
     actorOf: (token) => auth.actorOf(token),
     api,
     baseDomain: config.baseDomain,
+    otherAddresses: createContainerPaths({
+      leases,
+      template: templates.container,
+      admitVisitor: (req) => visitors.admit('container', req),
+    }),
     clock,
   });
   const idempotency = createIdempotency({ store: deps.store, clock });
@@ -239,6 +208,9 @@ async function createApp(
     clock,
     version: await ownVersion(),
     maxBodyBytes,
+    compat: { templates, demoAdminPath: config.compatDemoAdminPath },
+    visitors,
+    trusts,
   });
 }
 

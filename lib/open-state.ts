@@ -2,10 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { endpointsOf } from './config/locations.ts';
 import type { Config } from './config/settings.ts';
 import { messageOf } from './domain/errors.ts';
 import { createStandbyApp } from './http/standby.ts';
 import { type OpenedStore, openStore } from './store/open.ts';
+import { homeText } from './store/valkey/home.ts';
 import { systemClock as clock } from './util/clock.ts';
 import type { Logger } from './util/logger.ts';
 import type { ServiceManager } from './util/sd-notify.ts';
@@ -61,12 +63,20 @@ function answerAsStandby(
  * Where this supervisor's containers are. Two that differ in it cannot see each other's containers, so neither may take
  * over from the other.
  */
-async function homeOf({ driver, dataDir, dockerHost }: Config): Promise<string> {
-  if (driver === 'docker' && !dockerHost.startsWith('unix:')) return `the Docker engine at ${dockerHost}`;
+async function homeOf(config: Config): Promise<string> {
+  const { driver, dataDir } = config;
   const machine = await readFile('/etc/machine-id', 'utf8').then(
     (text) => text.trim(),
     () => hostname(),
   );
-  if (driver === 'docker') return `the Docker engine ${dockerHost} of machine ${machine}`;
-  return `${driver === 'process' ? dataDir : 'memory'} of machine ${machine}`;
+  if (driver !== 'docker') return `${driver === 'process' ? dataDir : 'memory'} of machine ${machine}`;
+  const engines = endpointsOf(config).map(({ dockerHost, locations }) => ({
+    locations,
+    engine: dockerHost.startsWith('unix:')
+      ? `the Docker engine ${dockerHost} of machine ${machine}`
+      : `the Docker engine at ${dockerHost}`,
+  }));
+  const [first] = engines;
+  if (first !== undefined && engines.length === 1) return first.engine;
+  return homeText(new Map(engines.flatMap(({ locations, engine }) => locations.map((name) => [name, engine]))));
 }

@@ -15,6 +15,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 const BY_CODE: Readonly<Record<string, ExitCode>> = {
   INVALID: EXIT.usage,
   TOO_LARGE: EXIT.usage,
+  UNKNOWN_LOCATION: EXIT.usage,
   NOT_FOUND: EXIT.notFound,
   UNAUTHORIZED: EXIT.refused,
   FORBIDDEN: EXIT.refused,

@@ -21,9 +21,12 @@ export function botTable(bots: readonly BotView[], columns: number): string {
   return table(head, rows, columns);
 }
 
+/** Where each is, is told when there is more than one place. */
 export function containerTable(containers: readonly ContainerView[], columns: number): string {
+  const several = new Set(containers.map(({ location }) => location)).size > 1;
   const rows = containers.map((container) => [
     container.id,
+    ...(several ? [container.location] : []),
     container.status,
     container.driver,
     `${container.botsCount}/${container.capacity}`,
@@ -32,7 +35,18 @@ export function containerTable(containers: readonly ContainerView[], columns: nu
     zygotesText(container),
     container.reason,
   ]);
-  return table(['CONTAINER', 'STATUS', 'DRIVER', 'BOTS', 'MEMORY', 'PRIVATE', 'ZYGOTE', 'REASON'], rows, columns);
+  const head = [
+    'CONTAINER',
+    ...(several ? ['LOCATION'] : []),
+    'STATUS',
+    'DRIVER',
+    'BOTS',
+    'MEMORY',
+    'PRIVATE',
+    'ZYGOTE',
+    'REASON',
+  ];
+  return table(head, rows, columns);
 }
 
 /** Shared services, one a line; empty when there are none. */

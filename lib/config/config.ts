@@ -3,6 +3,8 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
+import { compatProblems } from './compat.ts';
+import { locationProblems } from './locations.ts';
 import { nearest } from './nearest.ts';
 import { CLI_VARIABLES, type Config, ROWS, SETTINGS, type Setting } from './settings.ts';
 
@@ -39,6 +41,7 @@ export function loadConfig(env: Environment, options: LoadOptions = {}): LoadedC
     else problems.push(describe(setting, text, given));
     if (setting === SETTINGS.dataDir) folders.DATA_DIR = parsed.success ? text : '/';
   }
+  if (problems.length === 0) problems.push(...locationProblems(config as Config), ...compatProblems(config as Config));
   if (problems.length > 0) throw invalid(problems);
   // Every row has put in what its kind parses to, which is how Config is made from the table.
   return { config: config as Config, warnings: unknownKeys(sources) };

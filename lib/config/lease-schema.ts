@@ -1,5 +1,6 @@
 import { validate as isCron } from 'node-cron';
 import { z } from 'zod';
+import { NAME } from '../domain/ids.ts';
 import { exec, filePath } from './program-schema.ts';
 
 /** The form of a template's `lease` section. */
@@ -23,6 +24,7 @@ const window = z.strictObject({
 
 const reserve = z.strictObject({
   target: count.nullable().default(null),
+  locations: z.record(z.string().regex(NAME, 'must be the name of a location'), count).readonly().default({}),
   min: count.nullable().default(null),
   batchSize: z.int().min(1).max(1000).nullable().default(null),
   batchSpacingSeconds: z.number().min(0).max(DAY).nullable().default(null),

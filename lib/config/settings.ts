@@ -1,3 +1,4 @@
+import { pathBelow, publicGroups } from './compat.ts';
 import {
   amount,
   boolean,
@@ -17,6 +18,7 @@ import {
   size,
   whole,
 } from './kinds.ts';
+import { locationList, locationTargets } from './locations.ts';
 import { stateUrl } from './state-url.ts';
 
 /** One setting: a row of the only table of settings. All else (parsing, docs, help, systemd) is made from it. */
@@ -143,6 +145,12 @@ export const SETTINGS = {
     kind: whole(0, 10_000),
     sentence: 'Warm bots kept ready of each template that is handed out on lease and does not say.',
   },
+  poolLocationTargets: {
+    key: 'POOL_LOCATION_TARGETS',
+    default: '',
+    kind: locationTargets,
+    sentence: 'The same for single locations, such as `weur=10,enam=0`. Each other location keeps POOL_TARGET_SIZE.',
+  },
   poolMinSize: {
     key: 'POOL_MIN_SIZE',
     aliases: ['MIN_POOL_SIZE'],
@@ -192,11 +200,51 @@ export const SETTINGS = {
     kind: path,
     sentence: 'Folder of your own templates; one with the name of a built-in template takes its place.',
   },
+  compatSiteTemplate: {
+    key: 'COMPAT_SITE_TEMPLATE',
+    aliases: ['COMPAT_WORDPRESS_TEMPLATE'],
+    default: '',
+    kind: optional(name, 'off'),
+    sentence: 'Template of what `POST /create-site` hands out; switches that and `GET /pool-status` on.',
+  },
+  compatContainerTemplate: {
+    key: 'COMPAT_CONTAINER_TEMPLATE',
+    default: '',
+    kind: optional(name, 'off'),
+    sentence: 'Template of what `POST /container` hands out; switches that and `/container/:id/*` on.',
+  },
+  compatDemoTemplate: {
+    key: 'COMPAT_DEMO_TEMPLATE',
+    default: '',
+    kind: optional(name, 'off'),
+    sentence:
+      'Template of what `POST /api/v1/demo/acquire` hands out; switches that, `/api/v1/demo/:id` and `GET /api/v1/pool/stats` on.',
+  },
+  compatDemoAdminPath: {
+    key: 'COMPAT_DEMO_ADMIN_PATH',
+    default: '',
+    kind: pathBelow,
+    sentence: 'Where a demo has its administration, for the `admin_url` of those replies.',
+  },
+  compatPublic: {
+    key: 'COMPAT_PUBLIC',
+    default: '',
+    kind: publicGroups,
+    sentence:
+      'Which of these groups need no token, such as `demo=10,container=600`, and how many requests a minute one client address may make there.',
+  },
   location: {
     key: 'LOCATION',
-    default: 'local',
-    kind: name,
-    sentence: "Location of this machine's pools.",
+    default: '',
+    kind: optional(name, 'the first of LOCATIONS, or `local`'),
+    sentence: 'Location taken when a request names none.',
+  },
+  locations: {
+    key: 'LOCATIONS',
+    default: '',
+    kind: locationList,
+    sentence:
+      'Where containers can be, such as `weur,enam=unix:///run/enam.sock`. Well known are wnam, enam, sam, weur, eeur, apac, oc, afr and me; others are yours to name.',
   },
   instanceName: {
     key: 'INSTANCE_NAME',

@@ -63,6 +63,11 @@ export function poolKey(bot: Pick<BotRecord, 'template' | 'group' | 'location'>)
   return `${bot.template}/${bot.group}/${bot.location}`;
 }
 
+/** Of a pool's key. */
+export function poolLocation(pool: string): string {
+  return pool.split('/')[2] ?? '';
+}
+
 /** Whether it is the owner's to see and use. What waits in the reserve is nobody's, whatever somebody calls themselves. */
 export function belongsTo({ owner, reserve }: Pick<BotRecord, 'owner' | 'reserve'>, who: string): boolean {
   return owner === who && (reserve === null || reserve.phase === 'assigned');

@@ -4,6 +4,7 @@ export type ErrorCode =
   | 'UNAUTHORIZED'
   | 'FORBIDDEN'
   | 'NOT_FOUND'
+  | 'UNKNOWN_LOCATION'
   | 'CONFLICT'
   | 'UNSUPPORTED'
   | 'TOO_LARGE'

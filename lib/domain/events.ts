@@ -28,6 +28,7 @@ export type BunkhouseEvent =
       readonly lease: string;
       readonly bot: string;
       readonly template: string;
+      readonly location: string;
       readonly expiresAt: string;
       readonly fromPool: boolean;
       readonly fence: number;
@@ -40,7 +41,12 @@ export type BunkhouseEvent =
       readonly template: string;
       readonly how: LeaseEnd['how'];
     }
-  | { readonly type: 'reserve.refill'; readonly template: string; readonly count: number }
+  | {
+      readonly type: 'reserve.refill';
+      readonly template: string;
+      readonly location: string;
+      readonly count: number;
+    }
   | { readonly type: 'reserve.ready'; readonly bot: string }
   | { readonly type: 'reserve.unwell'; readonly bot: string; readonly why: string }
   | { readonly type: 'reserve.clean'; readonly bot: string }

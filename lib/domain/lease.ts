@@ -20,6 +20,14 @@ export function reserveLife(phase: ReservePhase, since: string, lease: string | 
   return { phase, lease, since, served };
 }
 
+/** A reserve is kept of one template in one location: its key. */
+export const reserveKey = ({ template, location }: ReservePlace): string => `${template}/${location}`;
+
+export interface ReservePlace {
+  readonly template: string;
+  readonly location: string;
+}
+
 /** Whether it is ready, or on its way to be. */
 export function isWaiting({ reserve }: { readonly reserve: ReserveLife | null }): boolean {
   return reserve !== null && reserve.phase !== 'assigned';

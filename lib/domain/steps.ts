@@ -1,6 +1,7 @@
 import type { BotSpec } from './agent.ts';
 import type { Placement } from './bot.ts';
 import type { ContainerRecord, NewContainer } from './container.ts';
+import { type ReservePlace, reserveKey } from './lease.ts';
 import type { State } from './state.ts';
 
 /** Arguments of every step: the one table from which the union and the executor table are made. */
@@ -28,13 +29,13 @@ export interface StepArgs {
   /** Stop and remove a container that was found empty, its leftovers archived, before it was marked. */
   removeContainer: { readonly container: string };
   /** Make warm bots, at most so many, and no more than up to the target. */
-  addReserve: { readonly template: string; readonly count: number; readonly target: number };
+  addReserve: ReservePlace & { readonly count: number; readonly target: number };
   /** A warm bot was proven well: it may be handed out. */
   admitReady: { readonly bot: string };
   /** A ready bot is not well any more: it has to prove itself again. */
   demoteReady: { readonly bot: string; readonly why: string };
   /** Delete a warm bot that does not get well; others are made only after a while. */
-  giveUpWarming: { readonly bot: string; readonly template: string; readonly why: string };
+  giveUpWarming: ReservePlace & { readonly bot: string; readonly why: string };
   expireLease: { readonly lease: string; readonly bot: string };
   /** The clock was set: move the times of all leases, so that they last as long as they would have. */
   shiftLeases: { readonly byMs: number };
@@ -64,7 +65,7 @@ export type Step = { [K in StepKind]: { readonly kind: K } & StepArgs[K] }[StepK
 export function stepLane(step: Step): string {
   switch (step.kind) {
     case 'addReserve':
-      return reserveLane(step.template);
+      return reserveLane(step);
     // Not the lane of its bot, whose trouble must not hold up the end of the lease.
     case 'expireLease':
       return leaseLane(step.lease);
@@ -95,7 +96,7 @@ export function stepLane(step: Step): string {
 }
 
 export const containerLane = (name: string): string => `container ${name}`;
-export const reserveLane = (template: string): string => `reserve ${template}`;
+export const reserveLane = (place: ReservePlace): string => `reserve ${reserveKey(place)}`;
 export const leaseLane = (id: string): string => `lease ${id}`;
 export const LEASES_LANE = 'leases';
 export const botLane = (instanceId: string): string => `bot ${instanceId}`;

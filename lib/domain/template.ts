@@ -127,6 +127,8 @@ export interface LeaseRule {
 /** Null: the setting of that name. */
 export interface ReserveRule {
   readonly target: number | null;
+  /** Where it is another number; 0 also while a window is open. */
+  readonly locations: Readonly<Record<string, number>>;
   /** Refilled to the target when fewer than this are left. */
   readonly min: number | null;
   readonly batchSize: number | null;

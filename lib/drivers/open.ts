@@ -21,7 +21,7 @@ export interface DriverContext {
   readonly log: Logger;
 }
 
-/** The driver the settings name. Only its own SDK is loaded: dockerode alone costs 20 MiB. */
+/** The driver the settings name, for one engine. Only its own SDK is loaded: dockerode alone costs 20 MiB. */
 export async function openDriver(settings: DriverSettings, context: DriverContext): Promise<Driver> {
   switch (settings.driver) {
     case 'process': {

@@ -14,6 +14,8 @@ import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/logger.ts';
 import { logServed } from './access-log.ts';
 import type { Auth } from './auth.ts';
+import type { Trusts } from './client.ts';
+import { type CompatOptions, compatRoutes, compatWays } from './compat/compat.ts';
 import type { Metrics } from './metrics.ts';
 import { mount, type RequestState, refuseUnknown } from './mount.ts';
 import { openapiDocument } from './openapi.ts';
@@ -30,12 +32,15 @@ import { planRoutes } from './routes/plan.ts';
 import { poolRoutes } from './routes/pool.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { usageRoutes } from './routes/usage.ts';
+import type { Visitors } from './visitors.ts';
 
 /** The way to the bots themselves; the router has it. */
 export interface Gateway {
   /** Null: not a bot's address. Throws what the caller is to be told. */
   admit(req: IncomingMessage): {
     readonly actor: Actor | null;
+    /** For log and metrics. */
+    readonly route: string;
     web(res: ServerResponse): Promise<void>;
     upgrade(socket: Duplex, head: Buffer, refuse: (error: BunkhouseError) => void): void;
   } | null;
@@ -55,6 +60,10 @@ export interface HttpOptions {
   readonly clock: Clock;
   readonly version: string;
   readonly maxBodyBytes: number;
+  readonly compat: CompatOptions;
+  readonly visitors: Visitors;
+  /** Fronts whose word on where a request came from is taken. */
+  readonly trusts: Trusts;
 }
 
 export interface HttpApp {
@@ -85,7 +94,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   app.use(async (ctx, next) => {
     const visit = gateway.admit(ctx.req);
     if (visit === null) return next();
-    ctx.state.route = '/bots/{id}/*';
+    ctx.state.route = visit.route;
     ctx.state.actor = visit.actor;
     await visit.web(ctx.res);
     ctx.respond = false;
@@ -106,12 +115,14 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   };
 }
 
-function allRoutes({ api, leases, usage, tokens, metrics, clock, version }: HttpOptions): Route[] {
+function allRoutes(options: HttpOptions): Route[] {
+  const { api, leases, usage, tokens, metrics, clock, version } = options;
   const routes: Route[] = [
     ...poolRoutes(api, leases),
     ...planRoutes(api),
     ...botRoutes(api),
     ...leaseRoutes(leases),
+    ...compatRoutes(options.compat, leases, (group) => options.visitors.isOpen(group)),
     ...logRoutes(api, clock),
     ...eventRoutes(api),
     ...usageRoutes(usage),
@@ -120,7 +131,8 @@ function allRoutes({ api, leases, usage, tokens, metrics, clock, version }: Http
     ...metricsRoutes(metrics),
   ];
   const described = [...routes, ...openapiRoutes(() => document)];
-  const document = openapiDocument(described, version);
+  const ways = compatWays(options.compat, (group) => options.visitors.isOpen(group));
+  const document = openapiDocument(described, version, ways);
   return described;
 }
 
@@ -180,6 +192,7 @@ function upgrade(options: HttpOptions, req: IncomingMessage, socket: Duplex, hea
     if (visit === null)
       throw new BunkhouseError('NOT_FOUND', 'There is no WebSocket here; bots have theirs at /bots/ID/…');
     actor = visit.actor;
+    served.route = visit.route;
     visit.upgrade(socket, head, refuse);
   } catch (error) {
     refuse(error);

@@ -7,16 +7,20 @@ import type { Answer, Idempotency } from '../services/idempotency.ts';
 import type { Clock } from '../util/clock.ts';
 import { type Auth, bearerOf, requireActor } from './auth.ts';
 import { readJson } from './body.ts';
+import { originOf, type Trusts } from './client.ts';
 import { parse } from './parse.ts';
 import { HttpError, InvalidRequest, problemOf } from './problem.ts';
 import { changesSomething, type Result, type Route, type RouteInput } from './route.ts';
 import { sseText } from './sse.ts';
+import type { Visitors } from './visitors.ts';
 
 export interface MountOptions {
   readonly auth: Auth;
   readonly idempotency: Idempotency;
   readonly clock: Clock;
   readonly maxBodyBytes: number;
+  readonly visitors: Visitors;
+  readonly trusts: Trusts;
   /** Ends event streams when the server closes. */
   readonly closing: AbortSignal;
 }
@@ -55,10 +59,7 @@ export function refuseUnknown(router: Router<RequestState>, method: string, path
 
 async function serve(ctx: Context, route: Route, options: MountOptions): Promise<void> {
   ctx.state.route = route.path;
-  const actor =
-    route.access === 'public'
-      ? null
-      : requireActor(options.auth, bearerOf(ctx.get('authorization') || undefined), route.access);
+  const actor = callerOf(ctx, route, options);
   ctx.state.actor = actor;
   const body = changesSomething(route) ? await readJson(ctx.req, options.maxBodyBytes) : {};
   const input: Input = {
@@ -68,6 +69,7 @@ async function serve(ctx: Context, route: Route, options: MountOptions): Promise
     body: parse(route.body, body),
     lastEventId: ctx.get('last-event-id') || null,
     idempotencyKey: ctx.get('idempotency-key') || null,
+    origin: originOf(ctx.req, options.trusts),
     accepts: (types) => ctx.accepts([...types]) || types[0],
   };
   const key = ctx.get('idempotency-key');
@@ -75,6 +77,14 @@ async function serve(ctx: Context, route: Route, options: MountOptions): Promise
     return replayable(ctx, route, options, { key, actor, body, input });
   }
   reply(ctx, route, await route.handle(input), options);
+}
+
+/** Who comes with a token is who the token says, also where nobody needs one. */
+function callerOf(ctx: Context, { access, open }: Route, { auth, visitors }: MountOptions): Actor | null {
+  if (access === 'public') return null;
+  const authorization = ctx.get('authorization') || undefined;
+  const visitor = open !== undefined && authorization === undefined ? visitors.admit(open, ctx.req) : null;
+  return visitor ?? requireActor(auth, bearerOf(authorization), access);
 }
 
 interface Keyed {

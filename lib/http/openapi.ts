@@ -15,8 +15,12 @@ const idempotencyKey = z.string().min(1).max(255).optional().meta({
 });
 const lastEventId = z.string().optional().meta({ description: 'Of the last event seen; the stream goes on after it' });
 
-/** OpenAPI 3.1 of these routes, made from the schemas they parse with. */
-export function openapiDocument(routes: readonly Route[], version: string): ReturnType<typeof createDocument> {
+/** OpenAPI 3.1 of these routes, made from the schemas they parse with. `ways`: what else leads somewhere, as it is. */
+export function openapiDocument(
+  routes: readonly Route[],
+  version: string,
+  ways: ZodOpenApiPathsObject = {},
+): ReturnType<typeof createDocument> {
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
   for (const route of routes) {
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation(route) };
@@ -31,7 +35,7 @@ export function openapiDocument(routes: readonly Route[], version: string): Retu
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
-    paths: paths as ZodOpenApiPathsObject,
+    paths: { ...(paths as ZodOpenApiPathsObject), ...ways },
     components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
   };
   return createDocument(document);
@@ -46,7 +50,7 @@ function operation(route: Route): ZodOpenApiOperationObject {
     operationId: operationId(route),
     summary: route.summary,
     tags: [tagOf(route)],
-    security: route.access === 'public' ? [] : [{ token: [] }],
+    security: route.access === 'public' ? [] : [{ token: [] }, ...(route.open === undefined ? [] : [{}])],
     requestParams: {
       ...(route.params ? { path: route.params } : {}),
       ...(route.query ? { query: route.query } : {}),
@@ -73,7 +77,8 @@ function codesOf(route: Route): HttpCode[] {
   const named = route.params ? (['NOT_FOUND'] as const) : [];
   const guarded = { public: [], any: ['UNAUTHORIZED'], admin: ['UNAUTHORIZED', 'FORBIDDEN'] } as const;
   const body = changesSomething(route) ? (['TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE', 'STORE_UNAVAILABLE'] as const) : [];
-  return ['INVALID', 'INTERNAL', ...named, ...guarded[route.access], ...body, ...(route.errors ?? [])];
+  const counted = route.open === undefined ? [] : (['RATE_LIMITED'] as const);
+  return ['INVALID', 'INTERNAL', ...named, ...guarded[route.access], ...counted, ...body, ...(route.errors ?? [])];
 }
 
 function problems(codes: readonly HttpCode[]): Record<string, ZodOpenApiResponseObject> {

@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import type { ErrorCode } from '../domain/errors.ts';
 import type { Actor } from '../domain/state.ts';
+import type { CompatGroup } from '../domain/visitor.ts';
 import type { SseMessage } from './sse.ts';
 
 /** `any`: whoever has a token; the services then narrow an owner to their own. */
@@ -14,6 +15,8 @@ export interface RouteInput<Params, Query, Body> {
   readonly idempotencyKey: string | null;
   /** Which of these content types the caller likes best; the first when they do not say. */
   readonly accepts: (types: readonly string[]) => string | undefined;
+  /** Scheme and host the caller asked for; null when that cannot be told. */
+  readonly origin: string | null;
 }
 
 /** What a handler answers: JSON, plain text, or a stream of events that ends with the signal. */
@@ -43,6 +46,8 @@ interface RouteSpec<
   /** With parameters in braces, as OpenAPI writes them. */
   readonly path: `/${string}`;
   readonly access: A;
+  /** Callers without a token are let in as well, as visitors of this group. */
+  readonly open?: CompatGroup;
   readonly summary: string;
   readonly params?: Params;
   readonly query?: Query;

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { BOT_STATES } from '../domain/bot.ts';
 import { CONTAINER_NAME, FILE_PATH, INSTANCE_ID, NAME, OWNER_ID } from '../domain/ids.ts';
 import { POOL_OWNER } from '../domain/lease.ts';
+import { isVisitor, VISITOR_PREFIX } from '../domain/visitor.ts';
 
 /** Shapes that several routes share: what comes in is strict, so that a misspelt field is an error and not ignored. */
 
@@ -9,10 +10,14 @@ export const instanceId = z
   .string()
   .regex(INSTANCE_ID, 'must be 1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter or digit')
   .meta({ description: 'Bot id', example: 'btc-scalper' });
-export const ownerId = z
+/** To ask for what somebody has: also for what is the pool's, or was given to somebody without a token. */
+export const anyOwner = z
   .string()
-  .regex(OWNER_ID, 'must be 1 to 63 letters, digits or . _ @ : -, beginning with a letter or digit')
-  .refine((id) => id !== POOL_OWNER, `must not be ${POOL_OWNER}, which owns what is on no lease`);
+  .regex(OWNER_ID, 'must be 1 to 63 letters, digits or . _ @ : -, beginning with a letter or digit');
+export const ownerId = anyOwner
+  .refine((id) => id !== POOL_OWNER, `must not be ${POOL_OWNER}, which owns what is on no lease`)
+  .refine((id) => !isVisitor(id), `must not begin with ${VISITOR_PREFIX}, as callers without a token do`);
+export const leaseId = z.string().regex(/^[a-z0-9]{8,64}$/, 'must be the id of a lease');
 export const name = z
   .string()
   .regex(NAME, 'must be 1 to 31 lower-case letters, digits or dashes, beginning with a letter or digit');

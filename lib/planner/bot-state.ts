@@ -27,7 +27,7 @@ function derive(world: World, bot: BotRecord): DerivedState {
   const template = world.templates.get(bot.template);
   if (template === undefined) return without('failed', `its template ${bot.template} does not exist`);
   if (world.listing.kind === 'unknown') return without('unknown', world.listing.reason);
-  if (bot.placement === null) return without('pending', 'waits for a container');
+  if (bot.placement === null) return without('pending', world.unreachable.get(bot.location) ?? 'waits for a container');
   const container = world.listing.value.get(bot.placement.container);
   if (container === undefined) return without('pending', 'its container is being made');
   if (container.status === 'unknown') return without('unknown', container.reason);

@@ -1,3 +1,4 @@
+import { reserveKey } from '../domain/lease.ts';
 import type { Step } from '../domain/steps.ts';
 
 /** A step as one sentence for people. */
@@ -26,7 +27,7 @@ export function explainStep(step: Step): string {
     case 'removeContainer':
       return `remove empty container ${step.container}`;
     case 'addReserve':
-      return `make ${step.count} warm bots of template ${step.template}`;
+      return `make ${step.count} warm bots of template ${step.template} in ${step.location}`;
     case 'admitReady':
       return `take ${step.bot} for ready`;
     case 'demoteReady':
@@ -52,7 +53,7 @@ export function explainStep(step: Step): string {
 export function stepTarget(step: Step): string {
   if ('bot' in step) return step.bot;
   if (step.kind === 'applyBot') return step.spec.bot;
-  if (step.kind === 'addReserve') return step.template;
+  if (step.kind === 'addReserve') return reserveKey(step);
   if (step.kind === 'shiftLeases' || step.kind === 'forgetLeases') return 'leases';
   return typeof step.container === 'string' ? step.container : step.container.name;
 }

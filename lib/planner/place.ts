@@ -49,6 +49,8 @@ function adopt(rooms: readonly Room[], bot: BotRecord, { container, slot }: Sigh
 
 /** A free slot, or why there is none. A new container it needs is added to the rooms and the steps. */
 function findSlot(world: World, rooms: Room[], bot: BotRecord, steps: Step[]): Placement | string {
+  const unreachable = world.unreachable.get(bot.location);
+  if (unreachable !== undefined) return unreachable;
   const room = fullestRoom(rooms, poolKey(bot)) ?? newRoom(world, rooms, bot);
   if (typeof room === 'string') return room;
   if (!rooms.includes(room)) {

@@ -1,6 +1,6 @@
 import type { BotObservation } from '../domain/agent.ts';
 import type { BotRecord, BotState } from '../domain/bot.ts';
-import type { ReservePhase } from '../domain/lease.ts';
+import { type ReservePhase, reserveKey } from '../domain/lease.ts';
 import type { State } from '../domain/state.ts';
 import { botLane } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
@@ -22,14 +22,14 @@ export function planReserve(world: World): Plan {
   return joinPlans([planMembers(world, members), planRefill(world)]);
 }
 
-/** Bots that wait to be handed out, by template, longest waiting first. Whether they are fit to be is for the moment to say. */
+/** Bots that wait to be handed out, by reserveKey, longest waiting first. Whether they are fit to be is for the moment to say. */
 export function readyBots({ bots }: State): Map<string, string[]> {
   const ready = bots.records
     .filter(isMember)
     .filter((bot) => bot.reserve.phase === 'ready')
     .sort((a, b) => (a.reserve.since < b.reserve.since ? -1 : 1));
-  const byTemplate = Map.groupBy(ready, (bot) => bot.template);
-  return new Map([...byTemplate].map(([template, members]) => [template, members.map((bot) => bot.instanceId)]));
+  const byKey = Map.groupBy(ready, reserveKey);
+  return new Map([...byKey].map(([key, members]) => [key, members.map((bot) => bot.instanceId)]));
 }
 
 /** Whether it runs well, as it is recorded now and not as it was before. */
@@ -72,7 +72,8 @@ function decideWarming(world: World, bot: Member): Decision {
   const patienceMs = startupSecondsOf(world.templates.get(bot.template)) * 1000 + WARMING_MS;
   if (derived.state === 'unknown' || world.leaseClock - Date.parse(bot.reserve.since) < patienceMs) return null;
   const why = `not well ${patienceMs / 1000} s after it was made: ${derived.state} ${derived.reason}`.trim();
-  return { kind: 'giveUpWarming', bot: bot.instanceId, template: bot.template, why };
+  const { instanceId, template, location } = bot;
+  return { kind: 'giveUpWarming', bot: instanceId, template, location, why };
 }
 
 /** Its services are started first, and side by side. */

@@ -1,5 +1,6 @@
 import type { AgentObservation } from '../domain/agent.ts';
 import type { ContainerObservation } from '../domain/container.ts';
+import type { ReservePlace } from '../domain/lease.ts';
 import type { State } from '../domain/state.ts';
 import type { Step } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
@@ -35,11 +36,11 @@ export interface PoolLimits {
   readonly bindHost: string;
 }
 
-/** What a template's reserve should be now. Times in ms since the epoch. */
-export interface ReserveTarget {
+/** What the reserve of a template in a location should be now. Times in ms since the epoch. */
+export interface ReserveTarget extends ReservePlace {
   readonly target: number;
   readonly min: number;
-  /** Of all its leasable bots together, those on lease included. */
+  /** Of all leasable bots of the template together, wherever they are, those on lease included. */
   readonly max: number;
   readonly batchSize: number;
   /** Refilling waits until then, by `monotonic`, and why. */
@@ -59,6 +60,8 @@ export interface World {
   readonly templates: ReadonlyMap<string, Template>;
   /** By name; complete when seen. */
   readonly listing: Seen<ReadonlyMap<string, ContainerObservation>>;
+  /** Locations that nobody can look into now, and why. Their containers are unknown, or not in the listing at all. */
+  readonly unreachable: ReadonlyMap<string, string>;
   /** By container name; there is one for each running container. */
   readonly agents: ReadonlyMap<string, Seen<AgentObservation>>;
   readonly health: ReadonlyMap<string, BotHealth>;
@@ -71,9 +74,9 @@ export interface World {
   /** Bots whose unhealthiness was answered by a restart lately. */
   readonly restartHolds: ReadonlyMap<string, Hold>;
   readonly limits: PoolLimits;
-  /** By template. */
+  /** By reserveKey. */
   readonly reserves: ReadonlyMap<string, ReserveTarget>;
-  /** Bots that warm up and cannot be reached by their host names yet, and why. */
+  /** Bots that warm up or are on lease and cannot be reached by their host names yet, and why. */
   readonly shut: ReadonlyMap<string, string>;
   /** Milliseconds since the epoch by a clock that does not step while the supervisor runs: leases end by it. */
   readonly leaseClock: number;

@@ -5,6 +5,7 @@ import type { Actor } from '../domain/state.ts';
 import type { PoolApi } from '../services/pool-api.ts';
 import type { Clock } from '../util/clock.ts';
 import { type BotPath, type Passage, splitBotHost, splitBotPath } from './bot-path.ts';
+import type { OtherAddresses } from './container-path.ts';
 import { credentialOf, isSameOrigin, TOKEN_HEADER } from './credentials.ts';
 import { createPatience } from './patience.ts';
 import type { BotProxy, Refuse } from './proxy.ts';
@@ -13,6 +14,8 @@ import type { BotProxy, Refuse } from './proxy.ts';
 export interface Visit {
   /** Null: somebody without a token, to a bot that is public. */
   readonly actor: Actor | null;
+  /** For log and metrics. */
+  readonly route: string;
   /** Throws BOT_UNAVAILABLE and NOT_FOUND as long as nothing was answered. A bot that is on its way back is waited for. */
   web(res: ServerResponse): Promise<void>;
   /** Throws the same. */
@@ -35,23 +38,36 @@ export interface GatewayOptions {
   readonly clock: Clock;
   /** Bots are reached by host name below it; null: by path only. */
   readonly baseDomain: string | null;
+  /** Addresses of bots under another name. */
+  readonly otherAddresses?: OtherAddresses;
 }
 
 /** The way to the bots themselves, `/bots/:id/*` and `<id>.BASE_DOMAIN`, for whoever may see them. */
-export function createBotGateway({ proxy, actorOf, api, baseDomain, clock }: GatewayOptions): BotGateway {
+export function createBotGateway(options: GatewayOptions): BotGateway {
+  const { proxy, actorOf, api, baseDomain, otherAddresses, clock } = options;
   const patience = createPatience((bot, signal) => api.untilRouted(bot, signal), clock);
   const addressed = ({ headers: { host = '' }, url = '' }: IncomingMessage): BotPath | null =>
     (baseDomain === null ? null : splitBotHost(host, url, baseDomain)) ?? splitBotPath(url);
 
+  /** Who may go where, before it is known whether the bot can be reached. */
+  function enter(req: IncomingMessage): (Pick<Visit, 'actor' | 'route'> & { readonly path: BotPath }) | null {
+    const path = addressed(req);
+    if (path !== null) return { route: '/bots/{id}/*', actor: isOpen(path, api) ? null : callerOf(req, actorOf), path };
+    const other = otherAddresses?.(req) ?? null;
+    if (other === null) return null;
+    return { route: '/container/{id}/*', ...other.find(other.guest ?? callerOf(req, actorOf)) };
+  }
+
   return {
     admit(req) {
-      const path = addressed(req);
-      if (path === null) return null;
-      const actor = isOpen(path, api) ? null : callerOf(req, actorOf);
-      if (path.rest === null) return { actor, ...redirection(path) };
+      const entered = enter(req);
+      if (entered === null) return null;
+      const { actor, route, path } = entered;
+      if (path.rest === null) return { actor, route, ...redirection(path) };
       const find = (): Passage => ({ path, target: api.route(actor, path.bot) });
       return {
         actor,
+        route,
         web: (res) => patience.attempt(req, res, path.bot, async () => proxy.web(req, res, find())),
         upgrade: (socket, head, refuse) => proxy.upgrade(req, socket, head, { ...find(), refuse }),
       };

@@ -69,10 +69,16 @@ export function responseHeaders(
   const shown = endToEnd(headers, path.prefix === '' ? isNotPassedOn : isNotPassedOnByPath);
   if (shown.location !== undefined) shown.location = moved(shown.location, context);
   if (shown['set-cookie'] !== undefined) shown['set-cookie'] = ownCookies(shown['set-cookie'], path.prefix);
-  shown['x-container-id'] = path.bot;
+  if (path.sandboxed) shown['content-security-policy'] = sandboxed(shown['content-security-policy']);
+  shown['x-container-id'] = path.id;
   shown['x-container-location'] = target.location;
   return shown;
 }
+
+/** An origin of its own for each page, beside what the bot itself demands. */
+const SANDBOX = 'sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts';
+
+const sandboxed = (own: string | string[] | undefined): string => [SANDBOX, ...[own ?? []].flat()].join(', ');
 
 /**
  * A Location below the bot's prefix, when it points to the bot's own root; any other as it is. A bot with a host name of

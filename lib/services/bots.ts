@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type BotRecord, belongsTo, type Desired } from '../domain/bot.ts';
 import { BunkhouseError } from '../domain/errors.ts';
 import { FILE_PATH, NAME } from '../domain/ids.ts';
+import { chooseLocation } from '../domain/location.ts';
 import type { Actor, State } from '../domain/state.ts';
 import type { BotLimits, Template } from '../domain/template.ts';
 import { renderSpec } from '../planner/render.ts';
@@ -19,17 +20,14 @@ export function visibleBot(state: State, actor: Actor, instanceId: string): BotR
   return bot;
 }
 
-/** A new bot's record from a request. Throws INVALID, FORBIDDEN, UNSUPPORTED. */
+/** A new bot's record from a request. Throws INVALID, UNKNOWN_LOCATION, FORBIDDEN, UNSUPPORTED. */
 export function newBot(
-  deps: Pick<Dependencies, 'templates' | 'clock' | 'secret'> & Pick<PoolOptions, 'location' | 'defaultTemplate'>,
+  deps: Pick<Dependencies, 'templates' | 'clock' | 'secret' | 'locations'> & Pick<PoolOptions, 'defaultTemplate'>,
   actor: Actor,
   request: CreateBot,
 ): NewBot {
   const template = templateOf(deps.templates, request.template ?? deps.defaultTemplate);
-  const location = request.location ?? deps.location;
-  if (location !== deps.location) {
-    throw new BunkhouseError('INVALID', `there is no location ${location}; known: ${deps.location}`);
-  }
+  const location = chooseLocation(deps.locations, request.location);
   const owner = ownerOf(actor, request);
   const bot: NewBot = {
     instanceId: request.instanceId,

@@ -1,4 +1,5 @@
 import type { ContainerLimits } from '../domain/container.ts';
+import type { Locations } from '../domain/location.ts';
 import type { Template } from '../domain/template.ts';
 import type { Driver } from '../drivers/driver.ts';
 import type { EventLog } from '../events/event-log.ts';
@@ -30,8 +31,9 @@ export interface Dependencies {
   readonly secret: (bytes: number) => string;
   /** A new random id of lower-case letters and digits. */
   readonly newId: () => string;
-  /** Of the containers this supervisor makes. */
-  readonly location: string;
+  readonly locations: Locations;
+  /** Locations that cannot be reached now, and why. */
+  readonly unreachable: () => ReadonlyMap<string, string>;
   readonly events: EventLog;
   /** Before the bots' host names; null: they have none, or no certificates of their own. */
   readonly door: { readonly front: Front; readonly baseDomain: string } | null;

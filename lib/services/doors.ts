@@ -40,8 +40,9 @@ export class Doors {
   readonly #trying = new Map<string, string>();
   #bots: State['bots'] | null = null;
   #hosts: readonly string[] = [];
+  #key = '';
   #served: ReadonlySet<string> = new Set();
-  #warming: ReadonlySet<string> = new Set();
+  #awaited: ReadonlySet<string> = new Set();
   #changed = new AbortController();
   #trouble = '';
   #following: Promise<void> | null = null;
@@ -50,11 +51,13 @@ export class Doors {
     this.#options = options;
   }
 
-  /** Why bots that warm up cannot be reached by their host names yet, by bot. */
+  /** Why bots that warm up, or were handed out before they were ready, cannot be reached by their host names yet, by bot. */
   shut(state: State): ReadonlyMap<string, string> {
-    const warming = state.bots.records.filter((bot) => isMember(bot) && bot.reserve.phase === 'warming');
+    const asked = state.bots.records.filter(
+      (bot) => isMember(bot) && (bot.reserve.phase === 'warming' || bot.reserve.phase === 'assigned'),
+    );
     return new Map(
-      warming.flatMap(({ instanceId }) => {
+      asked.flatMap(({ instanceId }) => {
         const host = hostOf(instanceId, this.#options.baseDomain);
         return host === null || this.#isOpen(host) ? [] : [[instanceId, this.#reasonOf(host)] as const];
       }),
@@ -64,9 +67,9 @@ export class Doors {
   /** Follows what bots there are. Returns at once; what takes time goes on beside. */
   follow(state: State): void {
     if (state.bots !== this.#bots) this.#take(state.bots);
-    this.#warming = new Set([...this.shut(state).keys()].flatMap((bot) => hostOf(bot, this.#options.baseDomain) ?? []));
+    this.#awaited = new Set([...this.shut(state).keys()].flatMap((bot) => hostOf(bot, this.#options.baseDomain) ?? []));
     this.#following ??= this.#serveForEver();
-    for (const host of this.#warming) if (!this.#trying.has(host)) void this.#try(host);
+    for (const host of this.#awaited) if (!this.#trying.has(host)) void this.#try(host);
   }
 
   async close(): Promise<void> {
@@ -80,9 +83,12 @@ export class Doors {
   #take(bots: State['bots']): void {
     this.#bots = bots;
     const named = bots.records.filter(({ deleting }) => !deleting);
-    const hosts = named.flatMap(({ instanceId }) => hostOf(instanceId, this.#options.baseDomain) ?? []).sort();
-    if (hosts.join() === this.#hosts.join()) return;
-    this.#hosts = hosts;
+    const hosts = named.flatMap(({ instanceId }) => hostOf(instanceId, this.#options.baseDomain) ?? []);
+    // Most changes of bots, such as a lease, change no name.
+    const key = hosts.join();
+    if (key === this.#key) return;
+    this.#key = key;
+    this.#hosts = hosts.sort();
     const present = new Set(hosts);
     for (const host of this.#seenAt.keys()) if (!present.has(host)) this.#seenAt.delete(host);
     this.#changed.abort();
@@ -121,7 +127,7 @@ export class Doors {
   async #try(host: string): Promise<void> {
     const { clock, random, request } = this.#options;
     this.#trying.set(host, WAITS);
-    for (let failures = 0; this.#warming.has(host) && !this.#abort.signal.aborted; ) {
+    for (let failures = 0; this.#awaited.has(host) && !this.#abort.signal.aborted; ) {
       const { ok, reason } = await this.#places.run(() => this.#check(host));
       if (ok) {
         this.#seenAt.set(host, clock.monotonic());

@@ -1,3 +1,4 @@
+import type { ReservePlace } from '../domain/lease.ts';
 import type { StepArgs, StepKind } from '../domain/steps.ts';
 import type { SteadyClock } from '../util/steady-clock.ts';
 import type { Agents } from './agents.ts';
@@ -15,7 +16,7 @@ export interface ApplyContext extends Dependencies {
   readonly leaseClock: SteadyClock;
   readonly reserves: Pick<ReserveTargets, 'noteBatch' | 'noteWell' | 'noteUnwell'>;
   /** A bot may be handed out from now on. */
-  readonly noteReady: (template: string, bot: string) => void;
+  readonly noteReady: (place: ReservePlace, bot: string) => void;
   readonly noteRestart: (bot: string) => void;
   /** Address at which the bot is reached. Throws BOT_UNAVAILABLE. */
   readonly addressOf: (bot: string) => { readonly host: string; readonly port: number };

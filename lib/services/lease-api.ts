@@ -8,10 +8,11 @@ export interface AcquireLease {
   readonly template?: string;
   /** Left out: as the template says. */
   readonly ttlSeconds?: number;
+  /** Left out: wherever one is ready, in the default location first. */
   readonly location?: string;
   /** Left out by an owner: the owner itself; by an admin: `admin`. */
   readonly owner?: string;
-  /** The answer waits so long at most for the bot to run. Left out: it comes at once. */
+  /** The answer waits so long at most for the bot to run and to be reached at its `url`. Left out: it comes at once. */
   readonly waitSeconds?: number;
 }
 
@@ -57,6 +58,14 @@ export interface ReserveStatus {
   readonly hitRate: number | null;
 }
 
+/** A bot that waits to be handed out. */
+export interface WaitingBot {
+  readonly instanceId: string;
+  readonly location: string;
+  readonly url: string;
+  readonly createdAt: string;
+}
+
 /** One message of a lease's countdown. */
 export type LeaseTick =
   | { readonly type: 'ttl'; readonly ttlSeconds: number; readonly expiresAt: string }
@@ -68,7 +77,7 @@ export type LeaseTick =
 export interface LeaseApi {
   /**
    * Durable when it resolves. The same key of the same actor is the same lease, as long as it is remembered. Throws INVALID
-   * (template that is not leased, ttl, location), FORBIDDEN (another owner), RATE_LIMITED, POOL_EXHAUSTED when nothing is
+   * (template that is not leased, ttl), UNKNOWN_LOCATION, DRIVER_UNAVAILABLE (that location cannot be reached), FORBIDDEN (another owner), RATE_LIMITED, POOL_EXHAUSTED when nothing is
    * ready and no more may be made.
    */
   acquire(actor: Actor, request: AcquireLease, key: string | null): Promise<LeaseView>;
@@ -80,6 +89,8 @@ export interface LeaseApi {
   release(actor: Actor, id: string): Promise<LeaseView>;
   /** Until the lease ends or `signal` aborts. */
   countdown(actor: Actor, id: string, signal: AbortSignal): AsyncIterable<LeaseTick>;
-  /** One for each template that is handed out on lease. */
+  /** Bots of a template that are ready to be handed out, longest waiting first. */
+  waiting(template: string): readonly WaitingBot[];
+  /** One for each template that is handed out on lease, in each location. */
   reserves(): readonly ReserveStatus[];
 }

@@ -22,7 +22,8 @@ import { countMembers } from './reserve-changes.ts';
 export interface Acquisition {
   readonly id: string;
   readonly template: string;
-  readonly location: string;
+  /** Null: anywhere. */
+  readonly location: string | null;
   readonly owner: string;
   readonly ttlSeconds: number;
   readonly now: number;
@@ -39,12 +40,14 @@ const REMEMBERED = 5000;
 const SOON_MS = 5_000;
 const AT_LATEST_MS = 60_000;
 
-/** Hands out a ready bot. Throws CONFLICT when it is not ready (any more), RATE_LIMITED beyond the owner's quota. */
+/** Hands out a ready bot. Throws CONFLICT when it is not ready (any more) or elsewhere, RATE_LIMITED beyond the owner's quota. */
 export function leaseReady(bot: string, wish: Acquisition): Change<LeaseRecord> {
   return (state) => {
     const record = findBot(state, bot);
     if (record.deleting || record.reserve?.phase !== 'ready')
       throw new BunkhouseError('CONFLICT', `${bot} is not ready`);
+    if (wish.location !== null && wish.location !== record.location)
+      throw new BunkhouseError('CONFLICT', `${bot} is in ${record.location}, not in ${wish.location}`);
     const counted = countLease(state, wish.owner, wish.limits, wish.now);
     const reserve = reserveLife('assigned', isoTime(wish.now), wish.id, record.reserve.served);
     return grant(reviseBot(bot, () => ({ owner: wish.owner, reserve }), false)(counted), wish, true);
@@ -157,7 +160,7 @@ function grant(
     id: wish.id,
     bot: bot.instanceId,
     template: wish.template,
-    location: wish.location,
+    location: bot.location,
     owner: wish.owner,
     createdAt: isoTime(wish.now),
     expiresAt: isoTime(wish.now + wish.ttlSeconds * 1000),
@@ -186,9 +189,12 @@ function tellBot(state: State, lease: LeaseRecord): State {
   return reviseBot(lease.bot, () => ({}), false)(state).state;
 }
 
-/** Soon, when one is being made or cleaned; else when the next lease ends, or in a minute, which somebody may have given back by then. */
-function exhausted(state: State, { template, now }: Acquisition, most: number): BunkhouseError {
-  const isComing = state.bots.records.some((bot) => bot.template === template && !bot.deleting && isWaiting(bot));
+/** Soon, when one is being made or cleaned where it is wanted; else when the next lease ends, or in a minute, which somebody may have given back by then. */
+function exhausted(state: State, { template, location, now }: Acquisition, most: number): BunkhouseError {
+  const isComing = state.bots.records.some(
+    (bot) =>
+      bot.template === template && (location ?? bot.location) === bot.location && !bot.deleting && isWaiting(bot),
+  );
   const ends = state.leases.records
     .filter((lease) => lease.template === template && lease.end === null)
     .map((lease) => Date.parse(lease.expiresAt));

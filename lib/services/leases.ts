@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
 import { botUrl } from '../domain/hosts.ts';
-import type { LeaseRecord } from '../domain/lease.ts';
+import { type LeaseRecord, reserveKey } from '../domain/lease.ts';
+import { chooseLocation } from '../domain/location.ts';
 import type { Actor } from '../domain/state.ts';
 import type { LeaseRule, Template } from '../domain/template.ts';
 import { isFit } from '../planner/reserve.ts';
@@ -9,13 +10,14 @@ import { renderRecord, valuesOf } from '../planner/values.ts';
 import { KeyedMutex } from '../util/keyed-mutex.ts';
 import { newBot } from './bots.ts';
 import type { Dependencies } from './dependencies.ts';
-import type { AcquireLease, LeaseApi, LeaseTick, LeaseView, ReserveStatus } from './lease-api.ts';
+import type { AcquireLease, LeaseApi, LeaseTick, LeaseView, ReserveStatus, WaitingBot } from './lease-api.ts';
 import { type Acquisition, endLease, extendLease, findLease, leaseNew, leaseReady } from './lease-changes.ts';
 import { LeaseTeller } from './lease-teller.ts';
+import { placesToTake, placeToMake } from './places.ts';
 import type { PoolOptions } from './pool-api.ts';
 import { ReadyBots } from './ready-bots.ts';
 import type { Reconciler } from './reconciler.ts';
-import { type Acquired, NONE_ACQUIRED, reserveStatus } from './reserve-status.ts';
+import { type Acquired, NONE_ACQUIRED, reserveStatus, waitingBots } from './reserve-status.ts';
 import { warmId } from './reserve-steps.ts';
 
 export interface LeaseOptions extends PoolOptions {
@@ -109,8 +111,12 @@ export class Leases implements LeaseApi {
     }
   }
 
+  waiting(template: string): readonly WaitingBot[] {
+    return waitingBots(this.#deps.store.current(), template, this.#options.addresses);
+  }
+
   reserves(): readonly ReserveStatus[] {
-    return reserveStatus(this.#reconciler.world(), this.#options.location, this.#acquired);
+    return reserveStatus(this.#reconciler.world(), this.#acquired);
   }
 
   // Private
@@ -125,11 +131,12 @@ export class Leases implements LeaseApi {
   async #grant(template: Leasable, wish: Acquisition, began: number): Promise<LeaseRecord> {
     const lease = (await this.#takeReady(wish)) ?? (await this.#makeNew(template, wish));
     const { id, bot, owner, expiresAt, fromPool, fence } = lease;
-    const { all, fromPool: hits } = this.#acquired.get(template.name) ?? NONE_ACQUIRED;
-    this.#acquired.set(template.name, { all: all + 1, fromPool: hits + (fromPool ? 1 : 0) });
+    const key = reserveKey(lease);
+    const { all, fromPool: hits } = this.#acquired.get(key) ?? NONE_ACQUIRED;
+    this.#acquired.set(key, { all: all + 1, fromPool: hits + (fromPool ? 1 : 0) });
     const seconds = (this.#deps.clock.monotonic() - began) / 1000;
     this.#options.onAcquired({ template: template.name, fromPool, seconds });
-    const facts = { lease: id, bot, template: template.name, expiresAt, fromPool, fence };
+    const facts = { lease: id, bot, template: template.name, location: lease.location, expiresAt, fromPool, fence };
     this.#deps.events.emit({ type: 'lease.acquired', ...facts }, owner);
     if (fromPool) this.#teller.soon();
     else this.#deps.clock.after(0, () => this.#reconciler.request());
@@ -138,14 +145,22 @@ export class Leases implements LeaseApi {
 
   /** Null when none is ready. What another change has taken meanwhile is passed over. */
   async #takeReady(wish: Acquisition): Promise<LeaseRecord | null> {
-    const { template } = wish;
-    const take = (): string | undefined => this.#ready.take(template, (bot) => this.#isFit(bot));
+    for (const location of placesToTake(this.#deps.locations, wish.location)) {
+      const lease = await this.#takeReadyIn(location, wish);
+      if (lease !== null) return lease;
+    }
+    return null;
+  }
+
+  async #takeReadyIn(location: string, wish: Acquisition): Promise<LeaseRecord | null> {
+    const place = { template: wish.template, location };
+    const take = (): string | undefined => this.#ready.take(place, (bot) => this.#isFit(bot));
     for (let bot = take(); bot !== undefined; bot = take()) {
       try {
         return await this.#deps.store.update(leaseReady(bot, wish));
       } catch (error) {
         if (hasCode(error, 'CONFLICT') || hasCode(error, 'NOT_FOUND')) continue;
-        this.#ready.putBack(template, bot);
+        this.#ready.putBack(place, bot);
         throw error;
       }
     }
@@ -155,7 +170,8 @@ export class Leases implements LeaseApi {
   #makeNew(template: Leasable, wish: Acquisition): Promise<LeaseRecord> {
     const { store, reserve } = this.#deps;
     const instanceId = warmId(template.name, this.#deps.newId());
-    const request = { instanceId, template: template.name, owner: wish.owner };
+    const location = placeToMake(this.#deps, wish.location);
+    const request = { instanceId, template: template.name, location, owner: wish.owner };
     const bot = newBot({ ...this.#deps, ...this.#options }, { role: 'admin' }, request);
     return store.update(leaseNew(bot, wish, reserve.max));
   }
@@ -163,9 +179,8 @@ export class Leases implements LeaseApi {
   #wish(actor: Actor, request: AcquireLease, template: Leasable, key: string | null): Acquisition {
     const { lease } = template;
     const { hourly, daily } = this.#options;
-    const { location = this.#options.location, ttlSeconds = lease.ttlSeconds } = request;
-    if (location !== this.#options.location)
-      throw new BunkhouseError('INVALID', `there is no location ${location}; known: ${this.#options.location}`);
+    const { ttlSeconds = lease.ttlSeconds } = request;
+    const location = request.location === undefined ? null : chooseLocation(this.#deps.locations, request.location);
     if (ttlSeconds > lease.maxTtlSeconds)
       throw new BunkhouseError('INVALID', `ttlSeconds must be ${lease.maxTtlSeconds} or less for ${template.name}`);
     return {
@@ -239,12 +254,13 @@ export class Leases implements LeaseApi {
     return this.#reconciler.states.get(bot)?.state ?? 'pending';
   }
 
-  /** Resolves when its bot runs, when it ends, or when the time is over. */
+  /** Resolves when its bot runs and is reached by its host name, if it has one, when it ends, or when the time is over. */
   #untilRunning({ id, bot }: LeaseRecord, seconds: number): Promise<void> {
     const { clock, store } = this.#deps;
     const done = new AbortController();
     const look = (): void => {
-      if (this.#stateOf(bot) === 'running' || store.current().leases.get(id)?.end !== null) done.abort();
+      const ended = store.current().leases.get(id)?.end !== null;
+      if (ended || (this.#stateOf(bot) === 'running' && !this.#reconciler.world().shut.has(bot))) done.abort();
     };
     const stop = this.#reconciler.onPicture(look);
     look();

@@ -22,6 +22,7 @@ export function nextLook(world: World): NextLook | null {
     .filter((until) => until > monotonic);
   // An engine may tell that a container died before it lists it as such: nothing but another look will show it.
   if ([...agents.values()].some((agent) => agent.kind === 'unknown')) due.push(monotonic + BLIND_RETRY_MS);
+  if (world.unreachable.size > 0) due.push(monotonic + BLIND_RETRY_MS);
   due.push(...dueInReserve(world));
   return due.length === 0 ? null : { inMs: Math.min(LONGEST_MS, Math.min(...due) - monotonic + 1), scope: null };
 }

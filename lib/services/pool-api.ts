@@ -34,8 +34,6 @@ export interface ChangeBot {
 
 export interface PoolOptions {
   readonly poolMode: boolean;
-  /** Location of the containers this supervisor makes. */
-  readonly location: string;
   /** Of a bot whose request names none. */
   readonly defaultTemplate: string;
   readonly addresses: Addresses;
@@ -154,8 +152,21 @@ export interface HealthSummary {
   readonly lastCheck: string | null;
 }
 
+/** Where this supervisor can have containers. */
+export interface LocationView {
+  readonly name: string;
+  /** What the code stands for; null for a name of the operator's own. */
+  readonly title: string | null;
+  /** Taken when a request names none. */
+  readonly default: boolean;
+  readonly reachable: boolean;
+  /** Why it cannot be reached; empty when it can. */
+  readonly reason: string;
+}
+
 export interface PoolStatus {
   readonly poolMode: boolean;
+  readonly locations: readonly LocationView[];
   readonly totalPools: number;
   readonly totalBots: number;
   readonly pools: readonly ContainerView[];
@@ -211,7 +222,7 @@ export interface RouteTarget {
  * Every method that names a bot throws NOT_FOUND for a bot the actor may not see, so that ids do not leak.
  */
 export interface PoolApi {
-  /** Throws INVALID (unknown template, missing required file), CONFLICT (id taken), FORBIDDEN (another owner). Durable when it resolves. */
+  /** Throws INVALID (unknown template, missing required file), UNKNOWN_LOCATION, CONFLICT (id taken), FORBIDDEN (another owner). Durable when it resolves. */
   createBot(actor: Actor, request: CreateBot): Promise<BotView>;
   listBots(actor: Actor, filter: BotFilter): BotPage;
   getBot(actor: Actor, instanceId: string): BotView;
@@ -240,6 +251,7 @@ export interface PoolApi {
   untilRouted(instanceId: string, signal: AbortSignal): Promise<boolean>;
   /** Whether anybody may visit it by its host name now. */
   isPublic(instanceId: string): boolean;
+  locations(): readonly LocationView[];
   poolStatus(): PoolStatus;
   healthCheck(): Promise<SweepReport>;
   cleanup(dryRun: boolean): Promise<CleanupReport>;

@@ -21,6 +21,7 @@ import type {
   BotView,
   ChangeBot,
   CreateBot,
+  LocationView,
   PlanView,
   PoolApi,
   PoolOptions,
@@ -32,7 +33,7 @@ import { preview } from './preview.ts';
 import type { Reconciler } from './reconciler.ts';
 import { discardBot } from './reserve-changes.ts';
 import { sweep } from './sweep.ts';
-import { botView, containerViews, healthSummary } from './views.ts';
+import { botView, containerViews, healthSummary, locationViews } from './views.ts';
 
 /** The use cases over store and reconciler: check, change the wish durably, ask for a pass. */
 export class PoolIntegration implements PoolApi {
@@ -188,12 +189,17 @@ export class PoolIntegration implements PoolApi {
     };
   }
 
+  locations(): readonly LocationView[] {
+    return locationViews(this.#reconciler.world(), this.#deps.locations);
+  }
+
   poolStatus(): PoolStatus {
     const world = this.#reconciler.world();
     const { states, lastSweep } = this.#reconciler;
     const pools = containerViews(world, states, this.#deps.driver.name);
     return {
       poolMode: this.#options.poolMode,
+      locations: locationViews(world, this.#deps.locations),
       totalPools: pools.length,
       totalBots: world.state.bots.size,
       pools,

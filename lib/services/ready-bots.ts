@@ -1,3 +1,4 @@
+import { type ReservePlace, reserveKey } from '../domain/lease.ts';
 import { readyBots } from '../planner/reserve.ts';
 import type { World } from '../planner/world.ts';
 import type { Admission } from './reconciler.ts';
@@ -6,7 +7,7 @@ import type { Admission } from './reconciler.ts';
 const REFRESH_MS = 10_000;
 
 /**
- * Ready bots by template, longest waiting first. What becomes ready is added; a look at all bots in every pass would take
+ * Ready bots by template and location, longest waiting first. What becomes ready is added; a look at all bots in every pass would take
  * its time among thousands. One that is taken out is nobody else's to take; whether it is still ready is for the store to say.
  */
 export class ReadyBots {
@@ -19,15 +20,15 @@ export class ReadyBots {
     this.#queues = readyBots(world.state);
   }
 
-  add({ template, bot }: Admission): void {
-    const queue = this.#queues.get(template) ?? [];
+  add({ place, bot }: Admission): void {
+    const queue = this.#queues.get(reserveKey(place)) ?? [];
     queue.push(bot);
-    this.#queues.set(template, queue);
+    this.#queues.set(reserveKey(place), queue);
   }
 
   /** The first that is fit; those that are not wait on behind the others. */
-  take(template: string, isFit: (bot: string) => boolean): string | undefined {
-    const queue = this.#queues.get(template) ?? [];
+  take(place: ReservePlace, isFit: (bot: string) => boolean): string | undefined {
+    const queue = this.#queues.get(reserveKey(place)) ?? [];
     for (let left = queue.length; left > 0; left--) {
       const bot = queue.shift();
       if (bot === undefined || isFit(bot)) return bot;
@@ -37,7 +38,7 @@ export class ReadyBots {
   }
 
   /** It was taken, and not handed out after all. */
-  putBack(template: string, bot: string): void {
-    this.#queues.get(template)?.unshift(bot);
+  putBack(place: ReservePlace, bot: string): void {
+    this.#queues.get(reserveKey(place))?.unshift(bot);
   }
 }

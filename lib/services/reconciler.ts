@@ -1,4 +1,5 @@
 import { messageOf } from '../domain/errors.ts';
+import type { ReservePlace } from '../domain/lease.ts';
 import { isStoreStep, type Step, stepContainer } from '../domain/steps.ts';
 import { plan } from '../planner/plan.ts';
 import type { World } from '../planner/world.ts';
@@ -32,7 +33,7 @@ const LONGEST_REST_MS = 100;
 const NONE_SHUT: ReadonlyMap<string, string> = new Map();
 
 export interface Admission {
-  readonly template: string;
+  readonly place: ReservePlace;
   readonly bot: string;
 }
 
@@ -93,7 +94,7 @@ export class Reconciler {
       addressOf: (bot) => this.addressOf(bot),
       leaseClock: this.leaseClock,
       reserves: this.#reserves,
-      noteReady: (template, bot) => this.#admissions.tell({ template, bot }),
+      noteReady: (place, bot) => this.#admissions.tell({ place, bot }),
     });
     this.#lanes = new Lanes(deps, apply, (step) => this.request(stepContainer(step, deps.store.current().bots)));
   }
@@ -152,6 +153,7 @@ export class Reconciler {
       templates,
       limits,
       listing: this.#observer.listing,
+      unreachable: this.#deps.unreachable(),
       agents: this.#observer.agents,
       health: this.monitor.health,
       blockedPorts: this.#blockedPorts.now(),
@@ -186,7 +188,7 @@ export class Reconciler {
 
   /** Where a bot's port is reached now. Throws BOT_UNAVAILABLE. */
   addressOf(instanceId: string): Address {
-    return botAddress(this.world(), instanceId);
+    return botAddress({ state: this.#deps.store.current(), listing: this.#observer.listing }, instanceId);
   }
 
   /** Ends passes, steps and watching. Containers and bots go on. */

@@ -6,6 +6,8 @@ import {
   POOL_OWNER,
   type ReserveLife,
   type ReservePhase,
+  type ReservePlace,
+  reserveKey,
   reserveLife,
 } from '../domain/lease.ts';
 import type { State } from '../domain/state.ts';
@@ -29,17 +31,18 @@ export function countMembers(state: State, template: string): number {
 }
 
 export interface Bounds {
-  /** Of bots that are ready or on their way to be. */
+  /** Of bots in that location that are ready or on their way to be. */
   readonly target: number;
-  /** Of all that can be leased. */
+  /** Of all of the template that can be leased. */
   readonly most: number;
 }
 
 /** Warm bots to be, as many of them as there is room for. Says how many. */
-export function addReserve(template: string, bots: readonly NewBot[], bounds: Bounds, now: number): Change<number> {
+export function addReserve(place: ReservePlace, bots: readonly NewBot[], bounds: Bounds, now: number): Change<number> {
   return (state) => {
-    const waiting = state.bots.records.filter((bot) => bot.template === template && !bot.deleting && isWaiting(bot));
-    const room = Math.min(bounds.target - waiting.length, bounds.most - countMembers(state, template));
+    const key = reserveKey(place);
+    const waiting = state.bots.records.filter((bot) => !bot.deleting && isWaiting(bot) && reserveKey(bot) === key);
+    const room = Math.min(bounds.target - waiting.length, bounds.most - countMembers(state, place.template));
     const added = bots.slice(0, Math.max(0, room));
     const reserve = reserveLife('warming', isoTime(now), null, 0);
     return {

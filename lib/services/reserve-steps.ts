@@ -48,33 +48,33 @@ export function reserveExecutors(context: ApplyContext): Pick<Executors, Reserve
   };
 
   return {
-    async addReserve({ template, count, target }) {
+    async addReserve({ template, location, count, target }) {
       const made = Array.from({ length: count }, () => {
         const instanceId = warmId(template, context.newId());
-        const request = { instanceId, template, owner: POOL_OWNER };
+        const request = { instanceId, template, location, owner: POOL_OWNER };
         return newBot({ ...context, defaultTemplate: template }, { role: 'admin' }, request);
       });
       const bounds = { target, most: context.reserve.max };
-      const added = await store.update(addReserve(template, made, bounds, leaseClock.now()));
-      reserves.noteBatch(template);
-      events.emit({ type: 'reserve.refill', template, count: added }, null);
+      const added = await store.update(addReserve({ template, location }, made, bounds, leaseClock.now()));
+      reserves.noteBatch({ template, location });
+      events.emit({ type: 'reserve.refill', template, location, count: added }, null);
     },
     async admitReady({ bot }) {
       const admitted = store.update(admitReady(bot, leaseClock.now()));
-      const { template } = findBot(store.current(), bot);
+      const place = findBot(store.current(), bot);
       // At once: a lease of it becomes durable with it or after it, or fails with it.
-      context.noteReady(template, bot);
+      context.noteReady(place, bot);
       await admitted;
-      reserves.noteWell(template);
+      reserves.noteWell(place);
       events.emit({ type: 'reserve.ready', bot }, null);
     },
     async demoteReady({ bot, why }) {
       await store.update(demoteReady(bot, leaseClock.now()));
       events.emit({ type: 'reserve.unwell', bot, why }, null);
     },
-    async giveUpWarming({ bot, template, why }) {
+    async giveUpWarming({ bot, why, ...place }) {
       await discard(bot, why);
-      reserves.noteUnwell(template, `${bot} was ${why}`);
+      reserves.noteUnwell(place, `${bot} was ${why}`);
     },
     discardBot: ({ bot, why }) => discard(bot, why),
     async resetBot(step) {

@@ -1,4 +1,5 @@
-import { isWaiting } from '../domain/lease.ts';
+import { isWaiting, type ReservePlace, reserveKey } from '../domain/lease.ts';
+import type { Locations } from '../domain/location.ts';
 import type { State } from '../domain/state.ts';
 import type { LeaseRule, ReserveRule, Template } from '../domain/template.ts';
 import type { ReserveTarget } from '../planner/world.ts';
@@ -9,6 +10,8 @@ import { ReserveWindows } from './reserve-windows.ts';
 /** Of templates that do not say. */
 export interface ReserveSettings {
   readonly target: number;
+  /** Where it is another number. */
+  readonly locationTargets: ReadonlyMap<string, number>;
   readonly min: number;
   readonly max: number;
   readonly batchSize: number;
@@ -18,6 +21,7 @@ export interface ReserveSettings {
 export interface ReserveTargetsOptions {
   readonly templates: ReadonlyMap<string, Template>;
   readonly settings: ReserveSettings;
+  readonly locations: Pick<Locations, 'all'>;
   /** The time of day opens windows. */
   readonly clock: Pick<Clock, 'now' | 'monotonic'>;
   /** In [0, 1). */
@@ -33,7 +37,7 @@ interface Pause {
 /** Between two tries to make warm bots of a template whose last ones did not get well. */
 const RETRY = { minMs: 10_000, maxMs: 600_000 };
 
-/** Works out what each template's reserve should be now, and remembers what refilling needs to be remembered of. */
+/** Works out what the reserve of each template in each location should be now, and remembers what refilling needs to be remembered of. */
 export class ReserveTargets {
   readonly #options: ReserveTargetsOptions;
   readonly #windows = new ReserveWindows();
@@ -47,35 +51,38 @@ export class ReserveTargets {
     this.#options = options;
   }
 
-  /** By template; there is one for each that can be leased. */
+  /** By reserveKey; there is one for each template that can be leased, in each location. */
   now(state: State): ReadonlyMap<string, ReserveTarget> {
     const leasable = [...this.#options.templates.values()].filter((template) => template.lease !== null);
     if (leasable.length === 0) return new Map();
     const waiting = this.#countWaiting(state);
-    return new Map(
-      leasable.map(({ name, lease }) => [name, this.#of(name, lease as LeaseRule, waiting.get(name) ?? 0)]),
+    const { all } = this.#options.locations;
+    const targets = leasable.flatMap(({ name: template, lease }) =>
+      all.map((location) => this.#of({ template, location }, lease as LeaseRule, waiting)),
     );
+    return new Map(targets.map((target) => [reserveKey(target), target]));
   }
 
   /** A batch was made: the next one is due after the spacing. */
-  noteBatch(template: string): void {
+  noteBatch(place: ReservePlace): void {
     const { templates, settings } = this.#options;
-    const spacing = templates.get(template)?.lease?.reserve.batchSpacingSeconds ?? settings.batchSpacingSeconds;
-    this.#pause(template, spacing * 1000, 'the next batch of warm bots is not due yet');
+    const spacing = templates.get(place.template)?.lease?.reserve.batchSpacingSeconds ?? settings.batchSpacingSeconds;
+    this.#pause(reserveKey(place), spacing * 1000, 'the next batch of warm bots is not due yet');
   }
 
   /** A warm bot was given up: others are made only after a while, that grows from time to time. */
-  noteUnwell(template: string, why: string): void {
-    const pause = this.#pauses.get(template);
-    const failures = this.#failures.get(template) ?? 0;
+  noteUnwell(place: ReservePlace, why: string): void {
+    const key = reserveKey(place);
+    const pause = this.#pauses.get(key);
+    const failures = this.#failures.get(key) ?? 0;
     // Those that were made together fail together, which counts once.
     if (failures > 0 && pause !== undefined && pause.until > this.#options.clock.monotonic()) return;
-    this.#failures.set(template, failures + 1);
-    this.#pause(template, backoffMs(failures + 1, RETRY, this.#options.random()), why);
+    this.#failures.set(key, failures + 1);
+    this.#pause(key, backoffMs(failures + 1, RETRY, this.#options.random()), why);
   }
 
-  noteWell(template: string): void {
-    this.#failures.delete(template);
+  noteWell(place: ReservePlace): void {
+    this.#failures.delete(reserveKey(place));
   }
 
   // Private
@@ -86,33 +93,36 @@ export class ReserveTargets {
     return this.#counted.waiting;
   }
 
-  #of(name: string, { reserve }: LeaseRule, waiting: number): ReserveTarget {
+  #of(place: ReservePlace, { reserve }: LeaseRule, waiting: ReadonlyMap<string, number>): ReserveTarget {
     const { settings, clock } = this.#options;
-    const target = this.#windows.targetAt(reserve.windows, clock.now()) ?? reserve.target ?? settings.target;
+    const key = reserveKey(place);
+    const usual = usualTarget(place.location, reserve, settings);
+    const target = usual.none ? 0 : (this.#windows.targetAt(reserve.windows, clock.now()) ?? usual.target);
     const min = Math.min(reserve.min ?? settings.min, target);
-    const pause = this.#pauses.get(name);
+    const pause = this.#pauses.get(key);
     return {
+      ...place,
       target,
       min,
       max: settings.max,
       batchSize: batchSize(reserve, settings),
       notBefore: pause?.until ?? 0,
       why: pause?.why ?? '',
-      refilling: this.#isRefilling(name, waiting, min, target),
+      refilling: this.#isRefilling(key, waiting.get(key) ?? 0, min, target),
     };
   }
 
   /** From below the minimum until it is full, so that single acquires do not each make a bot. Begins with filling up. */
-  #isRefilling(name: string, waiting: number, min: number, target: number): boolean {
-    const before = this.#refilling.get(name) ?? true;
+  #isRefilling(key: string, waiting: number, min: number, target: number): boolean {
+    const before = this.#refilling.get(key) ?? true;
     const now = waiting < target && (before || waiting < min);
-    this.#refilling.set(name, now);
+    this.#refilling.set(key, now);
     return now;
   }
 
-  #pause(template: string, ms: number, why: string): void {
+  #pause(key: string, ms: number, why: string): void {
     const until = this.#options.clock.monotonic() + ms;
-    if (until > (this.#pauses.get(template)?.until ?? 0)) this.#pauses.set(template, { until, why });
+    if (until > (this.#pauses.get(key)?.until ?? 0)) this.#pauses.set(key, { until, why });
   }
 }
 
@@ -120,11 +130,24 @@ export class ReserveTargets {
 
 const batchSize = (rule: ReserveRule, settings: ReserveSettings): number => rule.batchSize ?? settings.batchSize;
 
-/** Bots that are ready or on their way to be, by template. */
+/** A location of which somebody says that it keeps nothing warm keeps nothing warm at any time. */
+function usualTarget(
+  location: string,
+  rule: ReserveRule,
+  settings: ReserveSettings,
+): { readonly target: number; readonly none: boolean } {
+  const own = Object.hasOwn(rule.locations, location) ? rule.locations[location] : undefined;
+  const named = own ?? (rule.target === null ? settings.locationTargets.get(location) : undefined);
+  return { target: named ?? rule.target ?? settings.target, none: named === 0 };
+}
+
+/** Bots that are ready or on their way to be, by reserveKey. */
 function countWaiting(bots: State['bots']): ReadonlyMap<string, number> {
   const waiting = new Map<string, number>();
   for (const bot of bots.records) {
-    if (!bot.deleting && isWaiting(bot)) waiting.set(bot.template, (waiting.get(bot.template) ?? 0) + 1);
+    if (bot.deleting || !isWaiting(bot)) continue;
+    const key = reserveKey(bot);
+    waiting.set(key, (waiting.get(key) ?? 0) + 1);
   }
   return waiting;
 }

@@ -46,6 +46,7 @@ async function stepsOf(reconciler: Reconciler, work: () => Promise<void>): Promi
 function issues(reconciler: Reconciler, driverName: string): Issue[] {
   const world = reconciler.world();
   const driver = world.listing.kind === 'unknown' ? [{ target: 'driver', problem: world.listing.reason }] : [];
+  const locations = [...world.unreachable].map(([name, problem]) => ({ target: `location ${name}`, problem }));
   const views = containerViews(world, reconciler.states, driverName);
   const containers = views
     .filter((container) => container.status !== 'running' || container.reason !== '')
@@ -60,7 +61,7 @@ function issues(reconciler: Reconciler, driverName: string): Issue[] {
       target: bot.instanceId,
       problem: bot.reason === '' ? bot.state : `${bot.state}: ${bot.reason}`,
     }));
-  return [...driver, ...containers, ...services(views), ...bots];
+  return [...driver, ...locations, ...containers, ...services(views), ...bots];
 }
 
 function services(containers: readonly ContainerView[]): Issue[] {

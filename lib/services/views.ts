@@ -2,9 +2,10 @@ import type { BotObservation } from '../domain/agent.ts';
 import { BOT_STATES, type BotRecord, type BotState, poolKey, wantsProcess } from '../domain/bot.ts';
 import type { ContainerRecord } from '../domain/container.ts';
 import { type Addresses, botUrl } from '../domain/hosts.ts';
+import { type Locations, WELL_KNOWN_LOCATIONS } from '../domain/location.ts';
 import type { World } from '../planner/world.ts';
 import { containerMemory } from './memory.ts';
-import type { BotView, ContainerView, HealthSummary, ResourcesView, SeatView } from './pool-api.ts';
+import type { BotView, ContainerView, HealthSummary, LocationView, ResourcesView, SeatView } from './pool-api.ts';
 import type { StateTracker } from './state-tracker.ts';
 
 /** A bot as people may see it: wishes and observations, no files, environment or secrets. */
@@ -43,6 +44,14 @@ export function containerViews(world: World, states: StateTracker, driver: strin
   return [...recorded, ...observed.filter((container) => !known.has(container.name))].map((container) =>
     containerView(world, states, driver, container, bots.get(container.name) ?? []),
   );
+}
+
+export function locationViews(world: World, locations: Locations): LocationView[] {
+  return locations.all.map((name) => {
+    const reason = world.listing.kind === 'unknown' ? world.listing.reason : (world.unreachable.get(name) ?? '');
+    const title = Object.hasOwn(WELL_KNOWN_LOCATIONS, name) ? (WELL_KNOWN_LOCATIONS[name] ?? null) : null;
+    return { name, title, default: name === locations.default, reachable: reason === '', reason };
+  });
 }
 
 export function healthSummary(world: World, states: StateTracker, lastCheck: string | null): HealthSummary {

@@ -57,6 +57,14 @@ describe('doctor', () => {
     expect(worst(findings)).toBe('ok');
   });
 
+  it('says what WordPress sites lack where they are the default', async () => {
+    const stat: Machine['stat'] = async (path) =>
+      path === '/usr/sbin/mariadbd' ? null : { mode: 0o100755, uid: 0, folder: false };
+    expect(named(await runChecks(machine({ stat })), 'wordpress')).toBeUndefined();
+    const finding = named(await runChecks(machine({ stat }, { DEFAULT_TEMPLATE: 'wordpress' })), 'wordpress');
+    expect(finding).toMatchObject({ level: 'fail', next: expect.stringContaining('install mariadb-server-core,') });
+  });
+
   it.each<{ what: string; different: Partial<Machine>; name: string; level: string; next: RegExp }>([
     { what: 'an old Node', different: { nodeVersion: '20.1.0' }, name: 'node', level: 'fail', next: /scripts\/up/ },
     { what: 'no venv', different: { run: async () => null }, name: 'python', level: 'fail', next: /scripts\/up/ },
@@ -161,6 +169,11 @@ describe('doctor', () => {
         : { error: 'refused' };
     expect(named(await runChecks(machine({ getJson: version('1.41') }, docker)), 'docker')?.level).toBe('ok');
     expect(named(await runChecks(machine({ getJson: version('1.40') }, docker)), 'docker')?.level).toBe('fail');
+    const two = { ...docker, LOCATIONS: 'weur,enam=unix:///other.sock' };
+    expect(named(await runChecks(machine({ getJson: version('1.41') }, two)), 'docker')).toMatchObject({
+      level: 'fail',
+      found: expect.stringContaining('no engine answers at unix:///other.sock (location enam)'),
+    });
   });
 
   it('says when the server of the state does not answer, or its password cannot be read', async () => {

@@ -77,9 +77,9 @@ describe('leases', () => {
 
   it('shows the reserve', async () => {
     const { out } = await cli('pool', 'reserve');
-    expect(out).toMatch(/^TEMPLATE +READY +WARMING +LEASED +CLEANING +HITS/);
-    expect(out).toMatch(/^leased +\d\/2 /m);
-    expect(out).toMatch(/^on-demand +0\/0 /m);
+    expect(out).toMatch(/^TEMPLATE +LOCATION +READY +WARMING +LEASED +CLEANING +HITS/);
+    expect(out).toMatch(/^leased +local +\d\/2 /m);
+    expect(out).toMatch(/^on-demand +local +0\/0 /m);
     expect((await cli('pool', 'status')).out).toContain(out.split('\n')[0]);
   });
 });

@@ -83,6 +83,13 @@ describe('the table of containers', () => {
     const rows = containerTable(views, 0).trimEnd().split('\n');
     expect(rows.slice(1).map((row) => row.split(/ {2,}/)[6])).toEqual(['10 forks, starting', 'failed', '-']);
   });
+
+  it('says where each is when they are not all in one place', () => {
+    const [near, far] = [aContainerView('c-1', []), aContainerView('c-2', [], { location: 'weur' })];
+    const rows = containerTable([near, far], 0).trimEnd().split('\n');
+    expect(rows.map((row) => row.split(/ {2,}/)[1])).toEqual(['LOCATION', 'local', 'weur']);
+    expect(containerTable([near], 0)).not.toContain('LOCATION');
+  });
 });
 
 describe('doctor, of what runs', () => {
@@ -93,6 +100,10 @@ describe('doctor, of what runs', () => {
       { name: 'shared memory', level: 'ok', found: '2 of 2 bots forked from a zygote', next: '' },
     ]);
     expect(runningFindings(aStatus([]), null)).toEqual([]);
+    const cut = { name: 'weur', title: 'Western Europe', default: false, reachable: false, reason: 'the line is cut' };
+    expect(runningFindings(aStatus([], { locations: [cut] }), null)).toMatchObject([
+      { name: 'location', level: 'fail', found: 'weur: the line is cut' },
+    ]);
   });
 
   it('tells which bots were not forked, why, and what to do unless it was wished, once for each reason in a container', () => {

@@ -107,6 +107,7 @@ export function aServiceView(more: Partial<ContainerView['services'][number]> = 
 export function aStatus(pools: readonly ContainerView[], more: Partial<PoolStatus> = {}): PoolStatus {
   return {
     poolMode: true,
+    locations: [{ name: 'local', title: null, default: true, reachable: true, reason: '' }],
     totalPools: pools.length,
     totalBots: pools.reduce((sum, { botsCount }) => sum + botsCount, 0),
     pools,

@@ -21,7 +21,7 @@ function write(path: string, lease = `{ ttlSeconds: 60, reserve: { windows: [${W
 }
 
 async function reserveOf(name: string): Promise<unknown> {
-  const templates = await loadAllTemplates(join(folder, 'built-in'), join(folder, 'own'), 'chosen');
+  const templates = await loadAllTemplates(join(folder, 'built-in'), join(folder, 'own'), ['chosen', null]);
   return templates.get(name)?.lease?.reserve;
 }
 

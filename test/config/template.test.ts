@@ -353,7 +353,7 @@ describe('templates that are handed out on lease', () => {
       maxTtlSeconds: 86_400,
       perOwner: null,
       access: {},
-      reserve: { target: null, min: null, batchSize: null, batchSpacingSeconds: null, windows: [] },
+      reserve: { target: null, locations: {}, min: null, batchSize: null, batchSpacingSeconds: null, windows: [] },
       reset: {
         steps: [{ kind: 'exec', command: ['clean', '{{id}}'], stdin: '{{secret.db}}', timeoutSeconds: 60 }],
         verify: [{ kind: 'exec', command: ['check'], stdin: '', timeoutSeconds: 60 }],
@@ -374,6 +374,11 @@ describe('templates that are handed out on lease', () => {
       what: 'containers of one owner',
       text: template('{}', 'isolation: owner\n'),
       says: 'isolation must be template',
+    },
+    {
+      what: 'a location that is no name',
+      text: template('{ reserve: { locations: { "We/st": 1 } } }'),
+      says: 'lease.reserve.locations.We/st must be the name of a location',
     },
     { what: 'files to bring', text: template('{}', 'requiredFiles: [x]\n'), says: 'requiredFiles must be empty' },
     {

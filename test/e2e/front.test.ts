@@ -86,6 +86,15 @@ describe.skipIf(!CADDY || !PEBBLE)('sites behind Caddy', () => {
     expect((await fetchSite(first.url)).status).toBe(401);
   });
 
+  it('have their certificate too when they are made on demand and waited for', async () => {
+    await ready();
+    const leases = await Promise.all(
+      Array.from({ length: 4 }, () => sandbox.client.post<LeaseView>('/api/leases', { waitSeconds: 30 })),
+    );
+    expect(leases.filter(({ fromPool }) => !fromPool).length).toBeGreaterThan(0);
+    for (const { url } of leases) expect((await fetchSite(url)).status).toBe(200);
+  });
+
   it('are not reached as the API, nor the API as one of them', async () => {
     await ready();
     const { url } = await sandbox.client.post<LeaseView>('/api/leases', {});

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import pino from 'pino';
 import { parseTemplate } from '../../lib/config/template.ts';
 import type { Addresses } from '../../lib/domain/hosts.ts';
+import type { CompatGroup } from '../../lib/domain/visitor.ts';
 import type { MemoryWorld } from '../../lib/drivers/memory/world.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import { createEventLog } from '../../lib/events/event-log.ts';
@@ -15,7 +16,9 @@ import { LOG_REDACTION } from '../../lib/http/access-log.ts';
 import { createHttpApp, type HttpApp } from '../../lib/http/app.ts';
 import { createAuth } from '../../lib/http/auth.ts';
 import { createMetrics } from '../../lib/http/metrics.ts';
+import { createVisitors } from '../../lib/http/visitors.ts';
 import { createProber } from '../../lib/probes/prober.ts';
+import { createContainerPaths } from '../../lib/router/container-path.ts';
 import { createBotGateway } from '../../lib/router/gateway.ts';
 import { createBotProxy } from '../../lib/router/proxy.ts';
 import { createTrust } from '../../lib/router/trust.ts';
@@ -98,6 +101,11 @@ export interface AppOptions {
   readonly lease?: string;
   /** Most leasable bots. */
   readonly most?: number;
+  /** Labels only; the first is the default. `local` when left out. */
+  readonly locations?: readonly [string, ...string[]];
+  /** Groups of compat routes, of template `demo`, and those of them that are public with their requests a minute. */
+  readonly compat?: readonly CompatGroup[];
+  readonly open?: Partial<Record<CompatGroup, number>>;
   readonly quotas?: { readonly hourly: number | null; readonly daily: number | null };
   /** Bots are reached by path only when left out. */
   readonly addresses?: Addresses;
@@ -113,6 +121,9 @@ export async function startApp({
   perBot = true,
   lease = 'null',
   most = 100,
+  locations = ['local'],
+  compat = [],
+  open = {},
   quotas = { hourly: null, daily: null },
   addresses = BY_PATH,
   folder: given,
@@ -140,9 +151,10 @@ export async function startApp({
     ]),
     limits: { instanceName: 'test', maxBotsPerContainer: 10, basePort, bindHost: driver.bindHost },
     containerLimits: { memoryBytes: null, cpus: null, processes: null },
-    reserve: { target: 0, min: 0, max: most, batchSize: 10, batchSpacingSeconds: 0 },
+    reserve: { target: 0, locationTargets: new Map(), min: 0, max: most, batchSize: 10, batchSpacingSeconds: 0 },
     newId: () => randomUUID().replaceAll('-', ''),
-    location: 'local',
+    locations: { default: locations[0], all: locations },
+    unreachable: () => new Map(),
     clock,
     log,
     random: Math.random,
@@ -158,14 +170,22 @@ export async function startApp({
   };
   const reconciler = new Reconciler(deps);
   reconciler.onPicture((world) => accounts.observe(world));
-  const options = { poolMode: true, location: 'local', defaultTemplate: 'demo', addresses };
+  const options = { poolMode: true, defaultTemplate: 'demo', addresses };
   const api = new PoolIntegration(deps, reconciler, options);
   const leases = new Leases(deps, reconciler, { ...options, ...quotas, onAcquired: metrics.leases.acquired });
   const tokens = createTokens({ store, clock });
   const adminToken = newToken();
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: tokens.findByHash });
+  const trusts = createTrust(['127.0.0.1']);
+  const visitors = createVisitors({ open: new Map(Object.entries(open) as [CompatGroup, number][]), trusts, clock });
+  const templateOf = (group: CompatGroup): string | null => (compat.includes(group) ? 'demo' : null);
   const gateway = createBotGateway({
-    proxy: createBotProxy({ trusts: createTrust(['127.0.0.1']), prove: (bot, life) => api.prove(bot, life), clock }),
+    otherAddresses: createContainerPaths({
+      leases,
+      template: templateOf('container'),
+      admitVisitor: (req) => visitors.admit('container', req),
+    }),
+    proxy: createBotProxy({ trusts, prove: (bot, life) => api.prove(bot, life), clock }),
     actorOf: auth.actorOf,
     api,
     baseDomain: addresses.baseDomain,
@@ -185,6 +205,12 @@ export async function startApp({
     clock,
     version: '0.0.0',
     maxBodyBytes,
+    compat: {
+      templates: { site: templateOf('site'), container: templateOf('container'), demo: templateOf('demo') },
+      demoAdminPath: 'admin/',
+    },
+    visitors,
+    trusts,
   });
   const server = createServer({ shouldUpgradeCallback: http.shouldUpgrade }, http.callback);
   server.on('upgrade', http.upgrade);

@@ -93,7 +93,7 @@ const TABLE: readonly Bad[] = [
   create('a niceness that would be unkind', { ...good, limits: { nice: -20 } }, 'limits.nice'),
   create('a desired state that is none', { ...good, desired: 'deleted' }, 'desired'),
   create('an owner with a slash', { ...good, owner: 'a/b' }, 'owner'),
-  create('another location', { ...good, location: 'mars' }),
+  { ...create('another location', { ...good, location: 'mars' }), status: 422, code: 'UNKNOWN_LOCATION' },
   { ...create('text that is not JSON', undefined), raw: '{"instanceId": ' },
   { ...create('bytes that are not UTF-8', undefined), raw: Buffer.from([0x22, 0xff, 0xfe, 0x22]) },
   {

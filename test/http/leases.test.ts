@@ -123,7 +123,6 @@ describe('leases over HTTP', { timeout: 30_000 }, () => {
     { what: 'an owner that is none', body: { owner: 'a/b' }, path: 'owner' },
     { what: 'the owner of the reserve', body: { owner: 'pool' }, path: 'owner' },
     { what: 'a template nobody has', body: { template: 'nothing' }, path: null },
-    { what: 'a location nobody has', body: { location: 'mars' }, path: null },
     { what: 'more than the longest time', body: { ttlSeconds: 601 }, path: null },
     { what: 'a list', body: [], path: '' },
   ])('refuse $what', async ({ body, path }) => {
@@ -132,6 +131,47 @@ describe('leases over HTTP', { timeout: 30_000 }, () => {
     expect([status, json.code]).toEqual([400, 'INVALID']);
     if (path !== null) expect(json.errors).toContainEqual(expect.objectContaining({ path }));
     expect(app.store.current().leases.size).toBe(0);
+  });
+
+  it.each(['mars', 'weur'])('refuse location %s, which is not here, and say which are', async (location) => {
+    await using app = await startApp({ lease: LEASE });
+    const { status, json } = await acquire(app, app.adminToken, { location });
+    expect({ status, json }).toMatchObject({
+      status: 422,
+      json: { code: 'UNKNOWN_LOCATION', details: { known: ['local'] }, detail: expect.stringMatching(/known: local$/) },
+    });
+    expect(app.store.current().leases.size).toBe(0);
+  });
+
+  it('come from the location asked for, each of which keeps its own reserve', async () => {
+    await using app = await startApp({ lease: LEASE, locations: ['weur', 'cellar'] });
+    const shown = await app.call('GET', '/api/locations', { token: await app.ownerToken('alice') });
+    expectSchema(app, 'GET', '/api/locations', shown.json);
+    expect(shown.json).toEqual({
+      locations: [
+        { name: 'weur', title: 'Western Europe', default: true, reachable: true, reason: '' },
+        { name: 'cellar', title: null, default: false, reachable: true, reason: '' },
+      ],
+    });
+    const readyIn = async () => {
+      const { reserves } = (await app.call('GET', '/api/pool/reserve')).json as { reserves: Reserve[] };
+      return Object.fromEntries(reserves.map(({ location, ready }) => [location, ready]));
+    };
+    await waitFor('both are full', async () => {
+      const { weur, cellar } = await readyIn();
+      return weur === 3 && cellar === 3;
+    });
+    const { json } = await acquire(app, app.adminToken, { location: 'cellar' });
+    expect(json).toMatchObject({ location: 'cellar', fromPool: true });
+    const bot = await app.call('GET', `/api/bots/${json.instanceId}`);
+    expect(bot.json.pool).toBe('demo/default/cellar');
+    expect((await acquire(app, app.adminToken)).json.location).toBe('weur');
+    expect((await app.call('GET', '/api/pool/status')).json.pools).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ location: 'cellar' }),
+        expect.objectContaining({ location: 'weur' }),
+      ]),
+    );
   });
 
   it.each(['x', 'UPPERCASE0', '..%2f..%2fetc', 'a'.repeat(65)])('have no id like %s', async (id) => {

@@ -62,6 +62,7 @@ describe('OpenAPI document', { timeout: 20_000 }, () => {
         'any GET /api/leases',
         'any GET /api/leases/{id}',
         'any GET /api/leases/{id}/status',
+        'any GET /api/locations',
         'any GET /api/pool/bot/{instanceId}',
         'any GET /api/usage',
         'any PATCH /api/bots/{id}',

@@ -177,6 +177,7 @@ export function aWorld(overrides: Partial<World> = {}): World {
     state: aState([]),
     templates: new Map([['echo', aTemplate()]]),
     listing: { kind: 'seen', value: new Map() },
+    unreachable: new Map(),
     agents: new Map(),
     health: new Map(),
     blockedPorts: new Set(),
@@ -207,6 +208,9 @@ export function worldWith(
     ...overrides,
   });
 }
+
+/** Where the bots made here are. */
+export const ECHO_HERE = { template: 'echo', location: 'local' };
 
 export const inSlot = (container: ContainerRecord, slot: number): BotRecord['placement'] => ({
   container: container.name,

@@ -61,6 +61,14 @@ describe('placement', () => {
     expect(sentences(world)).toContain('give new slot 0 (port 9003) in bunkhouse-echo-3');
   });
 
+  it('makes no container where nobody can look, and says why; other locations go on', () => {
+    const [here, there] = [aBot('here'), aBot('there', { location: 'weur' })];
+    const world = aWorld({ state: aState([here, there]), unreachable: new Map([['weur', 'no way to weur']]) });
+    const { steps, held } = plan(world);
+    expect(steps).toMatchObject([{ kind: 'recordContainer' }, { kind: 'assign', bot: 'here' }]);
+    expect(held).toEqual([{ target: 'there', why: 'no way to weur' }]);
+  });
+
   it('waits while the driver cannot list containers', () => {
     const world = aWorld({ state: aState([aBot('a')]), listing: { kind: 'unknown', reason: 'no engine' } });
     expect(plan(world)).toEqual({ steps: [], held: [{ target: 'driver', why: 'no engine' }] });

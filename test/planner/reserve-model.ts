@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import type { BotObservation, BotSpec } from '../../lib/domain/agent.ts';
+import { poolLocation } from '../../lib/domain/bot.ts';
 import type { ContainerRecord } from '../../lib/domain/container.ts';
 import { BunkhouseError } from '../../lib/domain/errors.ts';
 import { isWaiting, type LeaseRecord } from '../../lib/domain/lease.ts';
@@ -38,8 +39,10 @@ import { ReserveTargets } from '../../lib/services/reserve-targets.ts';
 import type { Change } from '../../lib/store/store.ts';
 import { aBot, anAgent, aState, aTemplate, aWorld, NOW, observedBot, observedContainer } from './builders.ts';
 
-export const TARGET = 3;
-export const MOST = 6;
+/** Warm ones in each location. */
+export const TARGETS = { local: 3, weur: 1 } as const;
+export type Place = keyof typeof TARGETS;
+export const MOST = 8;
 export const TTL = 60;
 
 const TEMPLATE = aTemplate({
@@ -48,7 +51,7 @@ const TEMPLATE = aTemplate({
     maxTtlSeconds: 600,
     perOwner: null,
     access: {},
-    reserve: { target: TARGET, min: TARGET, batchSize: 2, batchSpacingSeconds: 0, windows: [] },
+    reserve: { target: null, locations: TARGETS, min: 3, batchSize: 2, batchSpacingSeconds: 0, windows: [] },
     reset: { steps: [], verify: [] },
   },
 });
@@ -64,6 +67,8 @@ export class ReserveModel {
   state: State = aState([]);
   now = NOW;
   listable = true;
+  /** Whether nobody can look into `weur`. */
+  cut = false;
   /** Whether processes that start from now on get well. */
   healthy = true;
   cleanable = true;
@@ -121,13 +126,17 @@ export class ReserveModel {
         ? {
             kind: 'seen',
             value: new Map(
-              boxes.map((box) => [box.record.name, observedContainer(box.record, box.on ? 'running' : 'stopped')]),
+              boxes.map((box) => [
+                box.record.name,
+                observedContainer(box.record, this.#isCut(box) ? 'unknown' : box.on ? 'running' : 'stopped'),
+              ]),
             ),
           }
         : { kind: 'unknown', reason: 'no answer' },
+      unreachable: new Map(this.cut ? [['weur', 'the line is cut']] : []),
       agents: new Map(
         boxes
-          .filter((box) => box.on)
+          .filter((box) => box.on && !this.#isCut(box))
           .map((box) => [
             box.record.name,
             box.silent ? { kind: 'unknown', reason: 'silent' } : { kind: 'seen', value: box.observe() },
@@ -136,24 +145,23 @@ export class ReserveModel {
     });
   }
 
-  acquire(owner: string): LeaseRecord | null {
-    const world = this.world();
-    const ready = (readyBots(world.state).get('echo') ?? []).find((id) => {
-      const bot = world.state.bots.get(id);
-      return this.listable && bot !== undefined && isFit(bot, deriveState(world, bot));
-    });
+  /** Null: anywhere. */
+  acquire(owner: string, location: Place | null): LeaseRecord | null {
+    const ready = this.listable ? this.#readyIn(location) : undefined;
     const wish: Acquisition = {
       id: `lease-${++this.#ids}`,
       template: 'echo',
-      location: 'local',
+      location,
       owner,
       ttlSeconds: TTL,
       now: this.now,
       limits: { perOwner: null, hourly: null, daily: null },
     };
-    const change = ready === undefined ? leaseNew(this.#newBot(), wish, MOST) : leaseReady(ready, wish);
+    const change =
+      ready === undefined ? leaseNew(this.#newBot(location ?? 'local'), wish, MOST) : leaseReady(ready, wish);
     const lease = this.#orLost(() => this.change(change));
     if (lease === null) return null;
+    expect(lease.location, 'a lease elsewhere than asked for').toBe(location ?? lease.location);
     for (const box of this.containers.values()) {
       expect(box.dirt.get(lease.bot) ?? null, `${lease.bot} is handed out dirty`).toBeNull();
     }
@@ -220,18 +228,18 @@ export class ReserveModel {
         this.change(forgetBot(step.bot));
         return;
       case 'addReserve':
-        this.#addReserve(step.count, step.target);
+        this.#addReserve(step.location as Place, step.count, step.target);
         return;
       case 'admitReady':
         this.change(admitReady(step.bot, this.now));
-        this.#targets.noteWell('echo');
+        this.#targets.noteWell(this.#placeOf(step.bot));
         return;
       case 'demoteReady':
         this.change(demoteReady(step.bot, this.now));
         return;
       case 'giveUpWarming':
         this.change(discardBot(step.bot, this.now));
-        this.#targets.noteUnwell('echo', step.why);
+        this.#targets.noteUnwell(step, step.why);
         return;
       case 'discardBot':
         this.change(discardBot(step.bot, this.now));
@@ -264,13 +272,16 @@ export class ReserveModel {
     }
   }
 
-  #addReserve(count: number, target: number): void {
-    const made = Array.from({ length: count }, () => this.#newBot());
-    const added = this.change(addReserve('echo', made, { target, most: MOST }, this.now));
-    this.#targets.noteBatch('echo');
+  #addReserve(location: Place, count: number, target: number): void {
+    const place = { template: 'echo', location };
+    const made = Array.from({ length: count }, () => this.#newBot(location));
+    const added = this.change(addReserve(place, made, { target, most: MOST }, this.now));
+    this.#targets.noteBatch(place);
     if (added === null || added === 0) return;
-    const waiting = this.state.bots.records.filter((bot) => !bot.deleting && isWaiting(bot));
-    expect(waiting.length, 'more were made than are wanted').toBeLessThanOrEqual(TARGET);
+    const waiting = this.state.bots.records.filter(
+      (bot) => !bot.deleting && isWaiting(bot) && bot.location === location,
+    );
+    expect(waiting.length, 'more were made than are wanted').toBeLessThanOrEqual(TARGETS[location]);
   }
 
   #reset(container: string, bot: string, generation: number): void {
@@ -292,7 +303,7 @@ export class ReserveModel {
   #send(container: string, command: (box: ModelContainer) => boolean, bot: string): boolean {
     const hear = (): boolean => {
       const box = this.containers.get(container);
-      return box?.on === true && command(box);
+      return box?.on === true && !this.#isCut(box) && command(box);
     };
     this.sent.push(hear);
     if (this.#loss === 0) throw new Lost();
@@ -311,15 +322,41 @@ export class ReserveModel {
     }
   }
 
-  #newBot(): NewBot {
-    return aBot(`b${++this.#ids}`);
+  #newBot(location: Place): NewBot {
+    return aBot(`b${++this.#ids}`, { location });
+  }
+
+  #readyIn(location: Place | null): string | undefined {
+    const world = this.world();
+    const ready = readyBots(world.state);
+    const places = location === null ? Object.keys(TARGETS) : [location];
+    return places
+      .flatMap((place) => ready.get(`echo/${place}`) ?? [])
+      .find((id) => {
+        const bot = world.state.bots.get(id);
+        return bot !== undefined && isFit(bot, deriveState(world, bot));
+      });
+  }
+
+  #placeOf(bot: string): { readonly template: string; readonly location: string } {
+    return { template: 'echo', location: this.state.bots.get(bot)?.location ?? 'local' };
+  }
+
+  #isCut({ record }: ModelContainer): boolean {
+    return this.cut && poolLocation(record.pool) === 'weur';
   }
 
   #newTargets(): ReserveTargets {
-    const settings = { target: 0, min: 0, max: MOST, batchSize: 1, batchSpacingSeconds: 0 };
+    const settings = { target: 0, locationTargets: new Map(), min: 0, max: MOST, batchSize: 1, batchSpacingSeconds: 0 };
     const clock = { now: () => this.now, monotonic: () => this.now };
     const templates = new Map([['echo', TEMPLATE]]);
-    return new ReserveTargets({ templates, settings, clock, random: () => 0 });
+    return new ReserveTargets({
+      templates,
+      settings,
+      locations: { all: Object.keys(TARGETS) },
+      clock,
+      random: () => 0,
+    });
   }
 }
 

@@ -3,14 +3,26 @@ import { describe, expect, it } from 'vitest';
 import { isOnLease } from '../../lib/domain/lease.ts';
 import { plan } from '../../lib/planner/plan.ts';
 import { countMembers } from '../../lib/services/reserve-changes.ts';
-import { type Loss, MOST, ReserveModel, TARGET, TTL } from './reserve-model.ts';
+import { type Loss, MOST, type Place, ReserveModel, TARGETS, TTL } from './reserve-model.ts';
 
 type Command =
-  | { readonly do: 'acquire'; readonly owner: string }
+  | { readonly do: 'acquire'; readonly owner: string; readonly where: Place | null }
   | { readonly do: 'release' | 'extend' | 'remove' | 'crash' | 'recover' | 'restart bot'; readonly which: number }
   | { readonly do: 'wait'; readonly seconds: number }
   | { readonly do: 'power' | 'silence' | 'speak'; readonly box: number }
-  | { readonly do: 'blind' | 'see' | 'sick' | 'well' | 'dirty' | 'clean' | 'store fails' | 'store works' }
+  | {
+      readonly do:
+        | 'blind'
+        | 'see'
+        | 'sick'
+        | 'well'
+        | 'dirty'
+        | 'clean'
+        | 'store fails'
+        | 'store works'
+        | 'cut'
+        | 'mend';
+    }
   /** `back up`: the store is copied; `set back`: the copy takes its place. Both with a new supervisor. */
   | { readonly do: 'restart' | 'back up' | 'set back' }
   /** Something that was sent earlier arrives (again). */
@@ -21,7 +33,14 @@ type Command =
 const one = <T extends string>(...names: T[]) => fc.constantFrom(...names);
 const which = fc.nat(7);
 const command: fc.Arbitrary<Command> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: one('acquire'), owner: one('alice', 'bob') }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: one('acquire'),
+      owner: one('alice', 'bob'),
+      where: fc.constantFrom('local', 'weur', null),
+    }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({ do: one('release', 'extend', 'remove', 'crash', 'recover', 'restart bot'), which }),
@@ -31,7 +50,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({
-      do: one('blind', 'see', 'sick', 'well', 'dirty', 'clean', 'store fails', 'store works'),
+      do: one('blind', 'see', 'sick', 'well', 'dirty', 'clean', 'store fails', 'store works', 'cut', 'mend'),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: one('restart', 'back up', 'set back') }) },
@@ -50,7 +69,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 function run(model: ReserveModel, given: Command): void {
   switch (given.do) {
     case 'acquire':
-      model.acquire(given.owner);
+      model.acquire(given.owner, given.where);
       return;
     case 'wait':
       model.now += given.seconds * 1000;
@@ -111,6 +130,7 @@ function touch(model: ReserveModel, { do: what, which }: Extract<Command, { whic
 
 function change(model: ReserveModel, what: Extract<Command, { do: 'blind' }>['do'] | string): void {
   if (what === 'blind' || what === 'see') model.listable = what === 'see';
+  if (what === 'cut' || what === 'mend') model.cut = what === 'cut';
   if (what === 'sick' || what === 'well') model.healthy = what === 'well';
   if (what === 'dirty' || what === 'clean') model.cleanable = what === 'clean';
   if (what === 'store fails' || what === 'store works') model.storeWorks = what === 'store works';
@@ -123,6 +143,7 @@ function check(model: ReserveModel): void {
   expect(new Set(bots).size, 'a bot on two leases').toBe(bots.length);
   for (const lease of lasting) {
     const bot = model.state.bots.get(lease.bot);
+    expect(bot?.location, 'a lease of one place, a bot in another').toBe(lease.location);
     expect(bot !== undefined && isOnLease(bot, lease.id) && bot.owner === lease.owner, 'a lease without its bot').toBe(
       true,
     );
@@ -132,7 +153,7 @@ function check(model: ReserveModel): void {
 
 /** Everything works again, nobody wants anything, and time passes: the reserve must be full, and nothing else left. */
 function calm(model: ReserveModel): void {
-  for (const what of ['see', 'well', 'clean', 'store works']) change(model, what);
+  for (const what of ['see', 'mend', 'well', 'clean', 'store works']) change(model, what);
   for (let round = 0; round < 40; round++) {
     for (const box of model.containers.values()) {
       box.silent = false;
@@ -145,13 +166,14 @@ function calm(model: ReserveModel): void {
   expect(plan(model.world()).steps).toEqual([]);
   // One that was seen where an older store knows no container is held, deleted or not, until somebody stops that.
   const kept = model.state.bots.records.filter((bot) => !bot.deleting);
-  const phases = kept.map((bot) => bot.reserve?.phase);
-  expect(phases).toEqual(Array.from({ length: TARGET }, () => 'ready'));
+  expect(kept.every((bot) => bot.reserve?.phase === 'ready')).toBe(true);
+  const counts = Map.groupBy(kept, ({ location }) => location);
+  expect(Object.fromEntries([...counts].map(([location, some]) => [location, some.length]))).toEqual(TARGETS);
   expect(model.state.leases.records).toEqual([]);
 }
 
 describe('the reserve, whatever happens', () => {
-  it('hands no bot out twice or dirty, loses no slot, and is full in the end', () => {
+  it('hands no bot out twice, dirty or elsewhere, loses no slot, and is full in the end', () => {
     fc.assert(
       fc.property(fc.array(command, { minLength: 10, maxLength: 100 }), (commands) => {
         const model = new ReserveModel();

@@ -9,7 +9,17 @@ import { plan } from '../../lib/planner/plan.ts';
 import { isFit, readyBots } from '../../lib/planner/reserve.ts';
 import type { ReserveTarget, World } from '../../lib/planner/world.ts';
 import { aLease, aMember, moment, withLeases } from '../services/lease-records.ts';
-import { aContainer, anAgent, aTemplate, aWorld, inSlot, NOW, observedBot, observedContainer } from './builders.ts';
+import {
+  aContainer,
+  anAgent,
+  aTemplate,
+  aWorld,
+  ECHO_HERE,
+  inSlot,
+  NOW,
+  observedBot,
+  observedContainer,
+} from './builders.ts';
 
 const box = aContainer('bunkhouse-echo-1', { capacity: 9 });
 const RULE: LeaseRule = {
@@ -17,10 +27,19 @@ const RULE: LeaseRule = {
   maxTtlSeconds: 600,
   perOwner: null,
   access: {},
-  reserve: { target: null, min: null, batchSize: null, batchSpacingSeconds: null, windows: [] },
+  reserve: { target: null, locations: {}, min: null, batchSize: null, batchSpacingSeconds: null, windows: [] },
   reset: { steps: [], verify: [] },
 };
-const NONE: ReserveTarget = { target: 0, min: 0, max: 99, batchSize: 10, notBefore: 0, why: '', refilling: false };
+const NONE: ReserveTarget = {
+  ...ECHO_HERE,
+  target: 0,
+  min: 0,
+  max: 99,
+  batchSize: 10,
+  notBefore: 0,
+  why: '',
+  refilling: false,
+};
 const FULL: ReserveTarget = { ...NONE, target: 5, min: 2, refilling: true };
 
 interface Given {
@@ -46,7 +65,7 @@ function worldOf({ bots = [], leases = [], reserve = NONE, rule = RULE, seen = (
     ]),
     listing: { kind: 'seen', value: new Map([[box.name, observedContainer(box)]]) },
     agents: new Map([[box.name, { kind: 'seen', value: anAgent(observed) }]]),
-    reserves: rule === null ? new Map() : new Map([['echo', reserve]]),
+    reserves: rule === null ? new Map() : new Map([['echo/local', reserve]]),
     ...world,
   });
 }
@@ -180,7 +199,7 @@ describe('leases', () => {
 });
 
 describe('refilling', () => {
-  const make = (count: number) => [`make ${count} warm bots of template echo`];
+  const make = (count: number) => [`make ${count} warm bots of template echo in local`];
   it.each<{ what: string; bots?: BotRecord[]; reserve?: Partial<ReserveTarget>; steps: string[] }>([
     { what: 'an empty reserve is filled', steps: make(5) },
     { what: 'a batch at a time', reserve: { batchSize: 2 }, steps: make(2) },
@@ -207,12 +226,43 @@ describe('refilling', () => {
     expect(sentences({ ...given, reserve: { ...FULL, max: 3 } })).toContain(make(1)[0]);
   });
 
+  it.each<{ what: string; here: Partial<ReserveTarget>; there: Partial<ReserveTarget>; made: string[] }>([
+    { what: 'both are filled', here: {}, there: {}, made: ['5 in local', '5 in weur'] },
+    { what: 'one is enough without the other', here: { target: 0 }, there: { target: 2 }, made: ['2 in weur'] },
+    { what: 'the most is of both together', here: { max: 4 }, there: { max: 4 }, made: ['1 in local', '1 in weur'] },
+    { what: 'one waits and the other does not', here: { notBefore: NOW + 1 }, there: {}, made: ['5 in weur'] },
+  ])('in two locations: $what', ({ here, there, made }) => {
+    const bots = members('assigned', 3);
+    const reserves = new Map([
+      ['echo/local', { ...FULL, ...here }],
+      ['echo/weur', { ...FULL, ...there, location: 'weur' }],
+    ]);
+    const { steps } = plan(worldOf({ bots, leases: leasesOf(bots), world: { reserves } }));
+    const counted = steps.flatMap((step) => (step.kind === 'addReserve' ? [`${step.count} in ${step.location}`] : []));
+    expect(counted).toEqual(made);
+  });
+
+  it('keeps what cannot be seen, however many', () => {
+    const bots = [aMember('old', 'ready', {}, -9999)];
+    const hidden = {
+      ...observedContainer(box),
+      status: 'unknown' as const,
+      reason: 'location local cannot be reached',
+    };
+    const world = worldOf({
+      bots,
+      reserve: { ...FULL, target: 0 },
+      world: { listing: { kind: 'seen', value: new Map([[box.name, hidden]]) }, agents: new Map() },
+    });
+    expect(plan(world).steps).toEqual([]);
+  });
+
   it('waits for its moment and says why', () => {
     const waiting = plan(worldOf({ reserve: { ...FULL, notBefore: NOW + 1, why: 'the last one did not start' } }));
-    expect(waiting).toEqual({ steps: [], held: [{ target: 'echo', why: 'the last one did not start' }] });
-    const failed = new Map([['reserve echo', { until: NOW + 1, reason: 'disk full' }]]);
+    expect(waiting).toEqual({ steps: [], held: [{ target: 'echo/local', why: 'the last one did not start' }] });
+    const failed = new Map([['reserve echo/local', { until: NOW + 1, reason: 'disk full' }]]);
     const held = plan(worldOf({ reserve: FULL, world: { holds: failed } }));
-    expect(held).toEqual({ steps: [], held: [{ target: 'echo', why: 'disk full' }] });
+    expect(held).toEqual({ steps: [], held: [{ target: 'echo/local', why: 'disk full' }] });
     expect(sentences({ reserve: { ...FULL, notBefore: NOW } })).toEqual(make(5));
   });
 
@@ -251,7 +301,7 @@ describe('bots to hand out', () => {
   const world = worldOf({ bots, seen });
 
   it('are ready, longest waiting first', () => {
-    expect(readyBots(world.state)).toEqual(new Map([['echo', ['old', 'outdated', 'ill', 'young']]]));
+    expect(readyBots(world.state)).toEqual(new Map([['echo/local', ['old', 'outdated', 'ill', 'young']]]));
   });
 
   it('are fit as long as they run well, as they are recorded now', () => {

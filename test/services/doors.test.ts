@@ -91,6 +91,23 @@ describe('a door for every bot', () => {
     await waitFor('its name to vanish', () => !front.served.includes('a.bots.test'));
   });
 
+  it('is waited for by who asks for a bot of its own to be made', async () => {
+    const { front, system } = await setUp((staged) => {
+      staged.check = async () => ({ ok: false, reason: 'the authority sleeps' });
+    });
+    await allRun(system, 3);
+    let answered = false;
+    const asked = system.leases.acquire(ADMIN, { waitSeconds: 30 }, null).then((lease) => {
+      answered = true;
+      return lease;
+    });
+    await allRun(system, 4);
+    await system.reconciler.settled();
+    expect(answered).toBe(false);
+    front.check = async () => OK;
+    expect(await asked).toMatchObject({ fromPool: false, state: 'running' });
+  });
+
   it('believes a certificate it has seen when the bot comes back from a lease', async () => {
     const { front, system } = await setUp();
     await waitFor('3 ready', () => reserve(system).ready === 3);

@@ -19,7 +19,7 @@ import {
   overtake,
   rewarm,
 } from '../../lib/services/reserve-changes.ts';
-import { aBot, NOW } from '../planner/builders.ts';
+import { aBot, ECHO_HERE, NOW } from '../planner/builders.ts';
 import { aLease, aMember, moment, withLeases } from './lease-records.ts';
 
 const wish: Acquisition = {
@@ -57,8 +57,14 @@ describe('acquiring', () => {
     expect(state.quotas.get('bob')?.day.count).toBe(1);
   });
 
+  it('goes anywhere when no location is asked for, and the lease says where', () => {
+    const state = withLeases([aMember('a', 'ready', { location: 'weur' })], []);
+    expect(leaseReady('a', { ...wish, location: null })(state).result.location).toBe('weur');
+  });
+
   it.each([
     { what: 'a warming one', bot: aMember('a', 'warming'), code: 'CONFLICT' },
+    { what: 'one in another location', bot: aMember('a', 'ready', { location: 'weur' }), code: 'CONFLICT' },
     { what: 'one on lease', bot: aMember('a', 'assigned'), code: 'CONFLICT' },
     { what: 'a dirty one', bot: aMember('a', 'expired'), code: 'CONFLICT' },
     { what: 'one that is being cleaned', bot: aMember('a', 'resetting'), code: 'CONFLICT' },
@@ -85,10 +91,15 @@ describe('acquiring', () => {
     expect(() => leaseNew(aBot('n'), wish, 1)(state)).toThrow(expect.objectContaining({ retryAfterSeconds: after }));
   });
 
-  it('says to try again soon when one is being cleaned', () => {
+  it.each([
+    { location: 'local', after: 5 },
+    { location: null, after: 5 },
+    { location: 'weur', after: 60 },
+  ])('says to try again soon when one is being cleaned that may be had: $location', ({ location, after }) => {
     const bots = [aMember('a', 'assigned'), aMember('b', 'resetting')];
     const state = withLeases(bots, [aLease('l1', { bot: 'a', expiresAt: moment(600) })]);
-    expect(() => leaseNew(aBot('n'), wish, 2)(state)).toThrow(expect.objectContaining({ retryAfterSeconds: 5 }));
+    const refused = expect.objectContaining({ retryAfterSeconds: after });
+    expect(() => leaseNew(aBot('n'), { ...wish, location }, 2)(state)).toThrow(refused);
   });
 
   it('does not give one id to two leases', () => {
@@ -199,14 +210,14 @@ describe('the reserve', () => {
   it('is filled up to its target and the most, whoever asks how often', () => {
     const state = withLeases([aMember('a', 'ready'), aMember('b', 'assigned')], []);
     const bots = ['n1', 'n2', 'n3'].map((id) => aBot(id));
-    const fill = (target: number, most: number) => addReserve('echo', bots, { target, most }, NOW)(state);
+    const fill = (target: number, most: number) => addReserve(ECHO_HERE, bots, { target, most }, NOW)(state);
     expect(fill(3, 99).result).toBe(2);
     expect(fill(9, 99).result).toBe(3);
     expect(fill(9, 4).result).toBe(2);
     expect(fill(1, 99)).toEqual({ state, result: 0 });
     const { state: full } = fill(3, 99);
     expect(full.bots.get('n1')).toMatchObject({ owner: 'pool', reserve: { phase: 'warming', lease: null, served: 0 } });
-    expect(addReserve('echo', [aBot('n9')], { target: 3, most: 99 }, NOW)(full).result).toBe(0);
+    expect(addReserve(ECHO_HERE, [aBot('n9')], { target: 3, most: 99 }, NOW)(full).result).toBe(0);
   });
 
   it.each([

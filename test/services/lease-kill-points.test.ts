@@ -13,7 +13,9 @@ const ALICE = { role: 'owner', owner: 'alice' } as const;
 const TARGET = 2;
 
 const template = () =>
-  leasedTemplate({ reserve: { target: TARGET, min: TARGET, batchSize: 1, batchSpacingSeconds: 0, windows: [] } });
+  leasedTemplate({
+    reserve: { target: TARGET, locations: {}, min: TARGET, batchSize: 1, batchSpacingSeconds: 0, windows: [] },
+  });
 
 /** Which key each lease was acquired under. */
 const keys = new Map<string, string>();

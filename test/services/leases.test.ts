@@ -9,7 +9,7 @@ import { ADMIN, leasedTemplate, Machine, quickTemplate, System } from './system.
 const ALICE = { role: 'owner', owner: 'alice' } as const;
 const BOB = { role: 'owner', owner: 'bob' } as const;
 
-const NO_RESERVE = { target: 0, min: 0, batchSize: 1, batchSpacingSeconds: 0, windows: [] };
+const NO_RESERVE = { target: 0, locations: {}, min: 0, batchSize: 1, batchSpacingSeconds: 0, windows: [] };
 
 const reserve = (system: System) => system.leases.reserves()[0] as ReserveStatus;
 const ready = (system: System, count: number) => waitFor(`${count} ready`, () => reserve(system).ready >= count, 5000);

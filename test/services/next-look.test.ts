@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { World } from '../../lib/planner/world.ts';
 import { nextLook } from '../../lib/services/next-look.ts';
-import { aState, aWorld, NOW } from '../planner/builders.ts';
+import { aState, aWorld, ECHO_HERE, NOW } from '../planner/builders.ts';
 import { aLease, moment, withLeases } from './lease-records.ts';
 
 const lasting = (seconds: number) => ({ state: withLeases([], [aLease('l', { expiresAt: moment(seconds) })]) });
-const reserve = { target: 1, min: 1, max: 9, batchSize: 1, why: '', refilling: true };
+const reserve = { ...ECHO_HERE, target: 1, min: 1, max: 9, batchSize: 1, why: '', refilling: true };
 
 describe('the next look', () => {
   it.each<{ what: string; world: Partial<World>; inMs: number | null }>([
@@ -22,18 +22,23 @@ describe('the next look', () => {
     { what: 'is when a hold ends', world: { holds: new Map([['x', { until: NOW + 500, reason: '' }]]) }, inMs: 501 },
     {
       what: 'is when the next batch is due',
-      world: { reserves: new Map([['echo', { ...reserve, notBefore: NOW + 700 }]]) },
+      world: { reserves: new Map([['echo/local', { ...reserve, notBefore: NOW + 700 }]]) },
       inMs: 701,
     },
     {
       what: 'is not for a batch nobody waits for',
-      world: { reserves: new Map([['echo', { ...reserve, notBefore: NOW + 700, refilling: false }]]) },
+      world: { reserves: new Map([['echo/local', { ...reserve, notBefore: NOW + 700, refilling: false }]]) },
       inMs: null,
     },
     {
       what: 'is soon while containers cannot be listed',
       world: { listing: { kind: 'unknown', reason: '' } },
       inMs: 2000,
+    },
+    {
+      what: 'is soon while a location cannot be reached',
+      world: { unreachable: new Map([['weur', 'no answer']]) },
+      inMs: 2001,
     },
   ])('$what', ({ world, inMs }) => {
     expect(nextLook(aWorld({ state: aState([]), ...world }))?.inMs ?? null).toBe(inMs);

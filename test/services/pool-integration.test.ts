@@ -290,7 +290,7 @@ describe('requests that do not fit', () => {
     },
     { desc: 'a file outside its directory', request: { instanceId: 'x', files: { '../x': '' } }, code: 'INVALID' },
     { desc: 'an unknown placeholder', request: { instanceId: 'x', args: ['{{nothing}}'] }, code: 'INVALID' },
-    { desc: 'an unknown location', request: { instanceId: 'x', location: 'moon' }, code: 'INVALID' },
+    { desc: 'an unknown location', request: { instanceId: 'x', location: 'moon' }, code: 'UNKNOWN_LOCATION' },
     { desc: 'a taken id', request: { instanceId: 'taken' }, code: 'CONFLICT' },
   ])('$desc: $code, and nothing changes', async ({ request, code }) => {
     const overlay = { path: 'overlay', mode: 0o600, when: 'always' as const, content: { text: '' } };

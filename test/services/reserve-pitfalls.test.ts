@@ -6,7 +6,7 @@ import { leasedTemplate, Machine, System } from './system.ts';
 /** Mistakes that reserves elsewhere have made, each with the number it has in our list of them. */
 
 const ALICE = { role: 'owner', owner: 'alice' } as const;
-const RESERVE = { target: 3, min: 3, batchSize: 10, batchSpacingSeconds: 0, windows: [] };
+const RESERVE = { target: 3, min: 3, locations: {}, batchSize: 10, batchSpacingSeconds: 0, windows: [] };
 
 const reserve = (system: System) => system.leases.reserves()[0] as ReserveStatus;
 const phases = (system: System) => system.store.current().bots.records.map((bot) => bot.reserve?.phase);
@@ -98,7 +98,9 @@ describe('a reserve', () => {
     await using machine = await Machine.make([leasedTemplate()]);
     await using system = await System.start(machine);
     await full(system);
-    await expect(system.leases.acquire(ALICE, { location: 'mars' }, null)).rejects.toMatchObject({ code: 'INVALID' });
+    await expect(system.leases.acquire(ALICE, { location: 'mars' }, null)).rejects.toMatchObject({
+      code: 'UNKNOWN_LOCATION',
+    });
     const lease = await system.leases.acquire(ALICE, { location: 'local' }, null);
     expect([lease.location, system.store.current().bots.get(lease.instanceId)?.location]).toEqual(['local', 'local']);
   });

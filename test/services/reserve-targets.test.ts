@@ -3,11 +3,18 @@ import { describe, expect, it } from 'vitest';
 import type { ReserveRule, ReserveWindow } from '../../lib/domain/template.ts';
 import { ReserveTargets } from '../../lib/services/reserve-targets.ts';
 import { ReserveWindows } from '../../lib/services/reserve-windows.ts';
-import { aState, aTemplate, NOW } from '../planner/builders.ts';
+import { aState, aTemplate, ECHO_HERE, NOW } from '../planner/builders.ts';
 import { aMember } from './lease-records.ts';
 
-const SETTINGS = { target: 10, min: 3, max: 50, batchSize: 4, batchSpacingSeconds: 10 };
-const SILENT: ReserveRule = { target: null, min: null, batchSize: null, batchSpacingSeconds: null, windows: [] };
+const SETTINGS = { target: 10, locationTargets: new Map(), min: 3, max: 50, batchSize: 4, batchSpacingSeconds: 10 };
+const SILENT: ReserveRule = {
+  target: null,
+  locations: {},
+  min: null,
+  batchSize: null,
+  batchSpacingSeconds: null,
+  windows: [],
+};
 
 function targetsOf(rule: Partial<ReserveRule> = {}) {
   const time = { now: NOW, monotonic: 5 };
@@ -24,9 +31,10 @@ function targetsOf(rule: Partial<ReserveRule> = {}) {
     ['plain', aTemplate({ name: 'plain' })],
   ]);
   const clock = { now: () => time.now, monotonic: () => time.monotonic };
-  const targets = new ReserveTargets({ templates, settings: SETTINGS, clock, random: () => 1 });
+  const locations = { all: ['local'] };
+  const targets = new ReserveTargets({ templates, settings: SETTINGS, locations, clock, random: () => 1 });
   const withReady = (ready: number) =>
-    targets.now(aState(Array.from({ length: ready }, (_, n) => aMember(`b${n}`, 'ready')))).get('echo');
+    targets.now(aState(Array.from({ length: ready }, (_, n) => aMember(`b${n}`, 'ready')))).get('echo/local');
   return { targets, time, withReady };
 }
 
@@ -34,7 +42,7 @@ describe('targets of the reserve', () => {
   it('are those of the template, else the settings; there are none for what is not leased', () => {
     const { targets, withReady } = targetsOf({ min: 99, batchSize: 7 });
     expect(withReady(0)).toMatchObject({ target: 10, min: 10, max: 50, batchSize: 7, notBefore: 0 });
-    expect([...targets.now(aState([])).keys()]).toEqual(['echo']);
+    expect([...targets.now(aState([])).keys()]).toEqual(['echo/local']);
   });
 
   it('refill from below the minimum until full, and fill up at the start', () => {
@@ -45,7 +53,7 @@ describe('targets of the reserve', () => {
 
   it('space batches', () => {
     const { targets, withReady } = targetsOf({ batchSpacingSeconds: 2.5 });
-    targets.noteBatch('echo');
+    targets.noteBatch(ECHO_HERE);
     expect(withReady(0)).toMatchObject({ notBefore: 2505, why: expect.stringContaining('next batch') });
   });
 
@@ -53,8 +61,8 @@ describe('targets of the reserve', () => {
     const { targets, time, withReady } = targetsOf();
     const waits = Array.from({ length: 9 }, () => {
       // Two that were made together count once.
-      targets.noteUnwell('echo', 'b1 was not well');
-      targets.noteUnwell('echo', 'b2 was not well');
+      targets.noteUnwell(ECHO_HERE, 'b1 was not well');
+      targets.noteUnwell(ECHO_HERE, 'b2 was not well');
       const { notBefore = 0, why } = withReady(0) ?? {};
       expect(why).toBe('b1 was not well');
       const wait = notBefore - time.monotonic;
@@ -62,9 +70,59 @@ describe('targets of the reserve', () => {
       return wait / 1000;
     });
     expect(waits).toEqual([10, 20, 40, 80, 160, 320, 600, 600, 600]);
-    targets.noteWell('echo');
-    targets.noteUnwell('echo', 'again');
+    targets.noteWell(ECHO_HERE);
+    targets.noteUnwell(ECHO_HERE, 'again');
     expect((withReady(0)?.notBefore ?? 0) - time.monotonic).toBe(10_000);
+  });
+});
+
+describe('targets by location', () => {
+  const targetsIn = (rule: Partial<ReserveRule>, locationTargets: Record<string, number> = {}) => {
+    const settings = { ...SETTINGS, locationTargets: new Map(Object.entries(locationTargets)) };
+    const lease = {
+      ttlSeconds: 60,
+      maxTtlSeconds: 60,
+      perOwner: null,
+      access: {},
+      reserve: { ...SILENT, ...rule },
+      reset: null,
+    };
+    const clock = { now: () => NOW, monotonic: () => 5 };
+    const targets = new ReserveTargets({
+      templates: new Map([['echo', aTemplate({ lease })]]),
+      settings,
+      locations: { all: ['weur', 'enam'] },
+      clock,
+      random: () => 1,
+    });
+    return { targets, now: () => [...targets.now(aState([])).values()] };
+  };
+  const always: ReserveWindow = { cron: '* * * * *', minutes: 5, target: 50 };
+
+  it.each<{ what: string; rule: Partial<ReserveRule>; settings?: Record<string, number>; wanted: number[] }>([
+    { what: 'the setting, in each', rule: {}, wanted: [10, 10] },
+    { what: 'the setting for a location', rule: {}, settings: { enam: 1 }, wanted: [10, 1] },
+    { what: 'the template before any setting', rule: { target: 4 }, settings: { enam: 1 }, wanted: [4, 4] },
+    { what: 'the template for a location first', rule: { target: 4, locations: { enam: 7 } }, wanted: [4, 7] },
+    { what: 'that of a window while it is open', rule: { windows: [always] }, wanted: [50, 50] },
+    {
+      what: 'but none where there is to be none',
+      rule: { windows: [always], locations: { enam: 0 } },
+      wanted: [50, 0],
+    },
+    { what: 'nor by the setting', rule: { windows: [always] }, settings: { weur: 0 }, wanted: [0, 50] },
+  ])('are $what', ({ rule, settings, wanted }) => {
+    const { now } = targetsIn(rule, settings);
+    expect(now().map(({ location, target }) => [location, target])).toEqual([
+      ['weur', wanted[0]],
+      ['enam', wanted[1]],
+    ]);
+  });
+
+  it('are refilled each for itself', () => {
+    const { targets, now } = targetsIn({});
+    targets.noteUnwell({ template: 'echo', location: 'weur' }, 'not well');
+    expect(now().map(({ why }) => why)).toEqual(['not well', '']);
   });
 });
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import type { Locations } from '../../lib/domain/location.ts';
 import type { LeaseRule, Template } from '../../lib/domain/template.ts';
 import type { Driver } from '../../lib/drivers/driver.ts';
 import { MemoryWorld } from '../../lib/drivers/memory/world.ts';
@@ -103,6 +104,16 @@ export class Machine implements AsyncDisposable {
   }
 }
 
+interface Parts {
+  readonly driver: Driver;
+  readonly store: Store;
+  readonly archives: ArchiveStore;
+  readonly accounts: Accounts;
+  /** `local` alone when left out. */
+  readonly locations?: Locations;
+  readonly unreachable?: () => ReadonlyMap<string, string>;
+}
+
 /** One life of the orchestrator on a machine. */
 export class System implements AsyncDisposable {
   readonly machine: Machine;
@@ -113,24 +124,29 @@ export class System implements AsyncDisposable {
   readonly store: Store;
   readonly accounts: Accounts;
 
-  constructor(
-    machine: Machine,
-    { accounts, ...parts }: { driver: Driver; store: Store; archives: ArchiveStore; accounts: Accounts },
-  ) {
+  constructor(machine: Machine, { accounts, ...parts }: Parts) {
     this.accounts = accounts;
     this.machine = machine;
     this.store = parts.store;
     this.events = createEventLog({ clock, capacity: 1000 });
     const skewed: Clock = { ...clock, now: () => clock.now() + machine.skewMs };
     const deps: Dependencies = {
+      locations: { default: 'local', all: ['local'] },
+      unreachable: () => new Map(),
       ...parts,
       prober: machine.prober,
       templates: machine.templates,
       limits: { instanceName: 'test', maxBotsPerContainer: 3, basePort: 9000, bindHost: '127.0.0.1' },
       containerLimits: { memoryBytes: null, cpus: null, processes: null },
-      reserve: { target: 0, min: 0, max: machine.most, batchSize: 10, batchSpacingSeconds: 0 },
+      reserve: {
+        target: 0,
+        locationTargets: new Map(),
+        min: 0,
+        max: machine.most,
+        batchSize: 10,
+        batchSpacingSeconds: 0,
+      },
       newId: () => randomUUID().replaceAll('-', ''),
-      location: 'local',
       clock: skewed,
       random: () => 0,
       log: silentLogger,
@@ -141,7 +157,7 @@ export class System implements AsyncDisposable {
     };
     this.reconciler = new Reconciler(deps);
     this.reconciler.onPicture((world) => accounts.observe(world));
-    const options = { poolMode: true, location: 'local', defaultTemplate: 'echo', addresses: BY_PATH };
+    const options = { poolMode: true, defaultTemplate: 'echo', addresses: BY_PATH };
     this.api = new PoolIntegration(deps, this.reconciler, options);
     this.leases = new Leases(deps, this.reconciler, {
       ...options,
@@ -199,7 +215,7 @@ export function leasedTemplate(lease: Partial<LeaseRule> = {}, overrides: Partia
       maxTtlSeconds: 600,
       perOwner: null,
       access: {},
-      reserve: { target: 3, min: 3, batchSize: 10, batchSpacingSeconds: 0, windows: [] },
+      reserve: { target: 3, locations: {}, min: 3, batchSize: 10, batchSpacingSeconds: 0, windows: [] },
       reset: {
         steps: [{ kind: 'clear', keep: [] }],
         verify: [{ kind: 'exec', command: ['true'], stdin: '', timeoutSeconds: 5 }],

@@ -29,7 +29,7 @@ function acquireCommand(leases: Command): void {
     .description('get a bot for a time; a warm one at once when one is ready')
     .option('--template <name>', 'what kind of bot (default: DEFAULT_TEMPLATE of the supervisor)')
     .option('--owner <id>', 'for whom')
-    .option('--location <name>', 'where')
+    .option('--location <name>', 'where (default: wherever one is ready)')
     .option('--ttl <seconds>', 'for how long (default: as the template says)')
     .addOption(waitOption());
   action<AcquireOptions>(command, async ({ context, options }) => {
@@ -101,6 +101,7 @@ function leaseText(lease: LeaseView): string {
     ['address', lease.url],
     ['owner', lease.owner],
     ['template', lease.template],
+    ['location', lease.location],
     ['left', end === null ? `${duration(lease.ttlSeconds)}, until ${lease.expiresAt}` : `${end.how} at ${end.at}`],
     ['warm', lease.fromPool ? 'yes' : 'no, made for it'],
     ['fence', String(lease.fence)],

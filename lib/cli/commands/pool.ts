@@ -50,6 +50,7 @@ function reserveText(reserves: readonly ReserveStatus[], columns: number): strin
   if (reserves.length === 0) return 'No template is handed out on lease.\n';
   const rows = reserves.map((reserve) => [
     reserve.template,
+    reserve.location,
     `${reserve.ready}/${reserve.target}`,
     String(reserve.warming),
     String(reserve.assigned),
@@ -57,7 +58,7 @@ function reserveText(reserves: readonly ReserveStatus[], columns: number): strin
     reserve.hitRate === null ? '-' : `${Math.round(reserve.hitRate * 100)} %`,
     reserve.held || (reserve.isRefilling ? 'refilling' : ''),
   ]);
-  return table(['TEMPLATE', 'READY', 'WARMING', 'LEASED', 'CLEANING', 'HITS', 'REFILL'], rows, columns);
+  return table(['TEMPLATE', 'LOCATION', 'READY', 'WARMING', 'LEASED', 'CLEANING', 'HITS', 'REFILL'], rows, columns);
 }
 
 function sweepText({ pools, bots, issues, recoveryActions, durationMs }: SweepReport): string {

@@ -20,11 +20,16 @@ function summary(url: string, status: PoolStatus): string {
   const { health, totalBots, totalPools } = status;
   return facts([
     ['supervisor', `${url} (${health.status})`],
+    ['locations', locationsText(status)],
     ['containers', `${totalPools}, ${health.pools.running} running`],
     ['bots', `${totalBots}${states(health)}`],
     ['memory', totalText(status)],
     ['last check', health.lastCheck ?? 'none yet'],
   ]);
+}
+
+function locationsText({ locations }: PoolStatus): string {
+  return locations.map(({ name, reachable, reason }) => (reachable ? name : `${name} (${reason})`)).join(', ');
 }
 
 function states({ bots }: HealthSummary): string {

@@ -11,6 +11,7 @@ const CHECKS: readonly Check[] = [
   programs.checkPython,
   programs.checkSupervisord,
   programs.checkFreqtrade,
+  programs.checkWordPress,
   programs.checkDocker,
   checkState,
   checkFront,

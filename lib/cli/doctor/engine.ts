@@ -1,8 +1,12 @@
+import { endpointsOf } from '../../config/locations.ts';
 import type { Machine } from './machine.ts';
 
-/** What the Docker engine of the settings answers to a GET of `path`. */
-export function askEngine(machine: Machine, path: string): ReturnType<Machine['getJson']> {
-  const { dockerHost } = machine.config;
+/** What a Docker engine, by default the first one, answers to a GET of `path`. */
+export function askEngine(
+  machine: Machine,
+  path: string,
+  dockerHost = endpointsOf(machine.config)[0]?.dockerHost ?? machine.config.dockerHost,
+): ReturnType<Machine['getJson']> {
   const socket = dockerHost.startsWith('unix://') ? dockerHost.slice('unix://'.length) : undefined;
   const url = socket === undefined ? dockerHost.replace('tcp:', 'http:') : 'http://docker';
   return machine.getJson(`${url}${path}`, socket);

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { type EngineEndpoint, endpointsOf } from '../../config/locations.ts';
 import { askEngine } from './engine.ts';
 import { type Check, type Finding, fail, ok, warn } from './finding.ts';
 import type { Machine } from './machine.ts';
@@ -64,19 +65,41 @@ export const checkFreqtrade: Check = async (machine) => {
   );
 };
 
-export const checkDocker: Check = async (machine) => {
-  const { driver, dockerHost } = machine.config;
-  if (driver !== 'docker') return null;
-  const answer = await askEngine(machine, '/version');
-  if ('error' in answer) {
-    return fail(
-      'docker',
-      `no engine answers at ${dockerHost}: ${answer.error}`,
-      'Start Docker, or set DOCKER_HOST; your user must be in the group docker.',
-    );
-  }
-  return dockerVersion(String(answer.json.Version), String(answer.json.ApiVersion));
+/** By the Debian packages that templates/wordpress.yaml needs, a file of each. */
+const WORDPRESS: Readonly<Record<string, string>> = {
+  wordpress: '/usr/share/wordpress/wp-load.php',
+  'libapache2-mod-php': '/usr/sbin/apache2',
+  'php-cli': '/usr/bin/php',
+  'mariadb-server-core': '/usr/sbin/mariadbd',
+  'mariadb-client': '/usr/bin/mariadb-dump',
 };
+
+export const checkWordPress: Check = async (machine) => {
+  const { driver, defaultTemplate } = machine.config;
+  if (driver !== 'process' || defaultTemplate !== 'wordpress') return null;
+  const missing: string[] = [];
+  for (const [name, file] of Object.entries(WORDPRESS)) if ((await machine.stat(file)) === null) missing.push(name);
+  if (missing.length === 0) return ok('wordpress', 'WordPress, Apache with PHP and MariaDB are installed');
+  const packages = missing.join(' ');
+  return fail('wordpress', `not installed: ${packages}`, `apt-get install ${packages}, or set POOL_DRIVER=docker.`);
+};
+
+export const checkDocker: Check = async (machine) => {
+  if (machine.config.driver !== 'docker') return null;
+  const findings = await Promise.all(endpointsOf(machine.config).map((endpoint) => checkEngine(machine, endpoint)));
+  const trouble = findings.find(({ level }) => level !== 'ok');
+  return trouble ?? ok('docker', [...new Set(findings.map(({ found }) => found))].join('; '));
+};
+
+async function checkEngine(machine: Machine, { dockerHost, locations }: EngineEndpoint): Promise<Finding> {
+  const answer = await askEngine(machine, '/version', dockerHost);
+  if (!('error' in answer)) return dockerVersion(String(answer.json.Version), String(answer.json.ApiVersion));
+  return fail(
+    'docker',
+    `no engine answers at ${dockerHost} (location ${locations.join(', ')}): ${answer.error}`,
+    'Start Docker, or set DOCKER_HOST or LOCATIONS; your user must be in the group docker.',
+  );
+}
 
 function dockerVersion(version: string, api: string): Finding {
   const [major = 0, minor = 0] = api.split('.').map(Number);

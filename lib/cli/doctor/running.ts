@@ -1,7 +1,7 @@
 import { type Fallback, fallbackOf } from '../../domain/spawn.ts';
-import type { ContainerView, PoolStatus } from '../../services/pool-api.ts';
+import type { ContainerView, LocationView, PoolStatus } from '../../services/pool-api.ts';
 import { count } from '../text.ts';
-import { type Finding, ok, warn } from './finding.ts';
+import { type Finding, fail, ok, warn } from './finding.ts';
 
 /** What a running supervisor knows of its containers that no look at the machine shows. Pure. */
 
@@ -17,7 +17,7 @@ const WHAT_TO_DO: Readonly<Record<Exclude<Fallback, 'switched-off'>, string>> = 
 };
 
 /** `ksm`: what /sys/kernel/mm/ksm/run holds; null: there is none. */
-export function runningFindings({ pools }: PoolStatus, ksm: string | null): Finding[] {
+export function runningFindings({ pools, locations }: PoolStatus, ksm: string | null): Finding[] {
   return [
     ...pools.flatMap(fallbacks),
     ...pools.flatMap(zygotes),
@@ -25,6 +25,7 @@ export function runningFindings({ pools }: PoolStatus, ksm: string | null): Find
     ...sharing(pools),
     ...merging(pools, ksm),
     ...cgroups(pools),
+    ...unreachable(locations),
   ];
 }
 
@@ -81,6 +82,15 @@ function merging(pools: readonly ContainerView[], ksm: string | null): Finding[]
   if (ksm === '1') return [ok('page merging', `on (KSM), as ${names} asks`)];
   const found = `off (KSM), although ${names} asks for it`;
   return [warn('page merging', found, `Switch it on: ${SWITCH_ON}. ${PRICE} Or set prefork.merge to off.`)];
+}
+
+function unreachable(locations: readonly LocationView[]): Finding[] {
+  return locations
+    .filter(({ reachable }) => !reachable)
+    .map(({ name, reason }) => {
+      const next = 'Its bots are unknown and left alone until it answers again: see to its engine, or to LOCATIONS.';
+      return fail('location', `${name}: ${reason}`, next);
+    });
 }
 
 /** Docker's may be made from outside as well, which the container does not know. */

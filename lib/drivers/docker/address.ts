@@ -13,7 +13,7 @@ export function engineAddress(dockerHost: string): DockerOptions {
   }
   throw new BunkhouseError(
     'DRIVER_UNAVAILABLE',
-    `DOCKER_HOST=${dockerHost} cannot be used: the engine must be on this machine, so give unix:///path/to/docker.sock or tcp://127.0.0.1:PORT`,
+    `the Docker engine ${dockerHost} cannot be used: it must be on this machine, so give DOCKER_HOST or LOCATIONS unix:///path/to/docker.sock or tcp://127.0.0.1:PORT`,
   );
 }
 

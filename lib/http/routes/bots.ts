@@ -3,6 +3,7 @@ import type { Actor } from '../../domain/state.ts';
 import type { BotView, PoolApi } from '../../services/pool-api.ts';
 import { type Route, route } from '../route.ts';
 import {
+  anyOwner,
   args,
   botParams,
   botState,
@@ -27,7 +28,7 @@ const page = z
   .meta({ id: 'Bots' });
 
 const filter = z.strictObject({
-  owner: ownerId.exactOptional(),
+  owner: anyOwner.exactOptional(),
   template: name.exactOptional(),
   state: botState.exactOptional(),
   container: containerName.exactOptional(),

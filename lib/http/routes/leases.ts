@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { Actor } from '../../domain/state.ts';
 import type { LeaseApi, LeaseTick } from '../../services/lease-api.ts';
 import { type Route, route } from '../route.ts';
-import { botAddress, botState, isoDate, name, ownerId } from '../schemas.ts';
+import { botAddress, botState, isoDate, leaseId, name, ownerId } from '../schemas.ts';
 import type { SseMessage } from '../sse.ts';
 
 const DAY = 86_400;
@@ -11,7 +11,7 @@ const seconds = z
   .min(1)
   .max(365 * DAY);
 
-const params = z.strictObject({ id: z.string().regex(/^[a-z0-9]{8,64}$/, 'must be the id of a lease') });
+const params = z.strictObject({ id: leaseId });
 
 const how = z.enum(['released', 'expired', 'lost']);
 
@@ -40,14 +40,12 @@ const acquire = z
   .strictObject({
     template: name.exactOptional().meta({ description: 'DEFAULT_TEMPLATE when left out' }),
     ttlSeconds: seconds.exactOptional(),
-    location: name.exactOptional(),
+    location: name.exactOptional().meta({ description: 'Wherever one is ready when left out' }),
     owner: ownerId.exactOptional(),
-    waitSeconds: z
-      .number()
-      .min(0)
-      .max(300)
-      .exactOptional()
-      .meta({ description: 'How long the answer may wait for a bot that is being started to run' }),
+    waitSeconds: z.number().min(0).max(300).exactOptional().meta({
+      description:
+        'How long the answer may wait for a bot that is being started to run, and for the certificate of its host name',
+    }),
   })
   .meta({ id: 'AcquireLease' });
 
@@ -69,7 +67,7 @@ export function leaseRoutes(api: LeaseApi): Route[] {
       summary: 'Acquire a bot for a time',
       body: acquire,
       reply: { status: 201, json: leaseView },
-      errors: ['FORBIDDEN', 'RATE_LIMITED', 'POOL_EXHAUSTED'],
+      errors: ['UNKNOWN_LOCATION', 'FORBIDDEN', 'RATE_LIMITED', 'POOL_EXHAUSTED', 'DRIVER_UNAVAILABLE'],
       handle: async ({ actor, body, idempotencyKey }) => {
         const lease = await api.acquire(actor, body, idempotencyKey);
         return { json: lease, headers: { Location: `/api/leases/${lease.id}` } };

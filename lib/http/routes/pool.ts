@@ -111,10 +111,21 @@ const onePerContainer = z
       'What the running bots would cost one per container, from containers in which one executed bot was seen alone; null while there is none for one of their templates',
   });
 
+const location = z
+  .object({
+    name: z.string(),
+    title: z.string().nullable().meta({ description: 'What the code stands for; null for a name of your own' }),
+    default: z.boolean().meta({ description: 'Taken when a request names none' }),
+    reachable: z.boolean(),
+    reason: z.string().meta({ description: 'Why it cannot be reached; empty when it can' }),
+  })
+  .meta({ id: 'Location' });
+
 const status = z
   .object({
     success,
     poolMode: z.boolean(),
+    locations: z.array(location),
     totalPools: z.int(),
     totalBots: z.int(),
     pools: z.array(containerView),
@@ -181,9 +192,17 @@ export function poolRoutes(api: PoolApi, leases: LeaseApi): Route[] {
     }),
     route({
       method: 'GET',
+      path: '/api/locations',
+      access: 'any',
+      summary: 'Where bots can be',
+      reply: { status: 200, json: z.object({ locations: z.array(location) }) },
+      handle: () => ({ json: { locations: api.locations() } }),
+    }),
+    route({
+      method: 'GET',
       path: '/api/pool/reserve',
       access: 'admin',
-      summary: 'What is kept ready of each template that is handed out on lease',
+      summary: 'What is kept ready of each template that is handed out on lease, in each location',
       reply: { status: 200, json: z.object({ success, reserves: z.array(reserve) }) },
       handle: () => ({ json: { ...done, reserves: leases.reserves() } }),
     }),

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { UsageApi, UsageReport } from '../../services/usage-api.ts';
 import { type Route, route } from '../route.ts';
-import { isoDate, ownerId } from '../schemas.ts';
+import { anyOwner, isoDate } from '../schemas.ts';
 
 const CSV = 'text/csv';
 const CSV_TEXT = `${CSV}; charset=utf-8`;
@@ -18,7 +18,7 @@ const query = z.strictObject({
     .exactOptional()
     .meta({ description: 'Inclusive; a day before `to` when left out. A day is its midnight in UTC' }),
   to: moment.exactOptional().meta({ description: 'Exclusive; now when left out' }),
-  owner: ownerId.exactOptional().meta({ description: 'Only theirs' }),
+  owner: anyOwner.exactOptional().meta({ description: 'Only theirs' }),
   by: z.enum(['bot', 'owner']).default('bot').meta({ description: 'What a row stands for' }),
   format: z.enum(['json', 'csv']).exactOptional().meta({ description: 'Wins over the header Accept' }),
 });

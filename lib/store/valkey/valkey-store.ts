@@ -11,6 +11,7 @@ import type { Store } from '../store.ts';
 import { Connection } from './connection.ts';
 import { type CommitSteps, type Contents, readContents, replacingSteps, withHome } from './contents.ts';
 import { durabilityWarning } from './durability.ts';
+import { isSameHome } from './home.ts';
 import { Lease } from './lease.ts';
 import { type Keys, keysOf, nameOf, type ValkeyLocation } from './location.ts';
 import { checkMarker, leaveMarker } from './marker.ts';
@@ -93,7 +94,7 @@ function firstSteps(contents: Contents | null, state: State, keys: Keys): Commit
 
 /** A process that cannot see the containers would make them a second time, and every bot with them. */
 function checkHome(known: string | null, { home, location }: ValkeyStoreOptions): void {
-  if (known === null || known === '' || known === home) return;
+  if (known === null || known === '' || isSameHome(known, home)) return;
   const next = `When nothing runs there any more: HDEL '${keysOf(location).meta}' home`;
   throw new BunkhouseError(
     'CONFLICT',
