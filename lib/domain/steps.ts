@@ -14,7 +14,8 @@ export interface StepArgs {
   createContainer: { readonly container: ContainerRecord };
   startContainer: { readonly container: string };
   /** Tell the container about a bot. */
-  applyBot: { readonly container: string; readonly spec: BotSpec };
+  /** `sake`: whether somebody waits for the bot, or it is one that the reserve is to have. */
+  applyBot: { readonly container: string; readonly spec: BotSpec; readonly sake: 'demand' | 'reserve' };
   /** Copy a stopped bot's data to the orchestrator's archive and note its name. */
   archiveBot: { readonly container: string; readonly bot: string };
   /** Remove an archived bot from its container, which from then on refuses older commands, and forget it. */

@@ -44,6 +44,18 @@ export function leaseMetrics(registry: Registry): LeaseMetrics {
     labelNames: [...labelNames, 'phase'] as const,
     registers,
   });
+  const refilling = new Gauge({
+    name: 'bunkhouse_reserve_refilling',
+    help: 'Whether warm bots are being made until the reserve is full',
+    labelNames,
+    registers,
+  });
+  const hitRate = new Gauge({
+    name: 'bunkhouse_reserve_hit_rate',
+    help: 'Share of the leases since the start that a warm bot waited for; absent before the first',
+    labelNames,
+    registers,
+  });
   return {
     acquired: ({ template, fromPool, seconds }) =>
       acquire.observe({ template, from_pool: fromPool ? 'true' : 'false' }, seconds),
@@ -54,6 +66,8 @@ export function leaseMetrics(registry: Registry): LeaseMetrics {
       for (const status of statuses) {
         const { template, location } = status;
         target.set({ template, location }, status.target);
+        refilling.set({ template, location }, status.isRefilling ? 1 : 0);
+        if (status.hitRate !== null) hitRate.set({ template, location }, status.hitRate);
         for (const phase of PHASES) bots.set({ template, location, phase }, status[phase]);
       }
     },

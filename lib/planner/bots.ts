@@ -64,7 +64,8 @@ function applyStep(
   try {
     const lease = leaseOf(world.state, bot);
     const spec = renderSpec(bot, placement, template, { host: world.limits.bindHost, directory, lease });
-    return { kind: 'applyBot', container: placement.container, spec };
+    const sake = bot.reserve === null || bot.reserve.phase === 'assigned' ? 'demand' : 'reserve';
+    return { kind: 'applyBot', container: placement.container, spec, sake };
   } catch (error) {
     return { target: bot.instanceId, why: `does not fit its template ${template.name}: ${messageOf(error)}` };
   }

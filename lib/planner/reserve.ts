@@ -1,6 +1,7 @@
 import type { BotObservation } from '../domain/agent.ts';
 import type { BotRecord, BotState } from '../domain/bot.ts';
 import { type ReservePhase, reserveKey } from '../domain/lease.ts';
+import type { State } from '../domain/state.ts';
 import { botLane } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { type DerivedState, deriveState } from './bot-state.ts';
@@ -21,14 +22,22 @@ export function planReserve(world: World): Plan {
   return joinPlans([planMembers(world, members), planRefill(world)]);
 }
 
-/** Bots that wait to be handed out and are well, by reserveKey, longest waiting first. */
-export function readyBots(world: World): Map<string, string[]> {
-  const ready = world.state.bots.records
+/** Bots that wait to be handed out, by reserveKey, longest waiting first. Whether they are fit to be is for the moment to say. */
+export function readyBots({ bots }: State): Map<string, string[]> {
+  const ready = bots.records
     .filter(isMember)
-    .filter((bot) => bot.reserve.phase === 'ready' && isWell(deriveState(world, bot), bot))
+    .filter((bot) => bot.reserve.phase === 'ready')
     .sort((a, b) => (a.reserve.since < b.reserve.since ? -1 : 1));
   const byKey = Map.groupBy(ready, reserveKey);
-  return new Map([...byKey].map(([key, bots]) => [key, bots.map((bot) => bot.instanceId)]));
+  return new Map([...byKey].map(([key, members]) => [key, members.map((bot) => bot.instanceId)]));
+}
+
+/** Whether it runs well, as it is recorded now and not as it was before. */
+export function isFit(
+  { generation }: BotRecord,
+  { state, observed }: Pick<DerivedState, 'state' | 'observed'>,
+): boolean {
+  return state === 'running' && observed?.generation === generation;
 }
 
 export function isMember(bot: BotRecord): bot is Member {
@@ -36,11 +45,6 @@ export function isMember(bot: BotRecord): bot is Member {
 }
 
 // Private
-
-/** As it is recorded now, not as it was before. */
-function isWell({ state, observed }: DerivedState, bot: BotRecord): boolean {
-  return state === 'running' && observed?.generation === bot.generation;
-}
 
 function planMembers(world: World, members: readonly Member[]): Plan {
   return planSubjects(world, {
@@ -63,8 +67,8 @@ function decideWarming(world: World, bot: Member): Decision {
   const derived = deriveState(world, bot);
   const shut = world.shut.get(bot.instanceId);
   // It is well: to make another would not get it a certificate.
-  if (isWell(derived, bot) && shut !== undefined) return { target: bot.instanceId, why: shut };
-  if (isWell(derived, bot)) return { kind: 'admitReady', bot: bot.instanceId };
+  if (isFit(bot, derived) && shut !== undefined) return { target: bot.instanceId, why: shut };
+  if (isFit(bot, derived)) return { kind: 'admitReady', bot: bot.instanceId };
   const patienceMs = startupSecondsOf(world.templates.get(bot.template)) * 1000 + WARMING_MS;
   if (derived.state === 'unknown' || world.leaseClock - Date.parse(bot.reserve.since) < patienceMs) return null;
   const why = `not well ${patienceMs / 1000} s after it was made: ${derived.state} ${derived.reason}`.trim();

@@ -1,10 +1,13 @@
+import type { BotRecord } from '../domain/bot.ts';
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
 import type { Step } from '../domain/steps.ts';
 import { renderCall } from '../planner/render.ts';
 import { valuesOf } from '../planner/values.ts';
+import { batched } from '../util/batch.ts';
 import {
   addContainer,
-  assignBot,
+  assignBots,
+  type Claim,
   findBot,
   forgetBot,
   forgetContainer,
@@ -22,6 +25,8 @@ const FETCH_BYTES = 256 * 1024;
 export function createApply(context: ApplyContext): (step: Step) => Promise<void> {
   const { store, driver, events } = context;
 
+  const assign = batched<Claim, BotRecord>((claims) => store.update(assignBots(claims)));
+
   const forget = async (bot: string): Promise<void> => {
     const { owner, archive } = await store.update(forgetBot(bot));
     events.emit({ type: 'bot.deleted', bot, archive }, owner);
@@ -38,7 +43,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       await store.update(addContainer(container));
     },
     async assign({ bot, placement }) {
-      const { owner } = await store.update(assignBot(bot, placement));
+      const { owner } = await assign({ bot, placement });
       events.emit({ type: 'bot.placed', bot, ...placement }, owner);
     },
     async createContainer({ container }) {

@@ -86,20 +86,34 @@ export function markDeleting(instanceId: string): Change<BotRecord> {
   };
 }
 
+/** A slot for a bot. */
+export interface Claim {
+  readonly bot: string;
+  readonly placement: Placement;
+}
+
 /** Claims a slot: only for a bot without one, only in a container that has it free. */
-export function assignBot(instanceId: string, placement: Placement): Change<BotRecord> {
-  return (state) => {
-    const bot = findBot(state, instanceId);
-    if (bot.placement !== null) throw new BunkhouseError('CONFLICT', `${instanceId} has a slot already`);
-    const container = findContainer(state, placement.container);
-    if (container.removing) throw new BunkhouseError('CONFLICT', `${container.name} is being removed`);
-    if (container.pool !== poolKey(bot)) throw new BunkhouseError('CONFLICT', `${container.name} is of another pool`);
-    if (placement.slot >= container.capacity || isTaken(state, placement)) {
-      throw new BunkhouseError('CONFLICT', `slot ${placement.slot} of ${container.name} is not free`);
-    }
-    const generation = state.generation + 1;
-    const record: BotRecord = { ...bot, placement, generation };
-    return { state: { ...putBot(state, record), generation }, result: record };
+export function assignBot(bot: string, placement: Placement): Change<BotRecord> {
+  return (state) => assign(state, { bot, placement }, takenSlots(state));
+}
+
+/** Many claims in one go, because each alone would look at all slots. One that cannot be is answered with its error. */
+export function assignBots(claims: readonly Claim[]): Change<readonly (BotRecord | BunkhouseError)[]> {
+  return (before) => {
+    const taken = takenSlots(before);
+    let state = before;
+    const result = claims.map((claim) => {
+      try {
+        const assigned = assign(state, claim, taken);
+        state = assigned.state;
+        taken.add(keyOf(claim.placement));
+        return assigned.result;
+      } catch (error) {
+        if (error instanceof BunkhouseError) return error;
+        throw error;
+      }
+    });
+    return { state, result };
   };
 }
 
@@ -188,12 +202,29 @@ function findContainer(state: State, name: string): ContainerRecord {
   return container;
 }
 
-function isTaken(state: State, placement: Placement): boolean {
-  return state.bots.records.some(
-    ({ placement: other }) =>
-      other !== null && other.container === placement.container && other.slot === placement.slot,
-  );
+function assign(
+  state: State,
+  { bot: instanceId, placement }: Claim,
+  taken: ReadonlySet<string>,
+): { readonly state: State; readonly result: BotRecord } {
+  const bot = findBot(state, instanceId);
+  if (bot.placement !== null) throw new BunkhouseError('CONFLICT', `${instanceId} has a slot already`);
+  const container = findContainer(state, placement.container);
+  if (container.removing) throw new BunkhouseError('CONFLICT', `${container.name} is being removed`);
+  if (container.pool !== poolKey(bot)) throw new BunkhouseError('CONFLICT', `${container.name} is of another pool`);
+  if (placement.slot >= container.capacity || taken.has(keyOf(placement))) {
+    throw new BunkhouseError('CONFLICT', `slot ${placement.slot} of ${container.name} is not free`);
+  }
+  const generation = state.generation + 1;
+  const record: BotRecord = { ...bot, placement, generation };
+  return { state: { ...putBot(state, record), generation }, result: record };
 }
+
+function takenSlots({ bots }: State): Set<string> {
+  return new Set(bots.records.flatMap(({ placement }) => (placement === null ? [] : [keyOf(placement)])));
+}
+
+const keyOf = ({ container, slot }: Placement): string => `${container}/${slot}`;
 
 export const putBot = (state: State, bot: BotRecord): State => ({
   ...state,

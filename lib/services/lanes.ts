@@ -1,5 +1,5 @@
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
-import { type Step, type StepKind, stepLane } from '../domain/steps.ts';
+import { type Step, stepLane } from '../domain/steps.ts';
 import { explainStep, stepTarget } from '../planner/explain.ts';
 import type { Hold } from '../planner/world.ts';
 import { backoffMs } from '../util/backoff.ts';
@@ -23,7 +23,7 @@ export class Lanes {
   readonly #run: (step: Step) => Promise<void>;
   readonly #onDone: (step: Step) => void;
   readonly #busy = new Set<string>();
-  readonly #semaphores = new Map<StepKind, Semaphore>();
+  readonly #semaphores = new Map<string, Semaphore>();
   readonly #failures = new Map<string, Failure>();
   readonly #underway = new Set<Promise<void>>();
   #closed = false;
@@ -89,9 +89,11 @@ export class Lanes {
     await Promise.all(this.#underway);
   }
 
-  #semaphoreOf({ kind }: Step): Semaphore {
-    const semaphore = this.#semaphores.get(kind) ?? new Semaphore(WIDTH);
-    this.#semaphores.set(kind, semaphore);
+  /** What the reserve needs queues by itself, so that nobody waits behind hundreds of bots that nobody waits for. */
+  #semaphoreOf(step: Step): Semaphore {
+    const queue = step.kind === 'applyBot' ? `${step.kind} for ${step.sake}` : step.kind;
+    const semaphore = this.#semaphores.get(queue) ?? new Semaphore(WIDTH);
+    this.#semaphores.set(queue, semaphore);
     return semaphore;
   }
 

@@ -2,6 +2,7 @@ import type { BotRecord } from '../domain/bot.ts';
 import { BunkhouseError } from '../domain/errors.ts';
 import {
   isOnLease,
+  isWaiting,
   type LeaseEnd,
   type LeaseRecord,
   POOL_OWNER,
@@ -34,6 +35,10 @@ export const REMEMBERED_MS = 3_600_000;
 
 /** But only so many of the newest. */
 const REMEMBERED = 5000;
+
+/** When to come again, while others are on their way and at the latest. */
+const SOON_MS = 5_000;
+const AT_LATEST_MS = 60_000;
 
 /** Hands out a ready bot. Throws CONFLICT when it is not ready (any more) or elsewhere, RATE_LIMITED beyond the owner's quota. */
 export function leaseReady(bot: string, wish: Acquisition): Change<LeaseRecord> {
@@ -184,12 +189,16 @@ function tellBot(state: State, lease: LeaseRecord): State {
   return reviseBot(lease.bot, () => ({}), false)(state).state;
 }
 
-/** When the next lease ends, or in a minute: others are perhaps being cleaned. */
-function exhausted(state: State, { template, now }: Acquisition, most: number): BunkhouseError {
+/** Soon, when one is being made or cleaned where it is wanted; else when the next lease ends, or in a minute, which somebody may have given back by then. */
+function exhausted(state: State, { template, location, now }: Acquisition, most: number): BunkhouseError {
+  const isComing = state.bots.records.some(
+    (bot) =>
+      bot.template === template && (location ?? bot.location) === bot.location && !bot.deleting && isWaiting(bot),
+  );
   const ends = state.leases.records
     .filter((lease) => lease.template === template && lease.end === null)
     .map((lease) => Date.parse(lease.expiresAt));
-  const first = ends.reduce((a, b) => Math.min(a, b), now + 60_000);
+  const first = ends.reduce((a, b) => Math.min(a, b), now + (isComing ? SOON_MS : AT_LATEST_MS));
   const retryAfterSeconds = Math.max(1, Math.ceil((first - now) / 1000));
   const message = `all ${most} bots of template ${template} are taken; try again in ${retryAfterSeconds} s`;
   return new BunkhouseError('POOL_EXHAUSTED', message, { retryAfterSeconds });

@@ -5,12 +5,14 @@ import { type LeaseRecord, reserveKey } from '../domain/lease.ts';
 import { chooseLocation } from '../domain/location.ts';
 import type { Actor } from '../domain/state.ts';
 import type { LeaseRule, Template } from '../domain/template.ts';
+import { isFit } from '../planner/reserve.ts';
 import { renderRecord, valuesOf } from '../planner/values.ts';
 import { KeyedMutex } from '../util/keyed-mutex.ts';
 import { newBot } from './bots.ts';
 import type { Dependencies } from './dependencies.ts';
 import type { AcquireLease, LeaseApi, LeaseTick, LeaseView, ReserveStatus, WaitingBot } from './lease-api.ts';
 import { type Acquisition, endLease, extendLease, findLease, leaseNew, leaseReady } from './lease-changes.ts';
+import { LeaseTeller } from './lease-teller.ts';
 import { placesToTake, placeToMake } from './places.ts';
 import type { PoolOptions } from './pool-api.ts';
 import { ReadyBots } from './ready-bots.ts';
@@ -39,11 +41,13 @@ export class Leases implements LeaseApi {
   /** By lease: two who ask under the same key at the same time must not both look for a bot. */
   readonly #mutex = new KeyedMutex();
   readonly #acquired = new Map<string, Acquired>();
+  readonly #teller: LeaseTeller;
 
   constructor(deps: Dependencies, reconciler: Reconciler, options: LeaseOptions) {
     this.#deps = deps;
     this.#reconciler = reconciler;
     this.#options = options;
+    this.#teller = new LeaseTeller(deps.clock, () => reconciler.request());
     reconciler.onPicture((world) => this.#ready.refresh(world));
     reconciler.onReady((admission) => this.#ready.add(admission));
   }
@@ -53,7 +57,7 @@ export class Leases implements LeaseApi {
     const template = this.#leasable(request.template ?? this.#options.defaultTemplate);
     const wish = this.#wish(actor, request, template, key);
     const granted = async () => (await this.#granted(wish)) ?? (await this.#grant(template, wish, began));
-    const lease = await this.#mutex.run(wish.id, granted);
+    const lease = await this.#teller.after(this.#mutex.run(wish.id, granted));
     if (request.waitSeconds !== undefined) await this.#untilRunning(lease, request.waitSeconds);
     return this.get(actor, lease.id);
   }
@@ -134,8 +138,8 @@ export class Leases implements LeaseApi {
     this.#options.onAcquired({ template: template.name, fromPool, seconds });
     const facts = { lease: id, bot, template: template.name, location: lease.location, expiresAt, fromPool, fence };
     this.#deps.events.emit({ type: 'lease.acquired', ...facts }, owner);
-    // After the answer, which a pass over thousands of bots would hold up.
-    this.#deps.clock.after(0, () => this.#reconciler.request());
+    if (fromPool) this.#teller.soon();
+    else this.#deps.clock.after(0, () => this.#reconciler.request());
     return lease;
   }
 
@@ -150,7 +154,7 @@ export class Leases implements LeaseApi {
 
   async #takeReadyIn(location: string, wish: Acquisition): Promise<LeaseRecord | null> {
     const place = { template: wish.template, location };
-    const take = (): string | undefined => this.#ready.take(place, (bot) => this.#stateOf(bot) === 'running');
+    const take = (): string | undefined => this.#ready.take(place, (bot) => this.#isFit(bot));
     for (let bot = take(); bot !== undefined; bot = take()) {
       try {
         return await this.#deps.store.update(leaseReady(bot, wish));
@@ -238,6 +242,12 @@ export class Leases implements LeaseApi {
       if (hasCode(error, 'INVALID')) return null;
       throw error;
     }
+  }
+
+  #isFit(bot: string): boolean {
+    const record = this.#deps.store.current().bots.get(bot);
+    const seen = this.#reconciler.states.get(bot);
+    return record !== undefined && seen !== null && isFit(record, seen);
   }
 
   #stateOf(bot: string): NonNullable<LeaseView['state']> {

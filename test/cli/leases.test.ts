@@ -80,5 +80,6 @@ describe('leases', () => {
     expect(out).toMatch(/^TEMPLATE +LOCATION +READY +WARMING +LEASED +CLEANING +HITS/);
     expect(out).toMatch(/^leased +local +\d\/2 /m);
     expect(out).toMatch(/^on-demand +local +0\/0 /m);
+    expect((await cli('pool', 'status')).out).toContain(out.split('\n')[0]);
   });
 });

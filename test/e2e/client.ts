@@ -9,6 +9,7 @@ export interface Reply {
 export interface RequestOptions {
   readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly json?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** The HTTP API as a caller has it. Methods that are not `request` throw on any answer that is not 2xx. */
@@ -27,12 +28,13 @@ export interface Client {
 const TIMEOUT_MS = 60_000;
 
 export function createClient(url: string, token: string): Client {
-  async function request(path: string, { method = 'GET', json }: RequestOptions = {}): Promise<Reply> {
+  async function request(path: string, { method = 'GET', json, headers = {} }: RequestOptions = {}): Promise<Reply> {
     const response = await fetch(url + path, {
       method,
       headers: {
         Authorization: `Bearer ${token}`,
         ...(json === undefined ? {} : { 'Content-Type': 'application/json' }),
+        ...headers,
       },
       signal: AbortSignal.timeout(TIMEOUT_MS),
       ...(json === undefined ? {} : { body: JSON.stringify(json) }),

@@ -269,6 +269,8 @@ describe('leases over HTTP', { timeout: 30_000 }, () => {
     ]);
     const { text } = await app.call('GET', '/metrics');
     expect(text).toContain('bunkhouse_reserve_target{template="demo",location="local"} 3');
+    expect(text).toMatch(/bunkhouse_reserve_refilling\{template="demo",location="local"\} [01]/);
+    expect(text).toContain('bunkhouse_reserve_hit_rate{template="demo",location="local"} 1');
     expect(text).toContain('bunkhouse_reserve_bots{template="demo",location="local",phase="assigned"} 1');
     expect(text).toContain('bunkhouse_lease_acquire_seconds_count{template="demo",from_pool="true"} 2');
     expect(text).toContain('bunkhouse_leases_ended_total{template="demo",how="released"} 1');

@@ -6,7 +6,8 @@ import { BunkhouseError } from '../../lib/domain/errors.ts';
 import { isWaiting, type LeaseRecord } from '../../lib/domain/lease.ts';
 import type { State } from '../../lib/domain/state.ts';
 import type { Step } from '../../lib/domain/steps.ts';
-import { readyBots } from '../../lib/planner/reserve.ts';
+import { deriveState } from '../../lib/planner/bot-state.ts';
+import { isFit, readyBots } from '../../lib/planner/reserve.ts';
 import type { World } from '../../lib/planner/world.ts';
 import {
   addContainer,
@@ -326,9 +327,15 @@ export class ReserveModel {
   }
 
   #readyIn(location: Place | null): string | undefined {
-    const ready = readyBots(this.world());
+    const world = this.world();
+    const ready = readyBots(world.state);
     const places = location === null ? Object.keys(TARGETS) : [location];
-    return places.flatMap((place) => ready.get(`echo/${place}`) ?? [])[0];
+    return places
+      .flatMap((place) => ready.get(`echo/${place}`) ?? [])
+      .find((id) => {
+        const bot = world.state.bots.get(id);
+        return bot !== undefined && isFit(bot, deriveState(world, bot));
+      });
   }
 
   #placeOf(bot: string): { readonly template: string; readonly location: string } {

@@ -3,9 +3,10 @@ import type { BotObservation } from '../../lib/domain/agent.ts';
 import type { BotRecord } from '../../lib/domain/bot.ts';
 import type { LeaseRecord } from '../../lib/domain/lease.ts';
 import type { LeaseRule } from '../../lib/domain/template.ts';
+import { deriveState } from '../../lib/planner/bot-state.ts';
 import { explainStep } from '../../lib/planner/explain.ts';
 import { plan } from '../../lib/planner/plan.ts';
-import { readyBots } from '../../lib/planner/reserve.ts';
+import { isFit, readyBots } from '../../lib/planner/reserve.ts';
 import type { ReserveTarget, World } from '../../lib/planner/world.ts';
 import { aLease, aMember, moment, withLeases } from '../services/lease-records.ts';
 import {
@@ -287,17 +288,25 @@ describe('refilling', () => {
 });
 
 describe('bots to hand out', () => {
-  it('are ready, well and longest waiting first', () => {
-    const bots = [
-      aMember('young', 'ready', {}, -1),
-      aMember('old', 'ready', {}, -9),
-      aMember('warm', 'warming'),
-      aMember('ill', 'ready'),
-      aMember('outdated', 'ready', { generation: 2 }),
-      aMember('gone', 'ready', { deleting: true }),
-    ];
-    const seen = ({ instanceId }: BotRecord): Partial<BotObservation> =>
-      instanceId === 'ill' ? { state: 'starting' } : instanceId === 'outdated' ? { generation: 1 } : {};
-    expect(readyBots(worldOf({ bots, seen }))).toEqual(new Map([['echo/local', ['old', 'young']]]));
+  const bots = [
+    aMember('young', 'ready', {}, -1),
+    aMember('old', 'ready', {}, -9),
+    aMember('warm', 'warming'),
+    aMember('ill', 'ready', {}, -5),
+    aMember('outdated', 'ready', { generation: 2 }, -7),
+    aMember('gone', 'ready', { deleting: true }),
+  ];
+  const seen = ({ instanceId }: BotRecord): Partial<BotObservation> =>
+    instanceId === 'ill' ? { state: 'starting' } : instanceId === 'outdated' ? { generation: 1 } : {};
+  const world = worldOf({ bots, seen });
+
+  it('are ready, longest waiting first', () => {
+    expect(readyBots(world.state)).toEqual(new Map([['echo/local', ['old', 'outdated', 'ill', 'young']]]));
+  });
+
+  it('are fit as long as they run well, as they are recorded now', () => {
+    const fit = world.state.bots.records.filter((bot) => isFit(bot, deriveState(world, bot)));
+    const names = fit.map(({ instanceId }) => instanceId);
+    expect(['old', 'outdated', 'ill', 'young'].filter((name) => names.includes(name))).toEqual(['old', 'young']);
   });
 });

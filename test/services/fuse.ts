@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
+import type { State } from '../../lib/domain/state.ts';
 import type { Agent, Driver } from '../../lib/drivers/driver.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
-import type { ArchiveStore, Store } from '../../lib/store/store.ts';
+import type { ArchiveStore, Change, Store } from '../../lib/store/store.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Machine, System } from './system.ts';
@@ -10,6 +11,8 @@ import { type Machine, System } from './system.ts';
 export class Fuse {
   dead = false;
   points = 0;
+  /** Where it ended; null: it burns on. */
+  end: string | null = null;
   readonly #length: number;
   readonly #onDeath = Promise.withResolvers<void>();
 
@@ -22,18 +25,19 @@ export class Fuse {
   }
 
   /** Counts a point before or after an effect. */
-  async point(): Promise<void> {
+  async point(where: string): Promise<void> {
     this.points += 1;
     if (!this.dead && this.points < this.#length) return;
+    this.end ??= where;
     this.dead = true;
     this.#onDeath.resolve();
     return new Promise(() => {});
   }
 
-  async around<T>(work: () => Promise<T>): Promise<T> {
-    await this.point();
+  async around<T>(what: string, work: () => Promise<T>): Promise<T> {
+    await this.point(`before ${what}`);
     const result = await work();
-    await this.point();
+    await this.point(`after ${what}`);
     return result;
   }
 }
@@ -41,7 +45,7 @@ export class Fuse {
 /** Observing changes nothing, so to die before or after it is all the same; every other call is a point. */
 const QUIET = new Set(['list', 'observe', 'wait', 'capabilities', 'portsInUse', 'log', 'settled']);
 
-function fused<T extends object>(subject: T, fuse: Fuse): T {
+function fused<T extends object>(name: string, subject: T, fuse: Fuse): T {
   return new Proxy(subject, {
     get(target, key) {
       const value: unknown = Reflect.get(target, key, target);
@@ -51,17 +55,45 @@ function fused<T extends object>(subject: T, fuse: Fuse): T {
       return async (...args: unknown[]) => {
         if (fuse.dead) return new Promise(() => {});
         const call = async (): Promise<unknown> => Reflect.apply(value, target, args);
-        const result = QUIET.has(String(key)) || key === 'connect' ? await call() : await fuse.around(call);
-        return key === 'connect' ? fused(result as Agent, fuse) : result;
+        const result =
+          QUIET.has(String(key)) || key === 'connect'
+            ? await call()
+            : await fuse.around(nameOf(name, String(key), target, args), call);
+        return key === 'connect' ? fused('agent', result as Agent, fuse) : result;
       };
     },
   });
 }
 
+/** What an effect is called in the table; a change of the store by what it does to bots and leases of the reserve. */
+function nameOf(subject: string, method: string, target: object, [change]: readonly unknown[]): string {
+  if (subject !== 'store' || typeof change !== 'function') return `${subject}.${method}`;
+  return `store: ${whatChanges(change as Change<unknown>, (target as Store).current())}`;
+}
+
+/** Changes are pure, so one may be tried. */
+function whatChanges(change: Change<unknown>, before: State): string {
+  try {
+    const after = change(before).state;
+    const bots = after.bots.since(before.bots).put.map(([id, bot]) => {
+      const [from, to] = [before.bots.get(id)?.reserve?.phase ?? 'new', bot.reserve?.phase ?? ''];
+      return from === to ? 'bot changed' : `${from} → ${to}`;
+    });
+    const leases = after.leases.since(before.leases).put.map(([id, lease]) => {
+      const old = before.leases.get(id);
+      if (old === undefined) return 'lease granted';
+      return lease.end === null ? 'lease extended' : `lease ${lease.end.how}`;
+    });
+    return [...new Set([...leases, ...bots])].sort().join(', ') || 'something else';
+  } catch {
+    return 'nothing';
+  }
+}
+
 export async function startFused(machine: Machine, fuse: Fuse): Promise<System> {
-  const driver: Driver = fused(new MemoryDriver({ clock, world: machine.world }), fuse);
-  const store: Store = fused(await machine.store(), fuse);
-  const archives: ArchiveStore = fused(machine.archives(), fuse);
+  const driver: Driver = fused('driver', new MemoryDriver({ clock, world: machine.world }), fuse);
+  const store: Store = fused('store', await machine.reopened(), fuse);
+  const archives: ArchiveStore = fused('archives', machine.archives(), fuse);
   const system = new System(machine, { driver, store, archives, accounts: await machine.accounts() });
   const started = system.reconciler.start(1_000_000_000);
   await Promise.race([started, fuse.died]);
@@ -88,15 +120,22 @@ async function play(story: readonly Act[], system: System, fuse: Fuse, from: num
   return story.length;
 }
 
+/** One death that was survived: in which act, and between which effects. */
+export interface Death {
+  readonly act: string;
+  readonly where: string;
+}
+
 /**
  * Plays the story again and again, each time with an orchestrator that dies one effect later and another that goes on from
- * there, until one survives. Returns how many effects there are.
+ * there, until one survives. The next one reads anew what is kept. Returns all deaths, each of which `check` found harmless.
  */
 export async function killEverywhere(
   newMachine: () => Promise<Machine>,
   newStory: (machine: Machine) => readonly Act[],
   check: (machine: Machine, system: System) => Promise<void>,
-): Promise<number> {
+): Promise<readonly Death[]> {
+  const deaths: Death[] = [];
   for (let length = 1; ; length++) {
     await using machine = await newMachine();
     const story = newStory(machine);
@@ -107,9 +146,20 @@ export async function killEverywhere(
     fuse.dead = true;
     const endless = new Fuse(Number.POSITIVE_INFINITY);
     const second = await startFused(machine, endless);
-    expect(await play(story, second, endless, reached), `killed at point ${length}`).toBe(story.length);
+    const where = `killed ${fuse.end ?? 'at the end'} (point ${length})`;
+    expect(await play(story, second, endless, reached), where).toBe(story.length);
     await check(machine, second);
     await second.reconciler.close();
-    if (survived) return length;
+    if (survived) return deaths;
+    deaths.push({ act: story[reached]?.what ?? '', where: fuse.end ?? '' });
   }
+}
+
+/** Deaths by act and effect, as a table for people. */
+export function tableOf(deaths: readonly Death[]): string {
+  const rows = Map.groupBy(deaths, ({ act, where }) => `${act.padEnd(22)} ${where}`);
+  return [...rows]
+    .sort()
+    .map(([row, { length }]) => `${row.padEnd(70)} killed ${length} times, nothing lost`)
+    .join('\n');
 }

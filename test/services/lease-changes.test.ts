@@ -91,6 +91,17 @@ describe('acquiring', () => {
     expect(() => leaseNew(aBot('n'), wish, 1)(state)).toThrow(expect.objectContaining({ retryAfterSeconds: after }));
   });
 
+  it.each([
+    { location: 'local', after: 5 },
+    { location: null, after: 5 },
+    { location: 'weur', after: 60 },
+  ])('says to try again soon when one is being cleaned that may be had: $location', ({ location, after }) => {
+    const bots = [aMember('a', 'assigned'), aMember('b', 'resetting')];
+    const state = withLeases(bots, [aLease('l1', { bot: 'a', expiresAt: moment(600) })]);
+    const refused = expect.objectContaining({ retryAfterSeconds: after });
+    expect(() => leaseNew(aBot('n'), { ...wish, location }, 2)(state)).toThrow(refused);
+  });
+
   it('does not give one id to two leases', () => {
     const state = withLeases([aMember('a', 'ready')], [aLease('l9')]);
     expect(codeOf(() => leaseReady('a', wish)(state))).toBe('CONFLICT');

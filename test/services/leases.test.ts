@@ -46,6 +46,28 @@ describe('leases', () => {
     expect(system.api.getBot(ALICE, lease.instanceId).owner).toBe('alice');
   });
 
+  it('starts a bot for somebody who waits while a refill has everything else busy', async () => {
+    const target = 40;
+    await using machine = await Machine.make([
+      leasedTemplate({ reserve: { ...NO_RESERVE, target, min: target, batchSize: target } }),
+    ]);
+    const gate = Promise.withResolvers<void>();
+    let held = 0;
+    machine.world.faults.hook = async ({ method, target: bot, when }) => {
+      const phase = (await machine.store()).current().bots.get(bot)?.reserve?.phase;
+      if (method !== 'agent.apply' || when !== 'before' || phase !== 'warming') return;
+      held += 1;
+      await gate.promise;
+    };
+    await using system = await System.start(machine);
+    await waitFor('the refill is held up', () => held >= 10, 5000);
+    const lease = await system.leases.acquire(ALICE, { waitSeconds: 10 }, null);
+    expect(lease).toMatchObject({ fromPool: false, state: 'running' });
+    expect(reserve(system)).toMatchObject({ ready: 0, warming: target });
+    gate.resolve();
+    await ready(system, target);
+  });
+
   it('shows a lease to its owner and to admins only', async () => {
     await using machine = await Machine.make([leasedTemplate()]);
     await using system = await System.start(machine);
@@ -130,6 +152,29 @@ describe('leases', () => {
     const lease = await system.leases.acquire(ALICE, { ttlSeconds: 0.2 }, null);
     await waitFor('it has ended', () => system.leases.get(ALICE, lease.id).end?.how === 'expired');
   });
+
+  it.each([3_600_000, -3_600_000])(
+    'lets a lease last as long as it was to when the clock is set by %i ms',
+    async (by) => {
+      await using machine = await Machine.make([leasedTemplate()]);
+      await using system = await System.start(machine);
+      await ready(system, 3);
+      const long = await system.leases.acquire(ALICE, { ttlSeconds: 60 }, null);
+      const short = await system.leases.acquire(ALICE, { ttlSeconds: 1.5 }, null);
+      machine.skewMs = by;
+      await system.reconciler.pass('all');
+      await waitFor('its time is told anew', () => {
+        const { expiresAt } = system.leases.get(ALICE, long.id);
+        return Math.abs(Date.parse(expiresAt) - Date.parse(long.expiresAt) - by) < 1000;
+      });
+      expect(system.leases.get(ALICE, long.id)).toMatchObject({ end: null });
+      expect(system.leases.get(ALICE, long.id).ttlSeconds).toBeGreaterThan(50);
+      expect(system.leases.get(ALICE, long.id).ttlSeconds).toBeLessThanOrEqual(60);
+      expect(system.leases.get(ALICE, short.id).end).toBeNull();
+      await waitFor('the short one ends', () => system.leases.get(ALICE, short.id).end?.how === 'expired', 5000);
+      expect(system.leases.get(ALICE, long.id).end).toBeNull();
+    },
+  );
 
   it('extends up to the longest time, and not an ended one', async () => {
     await using machine = await Machine.make([leasedTemplate()]);

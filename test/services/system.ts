@@ -16,7 +16,7 @@ import { createArchiveFiles } from '../../lib/store/archive-files.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import type { ArchiveStore, Store } from '../../lib/store/store.ts';
 import { createUsageFiles } from '../../lib/store/usage-files.ts';
-import { systemClock as clock } from '../../lib/util/clock.ts';
+import { type Clock, systemClock as clock } from '../../lib/util/clock.ts';
 import { silentLogger } from '../../lib/util/logger.ts';
 import { aTemplate } from '../planner/builders.ts';
 import { BY_PATH } from '../support/addresses.ts';
@@ -42,6 +42,11 @@ export class StagedProber implements Prober {
   async close(): Promise<void> {}
 }
 
+/** Opens a store that belongs to the machine with this folder. */
+export type OpenStore = (folder: string) => Promise<Store>;
+
+const inFile: OpenStore = (folder) => openFileStore({ path: join(folder, 'state.json'), clock, log: silentLogger });
+
 /** What outlives an orchestrator: its disk, the machine, and what answers on the bots' ports. */
 export class Machine implements AsyncDisposable {
   readonly folder: string;
@@ -51,20 +56,36 @@ export class Machine implements AsyncDisposable {
   /** Of leases of one owner. */
   quotas: { hourly: number | null; daily: number | null } = { hourly: null, daily: null };
   door: Dependencies['door'] = null;
+  /** By how much somebody has set the clock. */
+  skewMs = 0;
+  /** Leasable bots of a template. */
+  most = 100;
+  readonly #openStore: OpenStore;
   #store: Promise<Store> | null = null;
 
-  private constructor(folder: string, templates: readonly Template[]) {
+  private constructor(folder: string, templates: readonly Template[], openStore: OpenStore) {
     this.folder = folder;
     this.templates = new Map(templates.map((template) => [template.name, template]));
+    this.#openStore = openStore;
   }
 
-  static async make(templates: readonly Template[] = [quickTemplate()]): Promise<Machine> {
-    return new Machine(await makeTempDir(), templates);
+  static async make(
+    templates: readonly Template[] = [quickTemplate()],
+    openStore: OpenStore = inFile,
+  ): Promise<Machine> {
+    return new Machine(await makeTempDir(), templates, openStore);
   }
 
   store(): Promise<Store> {
-    this.#store ??= openFileStore({ path: join(this.folder, 'state.json'), clock, log: silentLogger });
+    this.#store ??= this.#openStore(this.folder);
     return this.#store;
+  }
+
+  /** The store as the next orchestrator finds it: read anew. */
+  async reopened(): Promise<Store> {
+    await (await this.#store)?.close();
+    this.#store = null;
+    return this.store();
   }
 
   archives(): ArchiveStore {
@@ -108,6 +129,7 @@ export class System implements AsyncDisposable {
     this.machine = machine;
     this.store = parts.store;
     this.events = createEventLog({ clock, capacity: 1000 });
+    const skewed: Clock = { ...clock, now: () => clock.now() + machine.skewMs };
     const deps: Dependencies = {
       locations: { default: 'local', all: ['local'] },
       unreachable: () => new Map(),
@@ -116,9 +138,16 @@ export class System implements AsyncDisposable {
       templates: machine.templates,
       limits: { instanceName: 'test', maxBotsPerContainer: 3, basePort: 9000, bindHost: '127.0.0.1' },
       containerLimits: { memoryBytes: null, cpus: null, processes: null },
-      reserve: { target: 0, locationTargets: new Map(), min: 0, max: 100, batchSize: 10, batchSpacingSeconds: 0 },
+      reserve: {
+        target: 0,
+        locationTargets: new Map(),
+        min: 0,
+        max: machine.most,
+        batchSize: 10,
+        batchSpacingSeconds: 0,
+      },
       newId: () => randomUUID().replaceAll('-', ''),
-      clock,
+      clock: skewed,
       random: () => 0,
       log: silentLogger,
       secret: () => randomUUID(),

@@ -12,14 +12,9 @@ import { serviceLogsCommand } from './logs.ts';
 /** `pool …`: the containers as a whole. */
 export function poolCommands(program: Command): void {
   const pool = program.command('pool').description('the containers as a whole');
-  action(pool.command('status').description('every container'), async ({ context }) => {
-    const reply = await context.client.call<PoolStatus>('GET', '/api/pool/status');
-    show(
-      context,
-      reply,
-      (status) =>
-        `${containerTable(status.pools, context.columns)}${serviceTable(status.pools, context.columns)}\nMemory: ${totalText(status)}\n`,
-    );
+  action(pool.command('status').description('every container, and what is kept warm'), async ({ context }) => {
+    const reply = await context.client.call<WholeStatus>('GET', '/api/pool/status');
+    show(context, reply, (status) => statusText(status, context.columns));
   });
   action(pool.command('reserve').description('warm bots of each template that is leased'), async ({ context }) => {
     const reply = await context.client.call<{ reserves: ReserveStatus[] }>('GET', '/api/pool/reserve');
@@ -41,6 +36,14 @@ export function poolCommands(program: Command): void {
     const reply = await context.client.call<CleanupReport>('POST', '/api/pool/cleanup', { query });
     show(context, reply, (report) => cleanupText(report, options.dryRun ?? false));
   });
+}
+
+type WholeStatus = PoolStatus & { readonly reserves: readonly ReserveStatus[] };
+
+function statusText(status: WholeStatus, columns: number): string {
+  const warm = status.reserves.length === 0 ? '' : `\n${reserveText(status.reserves, columns)}`;
+  const tables = `${containerTable(status.pools, columns)}${serviceTable(status.pools, columns)}`;
+  return `${tables}\nMemory: ${totalText(status)}\n${warm}`;
 }
 
 function reserveText(reserves: readonly ReserveStatus[], columns: number): string {
