@@ -118,8 +118,13 @@ export function serviceContract(contract: Contract): void {
           services: [serviceUse(never, { archive: [exec('true')], deprovision: [exec('true')] })],
         }),
       );
-      for (const work of [agent.archive('a'), agent.remove('a', 6), agent.reset('a', 6, { steps: [], verify: [] })]) {
-        const error = await work.then(
+      const works = [
+        () => agent.archive('a'),
+        () => agent.remove('a', 6),
+        () => agent.reset('a', 6, { steps: [], verify: [] }),
+      ];
+      for (const work of works) {
+        const error = await work().then(
           () => null,
           (thrown: unknown) => thrown,
         );
