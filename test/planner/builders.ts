@@ -76,6 +76,7 @@ export function aBot(instanceId: string, overrides: Partial<BotRecord> = {}): Bo
     desired: 'running',
     deleting: false,
     archive: null,
+    restore: null,
     files: {},
     env: {},
     args: [],

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { Agent, Driver } from '../../lib/drivers/driver.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
-import type { ArchiveStore, Store } from '../../lib/store/store.ts';
+import type { Store } from '../../lib/store/store.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Machine, System } from './system.ts';
@@ -61,8 +61,12 @@ function fused<T extends object>(subject: T, fuse: Fuse): T {
 export async function startFused(machine: Machine, fuse: Fuse): Promise<System> {
   const driver: Driver = fused(new MemoryDriver({ clock, world: machine.world }), fuse);
   const store: Store = fused(await machine.store(), fuse);
-  const archives: ArchiveStore = fused(machine.archives(), fuse);
-  const system = new System(machine, { driver, store, archives, accounts: await machine.accounts() });
+  const shelves = machine.shelves((vault) => ({
+    ...vault,
+    write: (name, content) => fuse.around(() => vault.write(name, content)),
+    remove: (name) => fuse.around(() => vault.remove(name)),
+  }));
+  const system = new System(machine, { driver, store, ...shelves, accounts: await machine.accounts() });
   const started = system.reconciler.start(1_000_000_000);
   await Promise.race([started, fuse.died]);
   return system;
