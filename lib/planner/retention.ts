@@ -1,11 +1,5 @@
 import { type BackupFacts, isGood } from '../domain/backup.ts';
-
-/** How many good backups of a bot are kept: the newest ones, and the newest of each of so many days and weeks (UTC) that have one. */
-export interface Keep {
-  readonly last: number;
-  readonly daily: number;
-  readonly weekly: number;
-}
+import type { Keep } from '../domain/backup-rule.ts';
 
 const DAY_MS = 86_400_000;
 /** What a restore replaced stays at least so long: whoever restored the wrong backup finds out within days. */

@@ -57,6 +57,8 @@ export interface BackupStatus {
   readonly owner: string;
   /** The last whose databases were whole; null: there is none. */
   readonly last: { readonly id: string; readonly createdAt: string; readonly ageSeconds: number } | null;
+  /** Cron expression of its template, or of the setting; null: only when somebody asks. */
+  readonly schedule: string | null;
   readonly running: boolean;
   /** Its restore that is under way, or the last one since this supervisor started; null: none. */
   readonly restore: RestoreStatus | null;

@@ -1,7 +1,8 @@
 import { type BackupFacts, type BackupKind, isGood } from '../domain/backup.ts';
+import type { Keep } from '../domain/backup-rule.ts';
 import type { BotRecord } from '../domain/bot.ts';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
-import { type Keep, planRetention } from '../planner/retention.ts';
+import { planRetention } from '../planner/retention.ts';
 import { backoffMs } from '../util/backoff.ts';
 import { Semaphore } from '../util/semaphore.ts';
 import type { Agents } from './agents.ts';
@@ -19,7 +20,7 @@ export interface BackupFailure {
   readonly nextTryAt: number;
 }
 
-type RunDependencies = Pick<Dependencies, 'store' | 'backups' | 'events' | 'clock' | 'random' | 'log'>;
+type RunDependencies = Pick<Dependencies, 'store' | 'backups' | 'templates' | 'events' | 'clock' | 'random' | 'log'>;
 
 /** Makes backups: one of a bot at a time, a few at a time in all, and throws away those that need not be kept. */
 export class BackupRuns {
@@ -76,7 +77,7 @@ export class BackupRuns {
       this.#deps.events.emit({ type: 'bot.backup', bot, backup: facts.id, good: isGood(facts) }, record.owner);
       if (isGood(facts)) this.#failures.delete(bot);
       else this.#fail(record, `its database ${facts.damaged[0]?.path} is damaged: ${facts.damaged[0]?.why}`);
-      await this.#prune(bot);
+      await this.#prune(record);
       return facts;
     } catch (error) {
       this.#fail(record, messageOf(error));
@@ -95,9 +96,10 @@ export class BackupRuns {
   }
 
   /** What cannot be thrown away now is thrown away after the next backup. */
-  async #prune(bot: string): Promise<void> {
-    const { backups, clock, log } = this.#deps;
-    for (const id of planRetention(backups.knownOf(bot), this.#keep, clock.now())) {
+  async #prune({ instanceId: bot, template }: BotRecord): Promise<void> {
+    const { backups, templates, clock, log } = this.#deps;
+    const keep = templates.get(template)?.backup.keep ?? this.#keep;
+    for (const id of planRetention(backups.knownOf(bot), keep, clock.now())) {
       await backups.remove(id).catch((error: unknown) => log.warn({ bot, id }, `${id} stays: ${messageOf(error)}`));
     }
   }

@@ -1,21 +1,20 @@
-import { createTask } from 'node-cron';
+import type { BotRecord } from '../domain/bot.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type BackupNeed, dueBackups } from '../planner/backups.ts';
-import type { BackupRuns } from './backup-runs.ts';
-import { mayBeBackedUp, newestGood } from './backup-selection.ts';
+import type { BackupFailure, BackupRuns } from './backup-runs.ts';
+import { mayBeBackedUp, newestGood, scheduleOf } from './backup-selection.ts';
+import { CronRounds } from './cron-rounds.ts';
 import type { Dependencies } from './dependencies.ts';
 
-const MINUTE_MS = 60_000;
 const LOOK_EVERY_MS = 20_000;
-/** A round that began longer ago, while no supervisor ran, is not made good. */
-const LOOK_BACK_MINUTES = 8 * 24 * 60;
 
 export interface ScheduleOptions {
+  /** Of templates that do not say. */
   readonly schedule: string | null;
   readonly spreadMs: number;
 }
 
-type ScheduleDependencies = Pick<Dependencies, 'store' | 'backups' | 'clock' | 'log'>;
+type ScheduleDependencies = Pick<Dependencies, 'store' | 'backups' | 'templates' | 'clock' | 'log'>;
 
 /** Begins the backups that are due. It goes by what there is, not by what it has done, so a supervisor may end at any time. */
 export class BackupSchedule {
@@ -25,9 +24,8 @@ export class BackupSchedule {
   readonly #runs: BackupRuns;
   readonly #options: ScheduleOptions;
   readonly #abort = new AbortController();
+  readonly #rounds = new CronRounds();
   #listed = false;
-  #round: number | null = null;
-  #lookedMinute: number | null = null;
 
   constructor(deps: ScheduleDependencies, runs: BackupRuns, options: ScheduleOptions) {
     this.#deps = deps;
@@ -79,39 +77,40 @@ export class BackupSchedule {
 
   #due(): string[] {
     const now = this.#deps.clock.now();
-    const at = this.#lastRound(now);
-    return at === null ? [] : dueBackups(this.#needs(), { at, spreadMs: this.#options.spreadMs }, now);
+    const { spreadMs } = this.#options;
+    return [...this.#needs()].flatMap(([cron, needs]) => {
+      const at = this.#rounds.last(cron, now);
+      return at === null ? [] : dueBackups(needs, { at, spreadMs }, now);
+    });
   }
 
-  #needs(): BackupNeed[] {
-    const last = newestGood(this.#deps.backups.known);
-    const bots = this.#deps.store.current().bots.records.filter(mayBeBackedUp);
-    return bots
-      .filter(({ instanceId }) => !this.#runs.isRunning(instanceId))
-      .map(({ instanceId: bot, createdAt }) => {
-        const made = last.get(bot)?.createdAt;
-        return {
-          bot,
-          createdAt: Date.parse(createdAt),
-          lastGoodAt: made === undefined ? null : Date.parse(made),
-          retryAt: this.#runs.failureOf(bot)?.nextTryAt ?? null,
-        };
-      });
-  }
-
-  /** Cron knows only whole minutes, so each is looked at once: those of the last days at the first look. */
-  #lastRound(now: number): number | null {
-    const { schedule } = this.#options;
-    if (schedule === null) return null;
-    const minute = Math.floor(now / MINUTE_MS);
-    const from = this.#lookedMinute ?? minute - LOOK_BACK_MINUTES;
-    const task = createTask(schedule, () => {});
-    for (let at = minute; at > from; at--) {
-      if (!task.match(new Date(at * MINUTE_MS))) continue;
-      this.#round = at * MINUTE_MS;
-      break;
+  /** By the cron expression that holds for them. */
+  #needs(): Map<string, BackupNeed[]> {
+    const { backups, store, templates } = this.#deps;
+    const last = newestGood(backups.known);
+    const needs = new Map<string, BackupNeed[]>();
+    for (const bot of store.current().bots.records) {
+      const cron = scheduleOf(bot, templates, this.#options.schedule);
+      if (cron === null || !mayBeBackedUp(bot) || this.#runs.isRunning(bot.instanceId)) continue;
+      const list = needs.get(cron) ?? [];
+      needs.set(cron, list);
+      list.push(needOf(bot, last.get(bot.instanceId)?.createdAt, this.#runs.failureOf(bot.instanceId)));
     }
-    this.#lookedMinute = minute;
-    return this.#round;
+    return needs;
   }
+}
+
+// Private
+
+function needOf(
+  { instanceId, createdAt }: BotRecord,
+  last: string | undefined,
+  failure: BackupFailure | null,
+): BackupNeed {
+  return {
+    bot: instanceId,
+    createdAt: Date.parse(createdAt),
+    lastGoodAt: last === undefined ? null : Date.parse(last),
+    retryAt: failure?.nextTryAt ?? null,
+  };
 }

@@ -1,9 +1,9 @@
 import { type BackupFacts, isGood, type KeptBot } from '../domain/backup.ts';
+import type { Keep } from '../domain/backup-rule.ts';
 import type { BotRecord } from '../domain/bot.ts';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import type { RestoreWish } from '../domain/restore.ts';
 import type { Actor } from '../domain/state.ts';
-import type { Keep } from '../planner/retention.ts';
 import { isoTime } from '../util/clock.ts';
 import type {
   BackupApi,
@@ -18,7 +18,7 @@ import type {
 } from './backup-api.ts';
 import { BackupRuns } from './backup-runs.ts';
 import { BackupSchedule } from './backup-schedule.ts';
-import { mayBeBackedUp, newestGood } from './backup-selection.ts';
+import { mayBeBackedUp, newestGood, scheduleOf } from './backup-selection.ts';
 import type { NewBot } from './bot-container-mapper.ts';
 import { checkLimits, newBot, visibleBot } from './bots.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -272,6 +272,7 @@ export class Backups implements BackupApi {
       instanceId,
       owner,
       restore: this.#restoreOf(bot),
+      schedule: scheduleOf(bot, this.#deps.templates, this.#options.schedule),
       running: this.#runs.isRunning(instanceId),
       last:
         last === undefined

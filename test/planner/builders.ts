@@ -41,6 +41,7 @@ export function aTemplate(overrides: Partial<Template> = {}): Template {
     isolation: 'template',
     lease: null,
     prefork: null,
+    backup: { schedule: null, keep: null },
     capacity: null,
     services: {},
     ...overrides,

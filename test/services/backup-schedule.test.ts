@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createFolderVault } from '../../lib/backup/folder.ts';
+import type { BackupRule } from '../../lib/domain/backup-rule.ts';
+import type { Template } from '../../lib/domain/template.ts';
 import { BackupRuns } from '../../lib/services/backup-runs.ts';
 import { BackupSchedule } from '../../lib/services/backup-schedule.ts';
 import { Shelf } from '../../lib/services/shelf.ts';
@@ -21,8 +23,13 @@ interface Setting extends AsyncDisposable {
   schedule(): BackupSchedule;
 }
 
-async function setUp({ bots = ['a', 'b', 'c'], spreadMs = 0, parallel = 2 } = {}): Promise<Setting> {
-  const machine = await Machine.make([quickTemplate({ capacity: 100 })]);
+async function setUp({
+  bots = ['a', 'b', 'c'],
+  spreadMs = 0,
+  parallel = 2,
+  templates = [] as Template[],
+} = {}): Promise<Setting> {
+  const machine = await Machine.make([quickTemplate({ capacity: 100 }), ...templates]);
   const system = await System.start(machine);
   for (const instanceId of bots) await system.api.createBot(ADMIN, { instanceId });
   await system.until(Object.fromEntries(bots.map((bot) => [bot, 'running'])));
@@ -35,7 +42,8 @@ async function setUp({ bots = ['a', 'b', 'c'], spreadMs = 0, parallel = 2 } = {}
       newId: () => crypto.randomUUID(),
     });
   const { store, events } = system;
-  const deps = { store, events, clock, random: () => 0.5, log: silentLogger };
+
+  const deps = { store, events, templates: machine.templates, clock, random: () => 0.5, log: silentLogger };
   const backups = shelf();
   const runs = new BackupRuns({ ...deps, backups }, system.reconciler.agents, {
     keep: { last: 2, daily: 0, weekly: 0 },
@@ -57,6 +65,28 @@ async function setUp({ bots = ['a', 'b', 'c'], spreadMs = 0, parallel = 2 } = {}
 }
 
 describe('the schedule of backups', () => {
+  it('is that of the template where it has one, which may be never, and so is what is kept', async () => {
+    const own = (name: string, backup: BackupRule) => quickTemplate({ name, backup });
+    const templates = [
+      own('often', { schedule: '*/10 * * * *', keep: { last: 1, daily: 0, weekly: 0 } }),
+      own('never', { schedule: 'never', keep: null }),
+    ];
+    await using setting = await setUp({ bots: ['a'], templates });
+    const { system, clock, runs } = setting;
+    await system.api.createBot(ADMIN, { instanceId: 'o', template: 'often' });
+    await system.api.createBot(ADMIN, { instanceId: 'n', template: 'never' });
+    await system.until({ a: 'running', n: 'running', o: 'running' });
+    const schedule = setting.schedule();
+    const begun: string[] = [];
+    for (let minute = 0; minute < 60; minute += 10) {
+      begun.push(...(await schedule.look()));
+      await runs.idle();
+      await clock.advance(10 * MINUTE);
+    }
+    expect(begun.sort()).toEqual(['a', 'o', 'o', 'o', 'o', 'o', 'o']);
+    expect((await system.backups.list(ADMIN, { bot: 'o' })).backups).toHaveLength(1);
+  });
+
   it('backs each bot up once a round, and again in the next', async () => {
     await using setting = await setUp();
     const { clock, runs } = setting;

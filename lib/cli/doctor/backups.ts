@@ -7,7 +7,7 @@ const NAME = 'backups';
 
 /** How it stands with the backups of a running supervisor's bots. Pure. */
 export function backupFindings(overview: BackupOverview): Finding[] {
-  const { bots, place, schedule, trouble } = overview;
+  const { bots, place, trouble } = overview;
   if (bots.length === 0) return [];
   if (trouble !== '') return [warn(NAME, `${place}: ${trouble}`, 'See BACKUP_URL; it is tried again by itself.')];
   const failing = bots.filter(({ failure }) => failure !== null);
@@ -16,7 +16,7 @@ export function backupFindings(overview: BackupOverview): Finding[] {
     const found = `${count(failing.length, 'bot')} whose last backup failed, ${first?.instanceId}: ${first?.failure?.why}`;
     return [warn(NAME, found, 'bunkhouse backups status has all of them; bunkhouse backups run tries again now.')];
   }
-  if (schedule === null) {
+  if (bots.every(({ schedule }) => schedule === null)) {
     const next = 'Set BACKUP_SCHEDULE, for example to "15 3 * * *".';
     return [warn(NAME, `${backupSummary(overview)}; none are made by themselves`, next)];
   }

@@ -84,6 +84,10 @@ const overview = z
       z.object({
         instanceId: z.string(),
         owner: z.string(),
+        schedule: z
+          .string()
+          .nullable()
+          .meta({ description: 'Of its template, or of the setting; null: only when asked for' }),
         running: z.boolean(),
         last: z
           .object({ id: z.string(), createdAt: isoDate, ageSeconds: z.int() })
