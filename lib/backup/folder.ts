@@ -4,7 +4,10 @@ import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs
 import { join } from 'node:path';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import { syncFolder } from '../util/durable-write.ts';
+import { mapLimited } from '../util/limit.ts';
 import type { Vault, VaultContent, VaultFile } from './vault.ts';
+
+const LOOKS_AT_ONCE = 64;
 
 /** Files of one folder, mode 0600: they hold trades and keys. The folder is made when it is first written to. */
 export function createFolderVault(folder: string): Vault {
@@ -73,7 +76,8 @@ async function listFiles(folder: string): Promise<VaultFile[]> {
     if (isAbsent(error)) return [];
     throw error;
   });
-  const files = await Promise.all(names.filter((name) => !name.startsWith('.')).map((name) => look(folder, name)));
+  const shown = names.filter((name) => !name.startsWith('.'));
+  const files = await mapLimited(shown, LOOKS_AT_ONCE, (name) => look(folder, name));
   return files.filter((file) => file !== null);
 }
 

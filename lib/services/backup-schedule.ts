@@ -64,6 +64,7 @@ export class BackupSchedule {
     if (this.#listed) return true;
     try {
       await this.#deps.backups.list();
+      await this.#deps.backups.removeOrphans();
       this.#listed = true;
       this.trouble = '';
     } catch (error) {

@@ -21,6 +21,7 @@ const FACTS = '.json';
 /** What the bot is made again from, which is secret. */
 const BOT = '.bot.json';
 const READS_AT_ONCE = 16;
+const ORPHAN_MS = 86_400_000;
 
 /** A backup before it is kept. */
 export interface Draft {
@@ -123,6 +124,17 @@ export class Shelf {
   async remove(id: string): Promise<void> {
     for (const ending of [ARCHIVE, BOT, FACTS]) await this.#vault.remove(id + ending);
     this.#known.delete(id);
+  }
+
+  /** Removes what a supervisor left that was killed while it kept a backup. Only after a day: another may be keeping one. */
+  async removeOrphans(): Promise<void> {
+    const names = new Set((await this.#vault.list()).map(({ name }) => name));
+    for (const name of names) {
+      const id = [BOT, FACTS].find((ending) => name.endsWith(ending)) && name.replace(/(\.bot)?\.json$/, '');
+      const made = id === undefined ? null : parseBackupId(id);
+      if (made === null || names.has(id + ARCHIVE)) continue;
+      if (this.#options.clock.now() - Date.parse(made.createdAt) > ORPHAN_MS) await this.#vault.remove(name);
+    }
   }
 
   close(): void {
