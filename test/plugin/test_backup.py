@@ -147,6 +147,7 @@ class Running(BackupTest):
         self.stopped(files=[file("kept", "kept"), file("folder/kept", "kept")])
         os.symlink(secret, self.home("out"))
         os.symlink("../kept", self.home("folder/in"))
+        os.symlink(self.home("kept"), self.home("absolute"))
         os.mkfifo(self.home("fifo"))
         with open(self.home("roots"), "w") as out:
             out.write("root's")
@@ -156,7 +157,7 @@ class Running(BackupTest):
             info, data = self.backup()
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             self.assertEqual(sorted(tar.getnames()), ["folder", "folder/in", "folder/kept", "kept"])
-        self.assertEqual(sorted(entry["path"] for entry in info["skipped"]), ["fifo", "out", "roots", "socket"])
+        self.assertEqual(sorted(entry["path"] for entry in info["skipped"]), ["absolute", "fifo", "out", "roots", "socket"])
 
     def test_a_database_that_is_none_is_kept_as_it_is_and_told(self):
         broken = b"SQLite format 3\0" + bytes(range(256)) * 40
@@ -315,6 +316,8 @@ class Hostile(BackupTest):
             "dots within": [("a/../../x", b"x", {})],
             "absolute": [("/etc/x", b"x", {})],
             "link out": [ok, link("l", "/etc")],
+            "absolute link to where it is unpacked": [link("l", "/proc/self/cwd")],
+            "absolute link through a link": [link("a", "/proc/self/cwd/ok"), link("l", "a")],
             "link out by dots": [link("l", "../../secret")],
             "through a link": [link("l", "."), ("l/x", b"x", {})],
             "through a link out": [link("l", "/tmp"), ("l/x", b"x", {})],
@@ -341,6 +344,12 @@ class Hostile(BackupTest):
         self.refused(bomb, "larger than")
         pax = gzip.compress(_header("pax", 8 << 30, tarfile.XHDTYPE) + bytes(64 << 20))
         self.refused(pax, "is refused")
+
+    def test_links_that_lead_out_are_left_out_where_damage_is_tolerated(self):
+        link = lambda name, target: (name, b"", {"type": tarfile.SYMTYPE, "linkname": target})
+        data = tar_of(("ok", b"ok", {}), link("in", "ok"), link("out", "/etc/passwd"), link("up", "../../x"), link("self", "/proc/self/cwd"))
+        self.restore(data, tolerate=True)
+        self.assertEqual(set(self.tree()), {"ok", "in"})
 
     def test_rights_of_others_do_not_come_along(self):
         self.restore(tar_of(("s", b"x", {"mode": 0o6755, "uid": 0, "gid": 0}), ("d", b"", {"type": tarfile.DIRTYPE, "mode": 0o7777})))

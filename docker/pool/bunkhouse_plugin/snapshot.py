@@ -116,8 +116,9 @@ def entry(path, found, kind):
 
 
 def stays_inside(path):
+    """As unpack.py has it, which refuses the others."""
     top = os.path.realpath(".")
-    return os.path.commonpath([top, os.path.realpath(path)]) == top
+    return not os.path.isabs(os.readlink(path)) and os.path.commonpath([top, os.path.realpath(path)]) == top
 
 
 def copied(path, scratch, report):

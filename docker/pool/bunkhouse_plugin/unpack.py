@@ -31,9 +31,10 @@ class Refused(Exception):
 
 
 class Unpacking:
-    def __init__(self, max_bytes, max_entries):
+    def __init__(self, max_bytes, max_entries, tolerate):
         self._top = os.open(".", DIRECTORY)
         self._bytes, self._entries = max_bytes, max_entries
+        self._tolerate = tolerate
         self._modes, self._links = {}, []
         self.files = 0
 
@@ -61,10 +62,12 @@ class Unpacking:
 
     def finish(self):
         """Modes of directories come last: one may forbid to write into it. A chain of links may lead out where none does alone."""
-        top = os.path.realpath(".")
-        for path in self._links:
-            if os.path.commonpath([top, os.path.realpath("/".join(path))]) != top:
-                raise Refused(f"{shown('/'.join(path))} is a link that leads out of the directory")
+        for path in filter(os.path.islink, map("/".join, self._links)):
+            if stays_inside(path):
+                continue
+            if not self._tolerate:
+                raise Refused(f"{shown(path)} is a link that leads out of the directory")
+            os.unlink(path)
         for path in sorted(self._modes, key=len, reverse=True):
             folder = self._descend(path)
             os.fchmod(folder, stat.S_IMODE(self._modes[path]) & 0o777)
@@ -148,6 +151,12 @@ def inside(name):
     return parts
 
 
+def stays_inside(link):
+    """What an absolute link means depends on where and by whom it is followed, /proc/self/cwd for one; so none counts as inside."""
+    top = os.path.realpath(".")
+    return not os.path.isabs(os.readlink(link)) and os.path.commonpath([top, os.path.realpath(link)]) == top
+
+
 def shown(name):
     return ascii(name[:200])
 
@@ -186,7 +195,7 @@ def integrity(path):
 
 def main(max_bytes, max_entries, tolerate):
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
-    unpacking = Unpacking(max_bytes, max_entries)
+    unpacking = Unpacking(max_bytes, max_entries, tolerate)
     with open(3, "rb") as file, tarfile.open(fileobj=file, mode="r|gz") as tar:
         for member in tar:
             unpacking.take(tar, member)

@@ -61,7 +61,10 @@ const restoreRequest = z
       .boolean()
       .exactOptional()
       .meta({ description: 'Whether a bot that is made is started; it is not when left out' }),
-    force: z.boolean().exactOptional().meta({ description: 'Take damaged databases as well' }),
+    force: z
+      .boolean()
+      .exactOptional()
+      .meta({ description: 'Take damaged databases as well, and leave links out that lead out of the directory' }),
   })
   .meta({ id: 'Restore' });
 
