@@ -1,7 +1,7 @@
 import { type BackupFacts, isGood, type KeptBot } from '../domain/backup.ts';
 import type { Keep } from '../domain/backup-rule.ts';
 import type { BotRecord } from '../domain/bot.ts';
-import { BunkhouseError, messageOf } from '../domain/errors.ts';
+import { BunkhouseError } from '../domain/errors.ts';
 import type { RestoreWish } from '../domain/restore.ts';
 import type { Actor } from '../domain/state.ts';
 import { isoTime } from '../util/clock.ts';
@@ -19,14 +19,13 @@ import type {
 import { BackupRuns } from './backup-runs.ts';
 import { BackupSchedule } from './backup-schedule.ts';
 import { mayBeBackedUp, newestGood, scheduleOf } from './backup-selection.ts';
-import type { NewBot } from './bot-container-mapper.ts';
-import { checkLimits, newBot, visibleBot } from './bots.ts';
+import { visibleBot } from './bots.ts';
 import type { Dependencies } from './dependencies.ts';
 import type { PoolOptions } from './pool-api.ts';
 import type { Reconciler } from './reconciler.ts';
 import { addRestored, wishRestore } from './restore-changes.ts';
+import { damaged, type Found, notesOn, readThrough, remadeBot, taken, unknownBot } from './restore-request.ts';
 import { findBackup } from './restore-step.ts';
-import type { Shelf } from './shelf.ts';
 import { botView } from './views.ts';
 
 export interface BackupOptions extends PoolOptions {
@@ -37,11 +36,6 @@ export interface BackupOptions extends PoolOptions {
   readonly keep: Keep;
   /** Backups made at the same time. */
   readonly parallel: number;
-}
-
-interface Found {
-  readonly shelf: Shelf;
-  readonly facts: BackupFacts;
 }
 
 /** The use cases of backups over store, shelves and reconciler. */
@@ -188,56 +182,11 @@ export class Backups implements BackupApi {
     restore: RestoreWish,
   ): Promise<RestoreAnswer> {
     if (kept === null) throw unknownBot(facts);
-    const bot = this.#remade(actor, kept, request);
+    const bot = remadeBot({ ...this.#deps, ...this.#options }, actor, kept, request);
     const record = await this.#deps.store.update(addRestored(bot, restore));
     const { instanceId, owner, template } = record;
     this.#deps.events.emit({ type: 'bot.created', bot: instanceId, owner, template }, owner);
-    return this.#answer(record, 'new', facts, this.#warnings(record, facts));
-  }
-
-  /** Secrets come along, because the data may depend on them, but not to another owner. */
-  #remade(
-    actor: Actor,
-    kept: KeptBot,
-    { as, owner = kept.owner, start = false }: RestoreRequest & { readonly as: string },
-  ): NewBot {
-    if (actor.role === 'owner' && owner !== actor.owner)
-      throw new BunkhouseError('FORBIDDEN', 'an owner can only make bots of its own');
-    const { template, files, env, args, limits, location } = kept;
-    const here = this.#deps.locations.all.includes(location) ? { location } : {};
-    const isolated = this.#deps.templates.get(template)?.isolation === 'owner';
-    const made = newBot(
-      { ...this.#deps, ...this.#options },
-      { role: 'admin' },
-      {
-        instanceId: as,
-        template,
-        owner,
-        files,
-        env,
-        args,
-        limits,
-        desired: start ? 'running' : 'stopped',
-        ...here,
-        ...(isolated ? {} : { group: kept.group }),
-      },
-    );
-    const rule = this.#deps.templates.get(template);
-    if (rule !== undefined) checkLimits(actor, limits, rule);
-    return { ...made, secrets: owner === kept.owner ? { ...made.secrets, ...kept.secrets } : made.secrets };
-  }
-
-  #warnings({ instanceId, desired }: BotRecord, facts: BackupFacts): string[] {
-    const state =
-      desired === 'stopped'
-        ? `${instanceId} is made with the data of ${facts.id} and stays stopped; look at it, then: bunkhouse bots start ${instanceId}`
-        : `${instanceId} is made with the data of ${facts.id} and is started.`;
-    const original = this.#deps.store.current().bots.get(facts.bot);
-    if (original === undefined || facts.bot === instanceId) return [state];
-    return [
-      state,
-      `${facts.bot} is still there: two bots with the same keys must not work on one account at the same time.`,
-    ];
+    return this.#answer(record, 'new', facts, notesOn(record, facts, this.#deps.store.current().bots.has(facts.bot)));
   }
 
   #answer(record: BotRecord, how: RestoreAnswer['how'], facts: BackupFacts, notes: string[]): RestoreAnswer {
@@ -304,29 +253,4 @@ function matches(facts: BackupFacts, { bot, owner, kind, after }: BackupFilter):
     (kind === undefined || facts.kind === kind) &&
     (after === undefined || facts.id > after)
   );
-}
-
-/** Before a bot is stopped for it: that it can be read to its end and is what was kept. */
-async function readThrough({ shelf, facts }: Found): Promise<void> {
-  try {
-    for await (const _ of shelf.content(facts));
-  } catch (error) {
-    if (error instanceof BunkhouseError && error.code !== 'INVALID') throw error;
-    throw new BunkhouseError('INVALID', `${messageOf(error)}; choose another backup of it (bunkhouse backups list)`);
-  }
-}
-
-function damaged({ id, damaged: [first] }: BackupFacts): BunkhouseError {
-  const next = 'choose another, or take it all the same with force';
-  return new BunkhouseError('INVALID', `in ${id} the database ${first?.path} is damaged (${first?.why}): ${next}`);
-}
-
-function taken(instanceId: string): BunkhouseError {
-  const next = 'restore it as a bot of another id';
-  return new BunkhouseError('CONFLICT', `${instanceId} is another bot now, of another owner or template: ${next}`);
-}
-
-function unknownBot({ id, bot }: BackupFacts): BunkhouseError {
-  const next = `make ${bot} as it was, stopped, then restore it in place`;
-  return new BunkhouseError('INVALID', `with ${id} nobody wrote down template, owner and files of the bot: ${next}`);
 }

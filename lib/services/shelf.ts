@@ -1,19 +1,12 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
 import type { Vault, VaultContent } from '../backup/vault.ts';
 import type { ArchiveInfo, BackupInfo } from '../domain/agent.ts';
-import {
-  BACKUP_KINDS,
-  type BackupFacts,
-  type BackupKind,
-  backupId,
-  type KeptBot,
-  parseBackupId,
-} from '../domain/backup.ts';
+import { type BackupFacts, type BackupKind, backupId, type KeptBot, parseBackupId } from '../domain/backup.ts';
 import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import { type Clock, isoTime } from '../util/clock.ts';
 import { mapLimited } from '../util/limit.ts';
 import type { Logger } from '../util/logger.ts';
+import { factsSchema, keptBot } from './shelf-schema.ts';
 
 const ARCHIVE = '.tar.gz';
 /** Facts, which are shown. */
@@ -244,46 +237,3 @@ async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   for await (const chunk of chunks) pieces.push(chunk);
   return Buffer.concat(pieces);
 }
-
-const troubles = z.array(z.object({ path: z.string(), why: z.string() }));
-const amount = z.int().min(0).nullable();
-
-const factsSchema = z.object({
-  id: z.string(),
-  bot: z.string(),
-  owner: z.string().nullable(),
-  template: z.string().nullable(),
-  kind: z.enum(BACKUP_KINDS),
-  createdAt: z.iso.datetime(),
-  bytes: z.int().min(0),
-  sha256: z.string().nullable(),
-  files: amount,
-  unpackedBytes: amount,
-  databases: amount,
-  damaged: troubles,
-  skipped: troubles,
-}) satisfies z.ZodType<BackupFacts>;
-
-const limit = z.int().min(0);
-
-const keptBot = z.object({
-  template: z.string(),
-  owner: z.string(),
-  group: z.string(),
-  location: z.string(),
-  files: z.record(z.string(), z.string()),
-  env: z.record(z.string(), z.string()),
-  args: z.array(z.string()),
-  limits: z.object({
-    memoryBytes: limit.nullable().exactOptional(),
-    pssBytes: limit.nullable().exactOptional(),
-    diskBytes: limit.nullable().exactOptional(),
-    cpuWeight: limit.exactOptional(),
-    openFiles: limit.nullable().exactOptional(),
-    processes: limit.nullable().exactOptional(),
-    nice: limit.exactOptional(),
-  }),
-  secrets: z.record(z.string(), z.string()),
-  desired: z.enum(['running', 'paused', 'stopped']),
-  createdAt: z.iso.datetime(),
-}) satisfies z.ZodType<KeptBot>;
