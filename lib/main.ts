@@ -3,6 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import pino from 'pino';
+import { createFolderVault } from './backup/folder.ts';
+import { openVault } from './backup/open.ts';
+import type { Vault } from './backup/vault.ts';
 import { ensureAdminToken } from './config/admin-token.ts';
 import { loadAllTemplates } from './config/built-in-templates.ts';
 import { compatNames, compatTemplates, compatWarnings } from './config/compat.ts';
@@ -27,16 +30,18 @@ import { createBotGateway } from './router/gateway.ts';
 import { createBotProxy } from './router/proxy.ts';
 import { createTrust } from './router/trust.ts';
 import { type Accounts, openAccounts } from './services/accounts.ts';
+import { type BackupOptions, Backups } from './services/backups.ts';
 import type { Dependencies } from './services/dependencies.ts';
 import { createIdempotency } from './services/idempotency.ts';
 import { Leases } from './services/leases.ts';
+import type { PoolOptions } from './services/pool-api.ts';
 import { PoolIntegration } from './services/pool-integration.ts';
 import { Reconciler } from './services/reconciler.ts';
+import { Shelf } from './services/shelf.ts';
 import { stopContainers } from './services/stop-containers.ts';
 import { stopGrace } from './services/stop-grace.ts';
 import { createTokens } from './services/tokens.ts';
 import { createUsageApi } from './services/usage-report.ts';
-import { createArchiveFiles } from './store/archive-files.ts';
 import { createUsageFiles } from './store/usage-files.ts';
 import { systemClock as clock } from './util/clock.ts';
 import type { Logger } from './util/logger.ts';
@@ -99,6 +104,8 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
     closers.push(() => prober.close());
     const door = openDoor(config, log);
     closers.push(() => door?.front.close());
+    const newId = (): string => randomBytes(10).toString('hex');
+    const shelfOf = (vault: Vault): Shelf => new Shelf({ vault, clock, log, newId });
     const deps: Dependencies = {
       store,
       driver,
@@ -106,7 +113,8 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
       templates,
       clock,
       log,
-      archives: createArchiveFiles(join(config.dataDir, 'archives'), clock),
+      archives: shelfOf(createFolderVault(join(config.dataDir, 'archives'))),
+      backups: shelfOf(await openVault(config.backupUrl)),
       limits: {
         instanceName: config.instanceName,
         maxBotsPerContainer: config.poolModeEnabled ? config.maxBotsPerContainer : 1,
@@ -128,13 +136,18 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
       },
       locations: locationsOf(config),
       unreachable,
-      newId: () => randomBytes(10).toString('hex'),
+      newId,
       random: Math.random,
       secret: (bytes) => randomBytes(bytes).toString('base64url'),
       events: createEventLog({
         clock,
         capacity: EVENTS_KEPT,
-        sinks: [loggerSink(log), counterSink(metrics.events), ({ event }) => metrics.leases.event(event)],
+        sinks: [
+          loggerSink(log),
+          counterSink(metrics.events),
+          ({ event }) => metrics.leases.event(event),
+          ({ event }) => metrics.backups.event(event),
+        ],
         logger: log,
       }),
       door,
@@ -144,7 +157,11 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
     closers.push(() => stopReconciler(reconciler, config.stopOnExit, deps));
     reconciler.onPicture((world) => accounts.observe(world));
     await reconciler.start(config.healthCheckIntervalMs);
-    const app = await createApp(config, deps, reconciler, accounts, metrics, adminToken);
+    closers.push(() => deps.backups.close());
+    const backups = new Backups(deps, reconciler, backupOptions(config));
+    closers.push(() => backups.close());
+    const app = await createApp(config, deps, { reconciler, accounts, backups }, metrics, adminToken);
+    backups.start();
     await endStandby();
     const server = await listen(config, app, log);
     closers.push(() => stopServer(server, app));
@@ -163,16 +180,11 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
 async function createApp(
   config: Config,
   deps: Dependencies,
-  reconciler: Reconciler,
-  accounts: Accounts,
+  { reconciler, accounts, backups }: { reconciler: Reconciler; accounts: Accounts; backups: Backups },
   metrics: Metrics,
   adminToken: string,
 ): Promise<HttpApp> {
-  const options = {
-    poolMode: config.poolModeEnabled,
-    defaultTemplate: config.defaultTemplate,
-    addresses: addressesOf(config),
-  };
+  const options = poolOptions(config);
   const api = new PoolIntegration(deps, reconciler, options);
   const quotas = { hourly: config.rateLimitHourly, daily: config.rateLimitDaily };
   const leases = new Leases(deps, reconciler, { ...options, ...quotas, onAcquired: metrics.leases.acquired });
@@ -198,6 +210,7 @@ async function createApp(
   return createHttpApp({
     api,
     leases,
+    backups,
     usage: createUsageApi(accounts.usage, clock),
     tokens,
     idempotency,
@@ -212,6 +225,16 @@ async function createApp(
     visitors,
     trusts,
   });
+}
+
+function poolOptions(config: Config): PoolOptions {
+  const { poolModeEnabled, defaultTemplate } = config;
+  return { poolMode: poolModeEnabled, defaultTemplate, addresses: addressesOf(config) };
+}
+
+function backupOptions(config: Config): BackupOptions {
+  const { backupSchedule: schedule, backupKeep: keep, backupParallel: parallel } = config;
+  return { ...poolOptions(config), schedule, keep, parallel, spreadMs: config.backupSpreadMinutes * 60_000 };
 }
 
 async function ownVersion(): Promise<string> {

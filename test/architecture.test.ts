@@ -14,6 +14,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   supervisord: ['domain', 'util'],
   probes: ['domain', 'util'],
   store: ['domain', 'util'],
+  backup: ['domain', 'util'],
   router: ['domain', 'events', 'util'],
   http: ['services', 'domain', 'config', 'events', 'util'],
   cli: ['domain', 'config'],
@@ -24,10 +25,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 /** Files that hold only types of a port; services may import them, as types. */
 const PORT_FILES = [
+  'backup/vault.ts',
   'drivers/driver.ts',
   'store/store.ts',
   'store/usage-store.ts',
   'probes/probe.ts',
+  'services/backup-api.ts',
   'services/front.ts',
   'services/lease-api.ts',
   'services/pool-api.ts',

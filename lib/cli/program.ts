@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
+import { backupsCommands } from './commands/backups.ts';
 import { benchCommands } from './commands/bench.ts';
 import { botsCommands } from './commands/bots.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -35,6 +36,7 @@ export function createProgram(): Command {
     statusCommand,
     botsCommands,
     leasesCommands,
+    backupsCommands,
     poolCommands,
     logsCommand,
     planCommand,

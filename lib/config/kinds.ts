@@ -1,3 +1,4 @@
+import { validate } from 'node-cron';
 import { z } from 'zod';
 import { NAME } from '../domain/ids.ts';
 import { parseSize, SIZE_ALLOWED } from './size.ts';
@@ -93,6 +94,26 @@ export const email: Kind<string> = { schema: z.email(), allowed: 'an e-mail addr
 export const dockerHost: Kind<string> = {
   schema: z.string().regex(/^(unix:\/\/\/[^\0]+|tcp:\/\/[A-Za-z0-9.-]+:\d{1,5})$/),
   allowed: '`unix:///path/to/socket` or `tcp://host:port`',
+};
+
+const KEEP = /^(?!,)(?!.*(last|daily|weekly)=.*\1=)((^|,)(last|daily|weekly)=\d{1,3})+$/;
+
+/** How many backups of a bot are kept. */
+export const keep: Kind<{ readonly last: number; readonly daily: number; readonly weekly: number }> = {
+  schema: z
+    .string()
+    .regex(KEEP)
+    .transform((text) => {
+      const given = Object.fromEntries(text.split(',').map((part) => part.split('=')));
+      return { last: Number(given.last ?? 1), daily: Number(given.daily ?? 0), weekly: Number(given.weekly ?? 0) };
+    }),
+  allowed: 'any of `last=N`, `daily=N` and `weekly=N` with commas between them',
+};
+
+/** Cron with five fields. What it means is for whoever carries it out. */
+export const cron: Kind<string> = {
+  schema: z.string().refine((text) => text.split(/\s+/).length === 5 && validate(text)),
+  allowed: 'a cron expression of five fields such as `15 3 * * *`, in the time zone of the supervisor',
 };
 
 /** Empty means null. */

@@ -1,14 +1,17 @@
+import { backupUrl } from './backup-url.ts';
 import { pathBelow, publicGroups } from './compat.ts';
 import {
   amount,
   boolean,
   caddyAdmin,
+  cron,
   dockerHost,
   domain,
   email,
   host,
   httpUrl,
   type Kind,
+  keep,
   name,
   networks,
   oneOf,
@@ -290,6 +293,39 @@ export const SETTINGS = {
     default: 'info',
     kind: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
     sentence: 'Least weight of what is logged.',
+  },
+  backupUrl: {
+    key: 'BACKUP_URL',
+    default: 'file:<DATA_DIR>/backups',
+    kind: backupUrl,
+    sentence:
+      'Where backups of bots are kept: in a folder, or in a bucket of Amazon S3 or of a server that speaks like it.',
+    secret: true,
+  },
+  backupSchedule: {
+    key: 'BACKUP_SCHEDULE',
+    default: '',
+    kind: optional(cron, 'only backups that are asked for'),
+    sentence: 'When a round of backups of all bots begins.',
+  },
+  backupSpreadMinutes: {
+    key: 'BACKUP_SPREAD_IN_MINUTES',
+    default: '60',
+    kind: whole(0, 10_080),
+    sentence: 'Minutes over which the backups of a round are spread.',
+  },
+  backupKeep: {
+    key: 'BACKUP_KEEP',
+    default: 'last=3,daily=7,weekly=4',
+    kind: keep,
+    sentence:
+      'Good backups kept of each bot: the last ones, and the newest of so many days and weeks. The newest good one always stays.',
+  },
+  backupParallel: {
+    key: 'BACKUP_PARALLEL',
+    default: '2',
+    kind: whole(1, 64),
+    sentence: 'Backups made at the same time.',
   },
   containerMemoryBytes: {
     key: 'CONTAINER_MEMORY',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { NAME } from '../domain/ids.ts';
 import { SECRET_NAME } from '../domain/placeholders.ts';
 import type { Template } from '../domain/template.ts';
+import { cron } from './kinds.ts';
 import { lease } from './lease-schema.ts';
 import { MODULE_NAME, MOST_MODULES } from './preload-list.ts';
 import { backoff, command, file, filePath, limits, seconds, stop, variableName, withoutNul } from './program-schema.ts';
@@ -74,6 +75,18 @@ const proxy = z
     message: 'must not stand beside headers or query: every visitor would have what they grant',
   });
 
+const some = z.int().min(0).max(999);
+const backup = z.strictObject({
+  schedule: z
+    .union([z.literal('never'), cron.schema], 'must be never or a cron expression of five fields')
+    .nullable()
+    .default(null),
+  keep: z
+    .strictObject({ last: some.default(1), daily: some.default(0), weekly: some.default(0) })
+    .nullable()
+    .default(null),
+});
+
 const secretName = z.string().regex(SECRET_NAME, 'must begin with a letter and hold only letters, digits, "_" and "-"');
 
 export const templateSchema = z.strictObject({
@@ -105,6 +118,7 @@ export const templateSchema = z.strictObject({
   lease: lease.nullable().default(null),
   prefork: prefork.nullable().default(null),
   services: services.default({}),
+  backup: backup.prefault({}),
 });
 
 /** A template as its YAML says it, checked and with everything that was left out. */

@@ -218,3 +218,39 @@ export interface ArchiveInfo {
   readonly bytes: number;
   readonly sha256: string;
 }
+
+/** An archive with what was found while it was packed. Of what is wrong only some is listed. */
+export interface BackupInfo extends ArchiveInfo {
+  readonly files: number;
+  readonly unpackedBytes: number;
+  /** SQLite databases, each as of one moment. */
+  readonly databases: number;
+  /** Databases that SQLite does not find whole: they are in it as they are. */
+  readonly damaged: readonly Trouble[];
+  readonly damagedCount: number;
+  /** What is not in it. */
+  readonly skipped: readonly Trouble[];
+  readonly skippedCount: number;
+}
+
+/** Something in a bot's directory, and why it is not as it should be. */
+export interface Trouble {
+  readonly path: string;
+  readonly why: string;
+}
+
+/** What is to take the place of a bot's directory: an archive that was sent under the name `upload`. */
+export interface RestoreOrder {
+  readonly upload: string;
+  readonly sha256: string;
+  /** Of everything unpacked. */
+  readonly maxBytes: number;
+  /** Take damaged databases as well, and leave links out that lead out of the directory. */
+  readonly tolerate: boolean;
+}
+
+export interface RestoredInfo {
+  readonly files: number;
+  readonly databases: number;
+  readonly damaged: readonly Trouble[];
+}

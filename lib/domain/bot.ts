@@ -1,4 +1,5 @@
 import type { ReserveLife } from './lease.ts';
+import type { RestoreWish } from './restore.ts';
 import type { BotLimits } from './template.ts';
 
 /** What the owner wants. Kept apart from what is observed: a bot its owner stopped stays stopped. */
@@ -55,6 +56,8 @@ export interface BotRecord {
   readonly controlledGeneration: number;
   /** Null: an ordinary bot, which is nobody's to hand out. */
   readonly reserve: ReserveLife | null;
+  /** Set: its data is to be replaced by that of a backup, and until it is its process is held stopped. */
+  readonly restore: RestoreWish | null;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
 }
@@ -74,6 +77,6 @@ export function belongsTo({ owner, reserve }: Pick<BotRecord, 'owner' | 'reserve
 }
 
 /** Whether the bot's process should be alive (a paused bot's process is). */
-export function wantsProcess(bot: Pick<BotRecord, 'desired' | 'deleting'>): boolean {
-  return !bot.deleting && bot.desired !== 'stopped';
+export function wantsProcess(bot: Pick<BotRecord, 'desired' | 'deleting' | 'restore'>): boolean {
+  return !bot.deleting && bot.restore === null && bot.desired !== 'stopped';
 }

@@ -22,6 +22,12 @@ export type BunkhouseEvent =
     }
   | { readonly type: 'bot.restarted'; readonly bot: string; readonly why: string }
   | { readonly type: 'bot.archived'; readonly bot: string; readonly archive: string }
+  | { readonly type: 'bot.backup'; readonly bot: string; readonly backup: string; readonly good: boolean }
+  | { readonly type: 'bot.backup-failed'; readonly bot: string; readonly why: string; readonly retryInSeconds: number }
+  | { readonly type: 'bot.restoring'; readonly bot: string; readonly backup: string }
+  | { readonly type: 'bot.restored'; readonly bot: string; readonly backup: string; readonly kept: string | null }
+  /** It goes on with the data it had. */
+  | { readonly type: 'bot.restore-failed'; readonly bot: string; readonly backup: string; readonly why: string }
   | { readonly type: 'bot.deleted'; readonly bot: string; readonly archive: string | null }
   | {
       readonly type: 'lease.acquired';

@@ -3,7 +3,7 @@ import type { ContainerRecord } from './container.ts';
 import type { LeaseRecord, Quota } from './lease.ts';
 import { Table } from './table.ts';
 
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /** Everything Bunkhouse must not forget. Immutable: a change makes a new value. */
 export interface State {

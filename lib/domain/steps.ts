@@ -20,6 +20,8 @@ export interface StepArgs {
   archiveBot: { readonly container: string; readonly bot: string };
   /** Remove an archived bot from its container, which from then on refuses older commands, and forget it. */
   removeBot: { readonly container: string; readonly bot: string; readonly generation: number };
+  /** Put a backup in place of a stopped bot's directory, after what is there was backed up. */
+  restoreBot: { readonly container: string; readonly bot: string; readonly generation: number };
   /** Forget a deleted bot that never got a place. */
   forgetBot: { readonly bot: string };
   /** Ask for a restart of an unhealthy bot. */
@@ -91,6 +93,7 @@ export function stepLane(step: Step): string {
     case 'giveUpWarming':
     case 'resetBot':
     case 'discardBot':
+    case 'restoreBot':
       return botLane('spec' in step ? step.spec.bot : step.bot);
   }
 }

@@ -1,3 +1,5 @@
+import type { BackupRule } from './backup-rule.ts';
+
 /**
  * What a kind of bot is. Strings may hold placeholders `{{id}} {{owner}} {{port}} {{host}} {{desired}} {{secret.NAME}}
  * {{basic.USER.SECRET}} {{service.NAME.run}}`.
@@ -52,6 +54,7 @@ export interface Template {
   readonly prefork: Prefork | null;
   /** By name: programs that run once in each container, for all its bots. */
   readonly services: Readonly<Record<string, Service>>;
+  readonly backup: BackupRule;
 }
 
 /**

@@ -23,6 +23,9 @@ const LIMITS = {
   /** Besides the time its steps may take. */
   reset: 60,
   archive: 3_900,
+  backup: 3_900,
+  send: 45,
+  restore: 3_900,
   fetch: 45,
   discard: 45,
 } as const;
@@ -69,6 +72,11 @@ function agentWithDeadlines(agent: Agent, container: string, clock: Clock): Agen
     reset: (bot, generation, rule) =>
       limit('reset', container, LIMITS.reset + resetSeconds(rule), agent.reset(bot, generation, rule)),
     archive: (bot) => limit('archive', container, LIMITS.archive, agent.archive(bot)),
+    backup: (bot) => limit('backup', container, LIMITS.backup, agent.backup(bot)),
+    sendArchive: (bot, upload, offset, data) =>
+      limit('send', container, LIMITS.send, agent.sendArchive(bot, upload, offset, data)),
+    restore: (bot, generation, order) =>
+      limit('restore', container, LIMITS.restore, agent.restore(bot, generation, order)),
     fetchArchive: (archive, offset, length) =>
       limit('fetch', container, LIMITS.fetch, agent.fetchArchive(archive, offset, length)),
     discardArchive: (archive) => limit('discard', container, LIMITS.discard, agent.discardArchive(archive)),

@@ -1,10 +1,13 @@
 import type {
   AgentObservation,
   ArchiveInfo,
+  BackupInfo,
   BotObservation,
   BotSpec,
   ListenerObservation,
   LogChunk,
+  RestoredInfo,
+  RestoreOrder,
   WaitResult,
 } from '../domain/agent.ts';
 import type { ContainerObservation, ContainerSpec } from '../domain/container.ts';
@@ -97,6 +100,20 @@ export interface Agent {
    * process lives, SERVICE_FAILED when a service of it is not up or a copy fails.
    */
   archive(bot: string): Promise<ArchiveInfo>;
+  /**
+   * Pack the directory of a bot, running or not: its SQLite databases each as of one moment, other files as they are. Takes the place of
+   * earlier archives of the bot. Throws NOT_FOUND, CONFLICT while its process lives when it keeps data in a service that is copied out,
+   * SERVICE_FAILED when that fails, UNSUPPORTED when the container's plugin is too old.
+   */
+  backup(bot: string): Promise<BackupInfo>;
+  /** A piece (at most 256 KiB) of an archive to restore. In order; offset 0 begins anew. Throws NOT_FOUND when what comes before it is not there. */
+  sendArchive(bot: string, upload: string, offset: number, data: Uint8Array): Promise<void>;
+  /**
+   * Put what was sent in place of a stopped bot's directory, in one step; its databases are checked before. Throws INVALID
+   * (nothing has changed) when it is damaged, leads out of the directory or is too large, NOT_FOUND when it was not sent or the bot has no directory,
+   * CONFLICT while its process lives, STALE_GENERATION, UNSUPPORTED. Broken off anywhere, the directory is the old or the new one.
+   */
+  restore(bot: string, generation: number, order: RestoreOrder): Promise<RestoredInfo>;
   fetchArchive(archive: string, offset: number, length: number): Promise<Uint8Array>;
   discardArchive(archive: string): Promise<void>;
   close(): Promise<void>;

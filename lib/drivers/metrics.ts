@@ -46,6 +46,10 @@ function agentWithMetrics(agent: Agent, clock: Clock, observe: (call: DriverCall
     serviceLog: (service, offset, length) => timed('agent.serviceLog', () => agent.serviceLog(service, offset, length)),
     reset: (bot, generation, rule) => timed('agent.reset', () => agent.reset(bot, generation, rule)),
     archive: (bot) => timed('agent.archive', () => agent.archive(bot)),
+    backup: (bot) => timed('agent.backup', () => agent.backup(bot)),
+    sendArchive: (bot, upload, offset, data) =>
+      timed('agent.sendArchive', () => agent.sendArchive(bot, upload, offset, data)),
+    restore: (bot, generation, order) => timed('agent.restore', () => agent.restore(bot, generation, order)),
     fetchArchive: (archive, offset, length) =>
       timed('agent.fetchArchive', () => agent.fetchArchive(archive, offset, length)),
     discardArchive: (archive) => timed('agent.discardArchive', () => agent.discardArchive(archive)),

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import Koa from 'koa';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import type { Actor } from '../domain/state.ts';
+import type { BackupApi } from '../services/backup-api.ts';
 import type { Idempotency } from '../services/idempotency.ts';
 import type { LeaseApi } from '../services/lease-api.ts';
 import type { PoolApi } from '../services/pool-api.ts';
@@ -21,6 +22,7 @@ import { mount, type RequestState, refuseUnknown } from './mount.ts';
 import { openapiDocument } from './openapi.ts';
 import { problemOf } from './problem.ts';
 import type { Route } from './route.ts';
+import { backupRoutes } from './routes/backups.ts';
 import { botRoutes } from './routes/bots.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -50,6 +52,7 @@ export interface Gateway {
 export interface HttpOptions {
   readonly api: PoolApi;
   readonly leases: LeaseApi;
+  readonly backups: BackupApi;
   readonly usage: UsageApi;
   readonly tokens: Tokens;
   readonly idempotency: Idempotency;
@@ -80,11 +83,12 @@ export interface HttpApp {
 
 /** The HTTP interface, without a server: main makes that, and closes it. */
 export function createHttpApp(options: HttpOptions): HttpApp {
-  const { gateway, metrics, api, leases } = options;
+  const { gateway, metrics, api, leases, backups } = options;
   const closing = new AbortController();
   metrics.observe(
     () => api.poolStatus(),
     () => leases.reserves(),
+    () => backups.overview({ role: 'admin' }),
   );
   const routes = allRoutes(options);
   const router = mount(routes, { ...options, closing: closing.signal });
@@ -116,12 +120,13 @@ export function createHttpApp(options: HttpOptions): HttpApp {
 }
 
 function allRoutes(options: HttpOptions): Route[] {
-  const { api, leases, usage, tokens, metrics, clock, version } = options;
+  const { api, leases, backups, usage, tokens, metrics, clock, version } = options;
   const routes: Route[] = [
     ...poolRoutes(api, leases),
     ...planRoutes(api),
     ...botRoutes(api),
     ...leaseRoutes(leases),
+    ...backupRoutes(backups),
     ...compatRoutes(options.compat, leases, (group) => options.visitors.isOpen(group)),
     ...logRoutes(api, clock),
     ...eventRoutes(api),

@@ -1,8 +1,10 @@
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { type BotRecord, poolKey } from '../domain/bot.ts';
 import type { Usage } from '../domain/usage.ts';
+import type { BackupOverview } from '../services/backup-api.ts';
 import type { ReserveStatus } from '../services/lease-api.ts';
 import type { PoolStatus } from '../services/pool-api.ts';
+import { type BackupMetrics, backupMetrics } from './backup-metrics.ts';
 import { botSeries } from './bot-series.ts';
 import { type LeaseMetrics, leaseMetrics } from './lease-metrics.ts';
 import { poolMetrics } from './pool-metrics.ts';
@@ -22,8 +24,9 @@ export interface Metrics {
   /** For the meter of usage. */
   usage(bot: BotRecord, usage: Usage): void;
   readonly leases: LeaseMetrics;
-  /** Pools, bots and reserves are read from here at each scrape. */
-  observe(status: () => PoolStatus, reserves: () => readonly ReserveStatus[]): void;
+  readonly backups: BackupMetrics;
+  /** Pools, bots, reserves and backups are read from here at each scrape. */
+  observe(status: () => PoolStatus, reserves: () => readonly ReserveStatus[], overview: () => BackupOverview): void;
   text(): Promise<string>;
 }
 
@@ -62,8 +65,10 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
   });
   const pools = poolMetrics(registry);
   const leases = leaseMetrics(registry);
+  const backups = backupMetrics(registry);
   let status: (() => PoolStatus) | null = null;
   let reserves: (() => readonly ReserveStatus[]) | null = null;
+  let overview: (() => BackupOverview) | null = null;
   return {
     registry,
     events,
@@ -71,16 +76,21 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
     httpRequest: ({ method, route, status, seconds }) => http.observe({ method, route, status }, seconds),
     usage: (bot, { cpuSeconds }) => cpu.inc({ pool: poolKey(bot) }, cpuSeconds),
     leases,
-    observe: (poolStatus, reserveStatus) => {
+    backups,
+    observe: (poolStatus, reserveStatus, backupOverview) => {
       status = poolStatus;
       reserves = reserveStatus;
+      overview = backupOverview;
     },
     async text() {
       const now = status?.();
       if (now !== undefined) pools(now);
       if (reserves !== null) leases.reserves(reserves());
+      const kept = overview?.();
+      if (kept !== undefined) backups.set(kept);
       const text = await registry.metrics();
-      return perBot && now !== undefined ? text + botSeries(now) : text;
+      if (!perBot || now === undefined) return text;
+      return text + botSeries(now) + (kept === undefined ? '' : backups.botSeries(kept));
     },
   };
 }

@@ -15,13 +15,19 @@ export interface DerivedState {
 
 /** What a bot is in, from its record and what was observed. */
 export function deriveState(world: World, bot: BotRecord): DerivedState {
-  const derived = derive(world, bot);
+  const derived = withNews(bot, derive(world, bot));
   if (world.holds.size === 0) return derived;
   const hold = world.holds.get(botLane(bot.instanceId));
   return hold === undefined || derived.reason !== '' ? derived : { ...derived, reason: hold.reason };
 }
 
 // Private
+
+/** A bot held stopped for a restore says so. */
+function withNews({ restore }: BotRecord, derived: DerivedState): DerivedState {
+  if (restore === null || derived.reason !== '') return derived;
+  return { ...derived, reason: `its data is being replaced by that of ${restore.backup}` };
+}
 
 function derive(world: World, bot: BotRecord): DerivedState {
   const template = world.templates.get(bot.template);

@@ -42,8 +42,19 @@ function decide(world: World, bot: BotRecord, sighting: Sighting | undefined): D
   if (observed === undefined || observed.generation !== bot.generation) {
     return applyStep(world, bot, bot.placement, template, agent.value);
   }
+  if (bot.restore !== null) return decideRestore(bot, bot.placement, observed);
   if (observed.state !== 'running') return null;
   return decideLiving(world, bot, template, observed);
+}
+
+/** Its process is held stopped meanwhile; once it is, its directory is replaced. Repeated until the wish is carried out. */
+function decideRestore(
+  { instanceId, generation }: BotRecord,
+  { container }: Placement,
+  observed: BotObservation,
+): Decision {
+  if (observed.state !== 'stopped') return null;
+  return { kind: 'restoreBot', container, bot: instanceId, generation };
 }
 
 /** A restart that is due comes first: it carries out the wish as well, and a hung bot would never answer the control call. */

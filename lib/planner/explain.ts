@@ -16,6 +16,8 @@ export function explainStep(step: Step): string {
       return `${step.spec.run ? 'run' : 'stop'} ${step.spec.bot} in ${step.container} (generation ${step.spec.generation})`;
     case 'archiveBot':
       return `archive the data of ${step.bot}`;
+    case 'restoreBot':
+      return `put a backup in place of the data of ${step.bot}`;
     case 'removeBot':
       return `remove ${step.bot} from ${step.container}`;
     case 'forgetBot':

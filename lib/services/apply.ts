@@ -15,11 +15,11 @@ import {
   reviseBot,
 } from './bot-container-mapper.ts';
 import type { ApplyContext, Executors } from './executors.ts';
+import { keepArchive } from './packing.ts';
 import { overtake } from './reserve-changes.ts';
 import { reserveExecutors } from './reserve-steps.ts';
+import { restoreExecutor } from './restore-step.ts';
 import { stopGrace } from './stop-grace.ts';
-
-const FETCH_BYTES = 256 * 1024;
 
 /** How each step is carried out. Every one may be broken off anywhere and done again. */
 export function createApply(context: ApplyContext): (step: Step) => Promise<void> {
@@ -61,7 +61,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       await overtakeIfStale(context, spec.bot, spec.generation, () => agent.apply(spec));
     },
     async archiveBot({ container, bot }) {
-      const archive = await saveArchive(context, container, bot);
+      const archive = await keepArchive(context, container, bot);
       await store.update(noteOnBot(bot, { archive }));
       events.emit({ type: 'bot.archived', bot, archive }, findBot(store.current(), bot).owner);
     },
@@ -69,6 +69,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       const agent = await context.agents.get(container);
       if (await overtakeIfStale(context, bot, generation, () => agent.remove(bot, generation))) await forget(bot);
     },
+    restoreBot: restoreExecutor(context),
     forgetBot: ({ bot }) => forget(bot),
     async restartBot({ bot, why }) {
       const { owner } = await store.update(reviseBot(bot, () => ({}), true));
@@ -126,25 +127,4 @@ async function ignoreAbsence(work: Promise<void>): Promise<void> {
   } catch (error) {
     if (!hasCode(error, 'NOT_FOUND')) throw error;
   }
-}
-
-/** Packs a bot's directory in its container and brings it over piece by piece. Returns the archive's name. */
-export async function saveArchive(
-  context: Pick<ApplyContext, 'agents' | 'archives'>,
-  container: string,
-  bot: string,
-): Promise<string> {
-  const agent = await context.agents.get(container);
-  const info = await agent.archive(bot);
-  const chunks = async function* (): AsyncGenerator<Uint8Array> {
-    for (let offset = 0; offset < info.bytes; ) {
-      const chunk = await agent.fetchArchive(info.archive, offset, FETCH_BYTES);
-      if (chunk.length === 0) throw new BunkhouseError('AGENT_UNAVAILABLE', `the archive of ${bot} ended too soon`);
-      offset += chunk.length;
-      yield chunk;
-    }
-  };
-  const name = await context.archives.save(bot, chunks(), info.sha256);
-  await agent.discardArchive(info.archive);
-  return name;
 }

@@ -18,6 +18,7 @@ export type NewBot = Omit<
   | 'placement'
   | 'deleting'
   | 'archive'
+  | 'restore'
 >;
 
 export function findBot(state: State, instanceId: string): BotRecord {
@@ -39,6 +40,7 @@ export function addBot(bot: NewBot): Change<BotRecord> {
       ...bot,
       deleting: false,
       archive: null,
+      restore: null,
       placement: null,
       generation,
       restartGeneration: generation,
@@ -120,7 +122,7 @@ export function assignBots(claims: readonly Claim[]): Change<readonly (BotRecord
 /** Notes a fact about a bot that its container need not hear of. */
 export function noteOnBot(
   instanceId: string,
-  facts: Partial<Pick<BotRecord, 'archive' | 'controlledGeneration'>>,
+  facts: Partial<Pick<BotRecord, 'archive' | 'restore' | 'controlledGeneration'>>,
 ): Change<void> {
   return (state) => ({ state: putBot(state, { ...findBot(state, instanceId), ...facts }), result: undefined });
 }

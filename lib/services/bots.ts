@@ -139,7 +139,7 @@ const TIGHTER: Readonly<Record<keyof BotLimits, Tighter>> = {
 };
 
 /** Limits wall bots off from each other, so an owner may only make its own tighter. Null, no limit, is above all. */
-function checkLimits(actor: Actor, wanted: Partial<BotLimits>, template: Template): void {
+export function checkLimits(actor: Actor, wanted: Partial<BotLimits>, template: Template): void {
   if (actor.role === 'admin') return;
   const size = (value: number | null): number => value ?? Number.POSITIVE_INFINITY;
   const names = Object.keys(TIGHTER) as (keyof BotLimits)[];
@@ -176,6 +176,7 @@ function checkRendering(bot: NewBot, template: Template): void {
     ...bot,
     deleting: false,
     archive: null,
+    restore: null,
     placement: null,
     generation: 1,
     restartGeneration: 1,

@@ -2,9 +2,9 @@ import type { AgentObservation } from '../domain/agent.ts';
 import type { ContainerObservation } from '../domain/container.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { World } from '../planner/world.ts';
-import { saveArchive } from './apply.ts';
 import { adoptForRemoval, markRemoving } from './bot-container-mapper.ts';
 import type { Dependencies } from './dependencies.ts';
+import { keepArchive } from './packing.ts';
 import type { CleanupReport } from './pool-api.ts';
 import type { Reconciler } from './reconciler.ts';
 
@@ -77,7 +77,7 @@ async function giveUp(
   leftovers: readonly string[],
   archived: string[],
 ): Promise<void> {
-  for (const bot of leftovers) archived.push(await saveArchive({ ...deps, agents: reconciler.agents }, name, bot));
+  for (const bot of leftovers) archived.push(await keepArchive({ ...deps, agents: reconciler.agents }, name, bot));
   if (name in deps.store.current().containers) await deps.store.update(markRemoving(name));
   else if (observed !== undefined) await deps.store.update(adoptForRemoval(observed, deps.clock.now()));
 }

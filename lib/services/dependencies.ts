@@ -5,18 +5,22 @@ import type { Driver } from '../drivers/driver.ts';
 import type { EventLog } from '../events/event-log.ts';
 import type { PoolLimits } from '../planner/world.ts';
 import type { Prober } from '../probes/probe.ts';
-import type { ArchiveStore, Store } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/logger.ts';
 import type { AloneSamples } from './alone-samples.ts';
 import type { Front } from './front.ts';
 import type { ReserveSettings } from './reserve-targets.ts';
+import type { Shelf } from './shelf.ts';
 
 /** What the services are made of; put together in main. */
 export interface Dependencies {
   readonly store: Store;
   readonly driver: Driver;
-  readonly archives: ArchiveStore;
+  /** Of deleted bots. */
+  readonly archives: Shelf;
+  /** Of living ones. */
+  readonly backups: Shelf;
   readonly prober: Prober;
   readonly templates: ReadonlyMap<string, Template>;
   readonly limits: PoolLimits;

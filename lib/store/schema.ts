@@ -45,6 +45,15 @@ const bot = z.strictObject({
       served: count,
     })
     .nullable(),
+  restore: z
+    .strictObject({
+      backup: z.string(),
+      replaces: z.boolean(),
+      kept: z.string().nullable(),
+      tolerate: z.boolean(),
+      since: z.iso.datetime(),
+    })
+    .nullable(),
   createdAt: z.iso.datetime(),
 });
 

@@ -14,12 +14,3 @@ export interface Store {
   /** Waits for what is under way and releases the file. */
   close(): Promise<void>;
 }
-
-/** Keeps the packed data of deleted bots. */
-export interface ArchiveStore {
-  /**
-   * Writes the chunks to a new file, durable when it resolves, and returns its name. Throws STORE_UNAVAILABLE (nothing is
-   * kept) when the disk is full or the SHA-256 (hex) of what arrived is another.
-   */
-  save(bot: string, chunks: AsyncIterable<Uint8Array>, sha256: string): Promise<string>;
-}

@@ -2,9 +2,11 @@ import { z } from 'zod';
 import type {
   AgentObservation,
   ArchiveInfo,
+  BackupInfo,
   BotObservation,
   ListenerObservation,
   LogChunk,
+  RestoredInfo,
   ServiceObservation,
   WaitResult,
   ZygoteObservation,
@@ -140,6 +142,24 @@ export const archiveInfo = z.object({
   bytes: count,
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 }) satisfies z.ZodType<ArchiveInfo>;
+
+const troubles = z.array(z.object({ path: z.string(), why: z.string() }));
+
+export const backupInfo = archiveInfo.extend({
+  files: count,
+  unpackedBytes: count,
+  databases: count,
+  damaged: troubles,
+  damagedCount: count,
+  skipped: troubles,
+  skippedCount: count,
+}) satisfies z.ZodType<BackupInfo>;
+
+export const restoredInfo = z.object({
+  files: count,
+  databases: count,
+  damaged: troubles,
+}) satisfies z.ZodType<RestoredInfo>;
 
 export const archiveChunk = z.object({ data: z.base64(), eof: z.boolean() });
 

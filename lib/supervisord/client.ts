@@ -2,10 +2,13 @@ import type { z } from 'zod';
 import type {
   AgentObservation,
   ArchiveInfo,
+  BackupInfo,
   BotObservation,
   BotSpec,
   ListenerObservation,
   LogChunk,
+  RestoredInfo,
+  RestoreOrder,
   WaitResult,
 } from '../domain/agent.ts';
 import { BunkhouseError, type ErrorCode } from '../domain/errors.ts';
@@ -25,6 +28,11 @@ const FAULTS: Readonly<Record<number, ErrorCode>> = {
   1006: 'RESET_FAILED',
   1007: 'SERVICE_FAILED',
 };
+
+/** supervisord's own fault. */
+const UNKNOWN_METHOD = 1;
+/** Which a container that was made by an earlier version does not have. */
+const YOUNGER: ReadonlySet<string> = new Set(['backup', 'receive', 'restore']);
 
 const PROMPT: CallOptions = { silenceMs: 30_000 };
 /** How much longer than asked a held-back answer may take to arrive. */
@@ -81,6 +89,19 @@ export class SupervisordAgent implements Agent {
     return this.#call('archive', { bot }, answers.archiveInfo, ARCHIVE);
   }
 
+  backup(bot: string): Promise<BackupInfo> {
+    return this.#call('backup', { bot }, answers.backupInfo, ARCHIVE);
+  }
+
+  async sendArchive(bot: string, upload: string, offset: number, data: Uint8Array): Promise<void> {
+    const piece = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64');
+    await this.#call('receive', { bot, upload, offset, data: piece }, answers.nothing);
+  }
+
+  restore(bot: string, generation: number, order: RestoreOrder): Promise<RestoredInfo> {
+    return this.#call('restore', { bot, generation, ...order }, answers.restoredInfo, ARCHIVE);
+  }
+
   async fetchArchive(archive: string, offset: number, length: number): Promise<Uint8Array> {
     const chunk = await this.#call('fetch', { archive, offset, length }, answers.archiveChunk);
     return Buffer.from(chunk.data, 'base64');
@@ -128,6 +149,10 @@ function faultError(method: string, code: number, message: string): BunkhouseErr
   const known = FAULTS[code];
   if (known === 'STALE_GENERATION') return new BunkhouseError(known, text, { details: generationIn(text) });
   if (known !== undefined) return new BunkhouseError(known, text);
+  if (code === UNKNOWN_METHOD && YOUNGER.has(method)) {
+    const next = 'it gets the present one when it is made anew';
+    return new BunkhouseError('UNSUPPORTED', `its container's plugin does not know ${method} yet: ${next}`);
+  }
   return new BunkhouseError('AGENT_UNAVAILABLE', `supervisord refused bunkhouse.${method}: fault ${code}, ${text}`);
 }
 

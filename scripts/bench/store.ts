@@ -107,6 +107,7 @@ function botOf(instanceId: string): BotRecord {
     desired: 'running',
     deleting: false,
     archive: null,
+    restore: null,
     files: { 'config.json': 'A'.repeat(BOT_BYTES) },
     env: {},
     args: [],

@@ -91,6 +91,7 @@ describe('template', () => {
       proxy: { public: false, headers: {}, query: {} },
       isolation: 'template',
       lease: null,
+      backup: { schedule: null, keep: null },
       prefork: null,
       capacity: null,
       services: {},

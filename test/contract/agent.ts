@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { ArchiveInfo, BotObservation, BotSpec } from '../../lib/domain/agent.ts';
+import type { ArchiveInfo, BotObservation, BotSpec, RestoreOrder } from '../../lib/domain/agent.ts';
 import { BunkhouseError } from '../../lib/domain/errors.ts';
 import type { ExecStep, ResetStep } from '../../lib/domain/template.ts';
 import type { Agent } from '../../lib/drivers/driver.ts';
@@ -355,6 +355,61 @@ export function agentContract(contract: Contract): void {
       expect(await codeOf(agent.archive('nobody'))).toBe('NOT_FOUND');
     });
   });
+
+  describe('backup and restore', () => {
+    const file = (path: string, text: string) =>
+      ({ path, mode: 0o600, when: 'absent', data: Buffer.from(text).toString('base64') }) as const;
+
+    async function backedUp(agent: Agent): Promise<Buffer> {
+      const info = await agent.backup('bot');
+      expect(info).toMatchObject({ damaged: [], skipped: [], damagedCount: 0, skippedCount: 0 });
+      return fetchPacked(agent, info);
+    }
+
+    async function send(agent: Agent, data: Buffer): Promise<RestoreOrder> {
+      const upload = '0123456789abcdef';
+      for (let offset = 0; offset < data.length; offset += 1000) {
+        await agent.sendArchive('bot', upload, offset, data.subarray(offset, offset + 1000));
+      }
+      const sha256 = createHash('sha256').update(data).digest('hex');
+      return { upload, sha256, maxBytes: 1 << 20, tolerate: false };
+    }
+
+    it('packs a bot that runs, and puts it in place of a stopped one', async () => {
+      const { agent, spec, bot } = await started({ files: [file('a/one', 'one')] });
+      const data = await backedUp(agent);
+      expect(gunzipSync(data).includes('one')).toBe(true);
+      expect(await runs(agent)).toMatchObject({ pid: bot.pid });
+      expect(await codeOf(agent.restore('bot', 5, await send(agent, data)))).toBe('CONFLICT');
+      await agent.apply({ ...spec, generation: 6, run: false, files: [file('later', 'later')] });
+      await waitFor('the bot stops', () => readBot(agent, 'bot', 'stopped'));
+      for (let again = 0; again < 2; again++) {
+        expect((await agent.restore('bot', 6, await send(agent, data))).files).toBeGreaterThan(0);
+        const tar = (await fetchAll(agent, await agent.archive('bot'))).toString('latin1');
+        expect(tar).toMatch(/a\/one/);
+        expect(tar).not.toMatch(/later/);
+      }
+      await agent.apply({ ...spec, generation: 7 });
+      expect(await runs(agent)).toMatchObject({ startedGeneration: 7 });
+    });
+
+    it('changes nothing when it refuses', async () => {
+      const { agent } = await stopped({ files: [file('one', 'one'.repeat(1000))] });
+      const data = await backedUp(agent);
+      const before = await fetchAll(agent, await agent.archive('bot'));
+      const restore = async (change: Partial<RestoreOrder>, generation = 5): Promise<string> =>
+        codeOf(agent.restore('bot', generation, { ...(await send(agent, data)), ...change }));
+      expect(await restore({ sha256: '0'.repeat(64) })).toBe('INVALID');
+      expect(await restore({ maxBytes: 10 })).toBe('INVALID');
+      expect(await restore({ upload: 'f'.repeat(16) })).toBe('NOT_FOUND');
+      expect(await restore({}, 4)).toBe('STALE_GENERATION');
+      const broken = await send(agent, data.subarray(0, data.length >> 1));
+      expect(await codeOf(agent.restore('bot', 5, broken))).toBe('INVALID');
+      expect(await fetchAll(agent, await agent.archive('bot'))).toEqual(before);
+      expect(await codeOf(agent.sendArchive('bot', 'e'.repeat(16), 5, data))).toBe('NOT_FOUND');
+      expect(await codeOf(agent.backup('nobody'))).toBe('NOT_FOUND');
+    });
+  });
 }
 
 function runs(agent: Agent): Promise<BotObservation> {
@@ -370,8 +425,13 @@ async function settledCursor(agent: Agent): Promise<number> {
   return cursor;
 }
 
-/** The unpacked tar file, having checked the archive's length and sum. */
+/** The unpacked tar file. */
 async function fetchAll(agent: Agent, info: ArchiveInfo): Promise<Buffer> {
+  return gunzipSync(await fetchPacked(agent, info));
+}
+
+/** The archive, having checked its length and sum. */
+async function fetchPacked(agent: Agent, info: ArchiveInfo): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
   for (let offset = 0; offset < info.bytes; ) {
     const piece = await agent.fetchArchive(info.archive, offset, 100_000);
@@ -382,5 +442,5 @@ async function fetchAll(agent: Agent, info: ArchiveInfo): Promise<Buffer> {
   const bytes = Buffer.concat(pieces);
   expect(bytes.length).toBe(info.bytes);
   expect(createHash('sha256').update(bytes).digest('hex')).toBe(info.sha256);
-  return gunzipSync(bytes);
+  return bytes;
 }

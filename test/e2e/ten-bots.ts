@@ -264,7 +264,7 @@ export function proveTenBots(open: () => Promise<Machine>): void {
       });
       expect(await machine.countProcesses(chosen)).toBe(0);
       const folder = join(sandbox.directory, 'archives');
-      const [archive] = readdirSync(folder).filter((name) => name.startsWith(`${CHOSEN}-`));
+      const [archive] = readdirSync(folder).filter((name) => name.startsWith(`${CHOSEN}-`) && name.endsWith('.tar.gz'));
       const listing = execFileSync('tar', ['-tzf', join(folder, archive as string)], { encoding: 'utf8' });
       expect(listing).toMatch(/tradesv3\.dryrun\.sqlite$/m);
       expect(listing).toMatch(/DemoStrategy\.py$/m);

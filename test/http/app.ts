@@ -1,10 +1,11 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
+import { createFolderVault } from '../../lib/backup/folder.ts';
 import { parseTemplate } from '../../lib/config/template.ts';
 import type { Addresses } from '../../lib/domain/hosts.ts';
 import type { CompatGroup } from '../../lib/domain/visitor.ts';
@@ -23,14 +24,15 @@ import { createBotGateway } from '../../lib/router/gateway.ts';
 import { createBotProxy } from '../../lib/router/proxy.ts';
 import { createTrust } from '../../lib/router/trust.ts';
 import { openAccounts } from '../../lib/services/accounts.ts';
+import { Backups } from '../../lib/services/backups.ts';
 import type { Dependencies } from '../../lib/services/dependencies.ts';
 import { createIdempotency } from '../../lib/services/idempotency.ts';
 import { Leases } from '../../lib/services/leases.ts';
 import { PoolIntegration } from '../../lib/services/pool-integration.ts';
 import { Reconciler } from '../../lib/services/reconciler.ts';
+import { Shelf } from '../../lib/services/shelf.ts';
 import { createTokens } from '../../lib/services/tokens.ts';
 import { createUsageApi } from '../../lib/services/usage-report.ts';
-import { createArchiveFiles } from '../../lib/store/archive-files.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import type { Store } from '../../lib/store/store.ts';
 import { createUsageFiles } from '../../lib/store/usage-files.ts';
@@ -139,11 +141,14 @@ export async function startApp({
   const metrics = createMetrics({ perBot });
   const usageFiles = createUsageFiles({ folder: join(folder, 'usage'), clock, log });
   const accounts = await openAccounts({ store: usageFiles, clock, log, onUsage: metrics.usage });
+  const newId = (): string => randomBytes(10).toString('hex');
+  const shelf = (name: string): Shelf => new Shelf({ vault: createFolderVault(join(folder, name)), clock, log, newId });
   const deps: Dependencies = {
     store,
     driver,
     prober: createProber(),
-    archives: createArchiveFiles(join(folder, 'archives'), clock),
+    archives: shelf('archives'),
+    backups: shelf('backups'),
     templates: new Map([
       ['demo', parseTemplate(`${TEMPLATE}lease: ${lease}\n`, 'demo.yaml')],
       ['forked', parseTemplate(FORKED, 'forked.yaml')],
@@ -152,7 +157,7 @@ export async function startApp({
     limits: { instanceName: 'test', maxBotsPerContainer: 10, basePort, bindHost: driver.bindHost },
     containerLimits: { memoryBytes: null, cpus: null, processes: null },
     reserve: { target: 0, locationTargets: new Map(), min: 0, max: most, batchSize: 10, batchSpacingSeconds: 0 },
-    newId: () => randomUUID().replaceAll('-', ''),
+    newId,
     locations: { default: locations[0], all: locations },
     unreachable: () => new Map(),
     clock,
@@ -162,7 +167,11 @@ export async function startApp({
     events: createEventLog({
       clock,
       capacity: 1000,
-      sinks: [counterSink(metrics.events), ({ event }) => metrics.leases.event(event)],
+      sinks: [
+        counterSink(metrics.events),
+        ({ event }) => metrics.leases.event(event),
+        ({ event }) => metrics.backups.event(event),
+      ],
       logger: log,
     }),
     door: null,
@@ -173,6 +182,13 @@ export async function startApp({
   const options = { poolMode: true, defaultTemplate: 'demo', addresses };
   const api = new PoolIntegration(deps, reconciler, options);
   const leases = new Leases(deps, reconciler, { ...options, ...quotas, onAcquired: metrics.leases.acquired });
+  const backups = new Backups(deps, reconciler, {
+    ...options,
+    schedule: null,
+    spreadMs: 0,
+    keep: { last: 3, daily: 0, weekly: 0 },
+    parallel: 2,
+  });
   const tokens = createTokens({ store, clock });
   const adminToken = newToken();
   const auth = createAuth({ adminTokenHash: hashToken(adminToken), findByHash: tokens.findByHash });
@@ -195,6 +211,7 @@ export async function startApp({
   const http = createHttpApp({
     api,
     leases,
+    backups,
     usage: createUsageApi(accounts.usage, clock),
     tokens,
     idempotency,
@@ -235,6 +252,7 @@ export async function startApp({
     http.close();
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
+    backups.close();
     await reconciler.close();
     await accounts.close();
     driver.world.close();
@@ -253,7 +271,10 @@ export async function startApp({
     world: driver.world,
     call: (method, path, call = {}) => send(port, method, path, { token: adminToken, ...call }),
     ownerToken: async (owner) => (await tokens.create({ role: 'owner', owner })).token,
-    start: () => reconciler.start(60_000),
+    start: async () => {
+      await reconciler.start(60_000);
+      backups.start();
+    },
     settled,
     connections: () =>
       new Promise((resolve, reject) =>

@@ -43,6 +43,7 @@ describe('OpenAPI document', { timeout: 20_000 }, () => {
     const { routes } = await setUp();
     expect(routes.map(({ method, path, access }) => `${access} ${method} ${path}`).sort()).toEqual(
       [
+        'admin DELETE /api/backups/{id}',
         'admin DELETE /api/tokens/{id}',
         'admin GET /api/pool/containers/{container}/services/{service}/logs',
         'admin GET /api/pool/plan',
@@ -50,11 +51,15 @@ describe('OpenAPI document', { timeout: 20_000 }, () => {
         'admin GET /api/pool/status',
         'admin GET /api/tokens',
         'admin GET /metrics',
+        'admin POST /api/backups/run',
         'admin POST /api/pool/cleanup',
         'admin POST /api/pool/health-check',
         'admin POST /api/tokens',
         'any DELETE /api/bots/{id}',
         'any DELETE /api/leases/{id}',
+        'any GET /api/backups',
+        'any GET /api/backups/overview',
+        'any GET /api/backups/{id}',
         'any GET /api/bots',
         'any GET /api/bots/{id}',
         'any GET /api/bots/{id}/logs',
@@ -66,7 +71,9 @@ describe('OpenAPI document', { timeout: 20_000 }, () => {
         'any GET /api/pool/bot/{instanceId}',
         'any GET /api/usage',
         'any PATCH /api/bots/{id}',
+        'any POST /api/backups/{id}/restore',
         'any POST /api/bots',
+        'any POST /api/bots/{id}/backup',
         'any POST /api/bots/{id}/pause',
         'any POST /api/bots/{id}/restart',
         'any POST /api/bots/{id}/start',

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import type { State } from '../../lib/domain/state.ts';
 import type { Agent, Driver } from '../../lib/drivers/driver.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
-import type { ArchiveStore, Change, Store } from '../../lib/store/store.ts';
+import type { Change, Store } from '../../lib/store/store.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Machine, System } from './system.ts';
@@ -93,8 +93,12 @@ function whatChanges(change: Change<unknown>, before: State): string {
 export async function startFused(machine: Machine, fuse: Fuse): Promise<System> {
   const driver: Driver = fused('driver', new MemoryDriver({ clock, world: machine.world }), fuse);
   const store: Store = fused('store', await machine.reopened(), fuse);
-  const archives: ArchiveStore = fused('archives', machine.archives(), fuse);
-  const system = new System(machine, { driver, store, archives, accounts: await machine.accounts() });
+  const shelves = machine.shelves((vault) => ({
+    ...vault,
+    write: (name, content) => fuse.around('vault.write', () => vault.write(name, content)),
+    remove: (name) => fuse.around('vault.remove', () => vault.remove(name)),
+  }));
+  const system = new System(machine, { driver, store, ...shelves, accounts: await machine.accounts() });
   const started = system.reconciler.start(1_000_000_000);
   await Promise.race([started, fuse.died]);
   return system;

@@ -43,7 +43,7 @@ class TwoPlaces implements AsyncDisposable {
     this.system = new System(machine, {
       driver,
       store,
-      archives: machine.archives(),
+      ...machine.shelves(),
       accounts: await machine.accounts(),
       locations: { default: 'local', all: ['local', 'weur'] },
       unreachable: () => driver.unreachable(),

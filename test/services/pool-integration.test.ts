@@ -50,7 +50,9 @@ describe('bots', () => {
     await system.api.deleteBot(ADMIN, 'b0');
     await system.until({ b1: 'running', b2: 'running' });
     expect([pidOf('b1'), pidOf('b2')]).toEqual(others);
-    expect(await readdir(join(machine.folder, 'archives'))).toEqual([expect.stringMatching(/^b0-.*\.tar\.gz$/)]);
+    expect(
+      (await readdir(join(machine.folder, 'archives'))).filter((name) => /^b0-.*\.tar\.gz$/.test(name)),
+    ).toHaveLength(1);
   });
 
   it('that die are brought back by their container, and count as restarted', async () => {

@@ -10,7 +10,7 @@ import { ADMIN, leasedTemplate, Machine, quickTemplate, System } from './system.
 const MIB = 1 << 20;
 const withDatabase = (service: Partial<Service> = {}) => quickTemplate({ services: { db: aService(service) } });
 const archives = async (machine: Machine): Promise<string[]> =>
-  readdir(join(machine.folder, 'archives')).catch(() => []);
+  (await readdir(join(machine.folder, 'archives')).catch(() => [])).filter((name) => name.endsWith('.tar.gz'));
 
 describe('the time a container is given to end', () => {
   it.each([

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { createFolderVault } from '../../lib/backup/folder.ts';
+import type { Vault } from '../../lib/backup/vault.ts';
 import type { Locations } from '../../lib/domain/location.ts';
 import type { LeaseRule, Template } from '../../lib/domain/template.ts';
 import type { Driver } from '../../lib/drivers/driver.ts';
@@ -8,13 +10,14 @@ import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import { createEventLog, type EventLog } from '../../lib/events/event-log.ts';
 import type { CheckResult, Prober } from '../../lib/probes/probe.ts';
 import { type Accounts, openAccounts } from '../../lib/services/accounts.ts';
+import { Backups } from '../../lib/services/backups.ts';
 import type { Dependencies } from '../../lib/services/dependencies.ts';
 import { Leases } from '../../lib/services/leases.ts';
 import { PoolIntegration } from '../../lib/services/pool-integration.ts';
 import { Reconciler } from '../../lib/services/reconciler.ts';
-import { createArchiveFiles } from '../../lib/store/archive-files.ts';
+import { Shelf } from '../../lib/services/shelf.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
-import type { ArchiveStore, Store } from '../../lib/store/store.ts';
+import type { Store } from '../../lib/store/store.ts';
 import { createUsageFiles } from '../../lib/store/usage-files.ts';
 import { type Clock, systemClock as clock } from '../../lib/util/clock.ts';
 import { silentLogger } from '../../lib/util/logger.ts';
@@ -88,8 +91,12 @@ export class Machine implements AsyncDisposable {
     return this.store();
   }
 
-  archives(): ArchiveStore {
-    return createArchiveFiles(join(this.folder, 'archives'), clock);
+  /** `wrap` goes around the folders. */
+  shelves(wrap: (vault: Vault) => Vault = (vault) => vault): Shelves {
+    const newId = (): string => randomUUID();
+    const shelf = (name: string): Shelf =>
+      new Shelf({ vault: wrap(createFolderVault(join(this.folder, name))), clock, log: silentLogger, newId });
+    return { archives: shelf('archives'), backups: shelf('backups') };
   }
 
   accounts(): Promise<Accounts> {
@@ -104,10 +111,14 @@ export class Machine implements AsyncDisposable {
   }
 }
 
-interface Parts {
+export interface Shelves {
+  readonly archives: Shelf;
+  readonly backups: Shelf;
+}
+
+interface Parts extends Shelves {
   readonly driver: Driver;
   readonly store: Store;
-  readonly archives: ArchiveStore;
   readonly accounts: Accounts;
   /** `local` alone when left out. */
   readonly locations?: Locations;
@@ -120,6 +131,7 @@ export class System implements AsyncDisposable {
   readonly reconciler: Reconciler;
   readonly api: PoolIntegration;
   readonly leases: Leases;
+  readonly backups: Backups;
   readonly events: EventLog;
   readonly store: Store;
   readonly accounts: Accounts;
@@ -159,6 +171,13 @@ export class System implements AsyncDisposable {
     this.reconciler.onPicture((world) => accounts.observe(world));
     const options = { poolMode: true, defaultTemplate: 'echo', addresses: BY_PATH };
     this.api = new PoolIntegration(deps, this.reconciler, options);
+    this.backups = new Backups(deps, this.reconciler, {
+      ...options,
+      schedule: null,
+      spreadMs: 0,
+      keep: { last: 3, daily: 0, weekly: 0 },
+      parallel: 2,
+    });
     this.leases = new Leases(deps, this.reconciler, {
       ...options,
       ...machine.quotas,
@@ -172,10 +191,11 @@ export class System implements AsyncDisposable {
     const system = new System(machine, {
       driver,
       store: await machine.store(),
-      archives: machine.archives(),
+      ...machine.shelves(),
       accounts,
     });
     await system.reconciler.start(NEVER_MS);
+    system.backups.start();
     return system;
   }
 
@@ -197,6 +217,7 @@ export class System implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.backups.close();
     await this.reconciler.close();
     await this.accounts.close();
   }

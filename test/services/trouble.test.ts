@@ -57,7 +57,7 @@ describe('a store that cannot be written', () => {
     await using system = new System(machine, {
       driver,
       store,
-      archives: machine.archives(),
+      ...machine.shelves(),
       accounts: await machine.accounts(),
     });
     await system.reconciler.start(1_000_000_000);
@@ -107,7 +107,7 @@ async function stagedSystem(machine: Machine): Promise<{ system: System; ledger:
   const system = new System(machine, {
     driver: new MemoryDriver({ clock, world: machine.world }),
     store: new GroupCommit(emptyState('test'), ledger),
-    archives: machine.archives(),
+    ...machine.shelves(),
     accounts: await machine.accounts(),
   });
   await system.reconciler.start(1_000_000_000);

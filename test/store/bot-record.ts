@@ -11,6 +11,7 @@ export function botRecord(instanceId: string): BotRecord {
     desired: 'running',
     deleting: false,
     archive: null,
+    restore: null,
     files: { 'config.json': 'eyJleGNoYW5nZSI6IHt9fQ==' },
     env: { TZ: 'UTC' },
     args: ['--strategy', 'SampleStrategy'],

@@ -5,9 +5,15 @@ import { decodeState } from '../../lib/store/decode.ts';
 import { MIGRATIONS } from '../../lib/store/migrations.ts';
 import { botRecord } from './bot-record.ts';
 
+/** As a version that knew no restores wrote it. */
+function beforeRestores(): Record<string, unknown> {
+  const { restore: _, ...bot } = botRecord('a');
+  return { ...emptyState('i'), leases: {}, quotas: {}, replies: {}, schema: 3, generation: 7, bots: { a: bot } };
+}
+
 /** As a version that knew no leases wrote it. */
 function beforeLeases(schema: 1 | 2): Record<string, unknown> {
-  const { reserve: _, ...bot } = botRecord('a');
+  const { reserve: _, restore: _restore, ...bot } = botRecord('a');
   const { leases: _leases, quotas: _quotas, ...state } = emptyState('i');
   return { ...state, schema, generation: 7, bots: { a: bot }, replies: {} };
 }
@@ -16,6 +22,11 @@ describe('migrations', () => {
   it.each([1, 2] as const)('bring a state of schema %i, which knew no leases, to the present one', (schema) => {
     const bots = Table.of({ a: botRecord('a') });
     expect(decodeState(beforeLeases(schema), MIGRATIONS)).toEqual({ ...emptyState('i'), generation: 7, bots });
+  });
+
+  it('bring a state of schema 3, which knew no restores, to the present one', () => {
+    const bots = Table.of({ a: botRecord('a') });
+    expect(decodeState(beforeRestores(), MIGRATIONS)).toEqual({ ...emptyState('i'), generation: 7, bots });
   });
 
   it('lead from every schema there was to the present one', () => {

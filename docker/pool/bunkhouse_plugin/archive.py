@@ -1,4 +1,4 @@
-"""Archives of stopped bots: packed by a helper, fetched in pieces, discarded when they are safe elsewhere."""
+"""Archives of bots: packed by a helper, fetched in pieces, discarded when they are safe elsewhere; and those sent for a restore."""
 
 import base64
 import hashlib
@@ -6,13 +6,18 @@ import os
 import re
 import secrets
 import tarfile
+import time
 
-from .faults import INVALID, NOT_FOUND, Fault
+from . import staging, worker
+from .faults import INTERNAL, INVALID, NOT_FOUND, Fault, from_oserror
 
 LONGEST = 256 << 10
 # A bot's id has no @, so the part before it is the whole id.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9a-f]{16}\.tar\.gz")
+UPLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9a-f]{16}\.upload")
 PACKING_SECONDS = 3600
+MOST_TRIES = 5
+PAUSE_SECONDS = 1
 
 
 class Archives:
@@ -23,18 +28,44 @@ class Archives:
                 os.unlink(os.path.join(layout.archives, name))
 
     def pack(self, bot):
-        """Promise of an ArchiveInfo. Takes the place of earlier archives of that bot. Raises NOT_FOUND."""
-        self.forget(bot)
-        name = f"{bot}@{secrets.token_hex(8)}.tar.gz"
-        source, target = self._layout.bot(bot), os.path.join(self._layout.archives, name)
-        if os.path.islink(source) or not os.path.isdir(source):
-            raise Fault(NOT_FOUND, f"there is no directory of {bot}")
+        """Promise of an ArchiveInfo of everything as it is. Takes the place of earlier archives of that bot. Raises NOT_FOUND."""
+        name, source, target = self._new(bot)
         return self._helpers.run(f"archive {bot}", lambda: {"archive": name, **_pack(source, target)}, PACKING_SECONDS)
+
+    def snapshot(self, bot):
+        """As `pack`, also while the bot is running: databases are consistent, and it says what was packed."""
+        name, source, target = self._new(bot)
+        scratch = self._layout.staged(f"{bot}@scratch")
+        return self._helpers.run(f"back up {bot}", lambda: {"archive": name, **_snapshot(source, target, scratch)}, PACKING_SECONDS)
+
+    def receive(self, bot, upload, offset, data):
+        """A piece of an archive for a restore; they come in order, and at 0 it begins anew."""
+        piece = _decode(data)
+        file = os.open(self._upload(bot, upload), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            if offset == 0:
+                os.ftruncate(file, 0)
+            if not 0 <= offset <= os.fstat(file).st_size:
+                raise Fault(NOT_FOUND, f"nothing was received before {offset}: begin again at 0")
+            os.pwrite(file, piece, offset)
+        except OSError as error:
+            raise from_oserror(error, "the archive cannot be received") from None
+        finally:
+            os.close(file)
+
+    def restore(self, bot, upload, sha256, limits):
+        """Promise of what was unpacked in place of the bot's directory."""
+        archive, home, staged = self._upload(bot, upload), self._layout.bot(bot), self._layout.staged(bot)
+        if not os.path.isfile(archive):
+            raise Fault(NOT_FOUND, "the archive to restore was not received: send it again")
+        work = self._helpers.run(f"restore {bot}", lambda: staging.restore(archive, sha256, home, staged, limits), PACKING_SECONDS)
+        work.then(lambda _: _unlink(archive))
+        return work
 
     def forget(self, bot):
         """Deletes its archives."""
         for name in os.listdir(self._layout.archives):
-            if name.split("@")[0] == bot:
+            if name.split("@")[0] == bot and name.endswith(".tar.gz"):
                 os.unlink(os.path.join(self._layout.archives, name))
 
     def fetch(self, name, offset, length):
@@ -51,10 +82,26 @@ class Archives:
         return {"data": base64.b64encode(data).decode(), "eof": eof}
 
     def discard(self, name):
-        try:
-            os.unlink(self._path(name))
-        except FileNotFoundError:
-            pass
+        _unlink(self._path(name))
+
+    def clear_staged(self):
+        """What an earlier life of ours was unpacking or had replaced. In a helper."""
+        for name in os.listdir(self._layout.staging):
+            staging.discard(self._layout.staged(name))
+
+    def _new(self, bot):
+        self.forget(bot)
+        name = f"{bot}@{secrets.token_hex(8)}.tar.gz"
+        source, target = self._layout.bot(bot), os.path.join(self._layout.archives, name)
+        if os.path.islink(source) or not os.path.isdir(source):
+            raise Fault(NOT_FOUND, f"there is no directory of {bot}")
+        return name, source, target
+
+    def _upload(self, bot, upload):
+        name = f"{bot}@{upload}.upload"
+        if not UPLOAD.fullmatch(name):
+            raise Fault(INVALID, "upload must be 16 hexadecimal digits")
+        return os.path.join(self._layout.archives, name)
 
     def _path(self, name):
         if not NAME.fullmatch(name):
@@ -90,6 +137,58 @@ def _pack(source, target):
         raise
     os.rename(part, target)
     return {"bytes": hashing.size, "sha256": hashing.sha256.hexdigest()}
+
+
+def _snapshot(source, target, scratch):
+    """Packed by a program that has the bot's rights only, into a file that only we can open."""
+    part, uid = f"{target}.part", staging.user_of(source)
+    try:
+        with open(part, "wb+") as file:
+            packed = _packed(source, file, scratch, uid)
+            os.fsync(file.fileno())
+            file.seek(0)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+    except BaseException:
+        _unlink(part)
+        raise
+    finally:
+        staging.discard(scratch)
+    os.rename(part, target)
+    return {"bytes": size, "sha256": sha256, **packed}
+
+
+def _packed(source, file, scratch, uid):
+    """A bot that starts or stops meanwhile has all processes of its user ended, this one too: then it is done again."""
+    for _ in range(MOST_TRIES):
+        staging.discard(scratch)
+        os.mkdir(scratch, 0o700)
+        if uid is not None:
+            os.chown(scratch, uid, uid)
+        file.truncate(0)
+        file.seek(0)
+        try:
+            return worker.work("snapshot", {"scratch": scratch}, uid, source, file.fileno())
+        except worker.Killed:
+            time.sleep(PAUSE_SECONDS)
+    raise Fault(INTERNAL, f"the bot started or stopped {MOST_TRIES} times while it was packed: try again when it rests")
+
+
+def _decode(data):
+    try:
+        piece = base64.b64decode(data, validate=True)
+    except ValueError:
+        raise Fault(INVALID, "data is not base64") from None
+    if not 1 <= len(piece) <= LONGEST:
+        raise Fault(INVALID, f"data must hold 1 to {LONGEST} bytes")
+    return piece
+
+
+def _unlink(path):
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
 
 
 class _Hashing:

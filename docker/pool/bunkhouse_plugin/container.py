@@ -22,7 +22,7 @@ from .observation import observe_bot
 from .place import place_of_bot
 from .ports import look
 from .program import add_program
-from .promise import Turns, run
+from .promise import Promise, Turns, run
 from .sampler import Sampler
 from .seats import Seats
 from .services import Services
@@ -62,6 +62,8 @@ class Container:
         self.cgroups = Cgroups(directory)
         self.services = Services(supervisord, self)
         self.turns = Turns()
+        # Whose directory is being packed, which may take long and holds up no change of the bot, or is replaced or removed.
+        self._directories = Turns()
         self.bots = {}
         self._seats = Seats()
         self._sockets = {}
@@ -70,6 +72,7 @@ class Container:
         self._sampler = Sampler(self)
         self._watch = Watch(self, self._sampler, supervisord.options)
         self._earlier = earlier.end_all(self)
+        self._staging = self._clear_staging()
 
     def observe(self):
         """AgentObservation."""
@@ -112,7 +115,7 @@ class Container:
 
     async def remove(self, name, generation):
         """Takes away a stopped bot and everything of it. No-op when absent."""
-        async with self.turns(name):
+        async with self.turns(name), self._directories(name):
             await self._earlier
             self.fences.check(name, generation)
             self._require_stopped(name)
@@ -129,7 +132,7 @@ class Container:
 
     async def reset(self, name, generation, rule):
         """Cleans a stopped bot for its next tenant; {isolated}. See reset.py."""
-        async with self.turns(name):
+        async with self.turns(name), self._directories(name):
             await self._earlier
             self.fences.check(name, generation)
             self._require_stopped(name)
@@ -146,6 +149,26 @@ class Container:
     def archive(self, name):
         """Promise of the ArchiveInfo of a stopped bot, shared by those who ask meanwhile."""
         return self._shared.once(name, lambda: run(self._archive(name)))
+
+    def backup(self, name):
+        """As `archive`, also of a running bot; shared by those who ask meanwhile."""
+        return self._shared.once(("backup", name), lambda: run(self._backup(name)))
+
+    def receive(self, name, upload, offset, data):
+        self._archives.receive(name, upload, offset, data)
+        return {}
+
+    async def restore(self, name, generation, upload, sha256, limits):
+        """Puts what was received in place of a stopped bot's directory; what was unpacked."""
+        async with self.turns(name), self._directories(name):
+            await self._earlier
+            self.fences.check(name, generation)
+            self._require_stopped(name)
+            if not os.path.isdir(self.layout.bot(name)):
+                raise Fault(NOT_FOUND, f"there is no directory of {name}: apply it with run false first")
+            await self._staging
+            await self.fences.raise_to(name, generation)
+            return await self._archives.restore(name, upload, sha256, limits)
 
     def fetch(self, archive, offset, length):
         return self._archives.fetch(archive, offset, length)
@@ -172,8 +195,18 @@ class Container:
         [(_, verdict)] = look([bot])
         return {"pid": life and life.pid, "startedAt": life and life.started_at, "listener": verdict}
 
+    async def _backup(self, name):
+        async with self._directories(name):
+            await self._staging
+            bot = self.bots.get(name)
+            if bot is not None and any(use.archive for use in bot.spec.services):
+                # What copies its data out ends whatever else runs as its user.
+                self._require_stopped(name)
+                await self.services.copy_out(bot)
+            return await self._archives.snapshot(name)
+
     async def _archive(self, name):
-        async with self.turns(name):
+        async with self.turns(name), self._directories(name):
             await self._earlier
             self._require_stopped(name)
             if name in self.bots:
@@ -186,6 +219,20 @@ class Container:
         if bot is not None:
             bot.accept(replace(bot.spec, run=False), bot.place)
             bot.step()
+
+    def _clear_staging(self):
+        """Promise that nothing of an earlier supervisord is in the way of what is staged now, as far as can be helped."""
+        done = Promise()
+
+        def report(outcome):
+            try:
+                outcome.result()
+            except Fault as fault:
+                self._supervisord.options.logger.error(f"bunkhouse: {fault.text}")
+            done.resolve()
+
+        self._slow.run("clear what was staged", self._archives.clear_staged, REMOVING_SECONDS).then(report)
+        return done
 
     def _preparation(self, spec):
         """What a helper does before a spec is accepted."""

@@ -45,6 +45,14 @@ class Layout:
     def bot(self, bot):
         return os.path.join(self.bots, bot)
 
+    @property
+    def staging(self):
+        return os.path.join(self.root, "staging")
+
+    def staged(self, name):
+        """What is made before it takes its place, on the same filesystem as the bots' directories."""
+        return os.path.join(self.staging, name)
+
     def log(self, bot):
         return os.path.join(self.root, "logs", f"{bot}.log")
 
@@ -59,7 +67,7 @@ class Layout:
         if len(self.notify_socket(9999).encode()) > LONGEST_SOCKET_PATH:
             raise ValueError(f"{self.root} is too long for Unix sockets below it: choose a shorter directory")
         passage = 0o711 if isolated else 0o700
-        modes = {".": passage, "bots": passage, "services": passage, "logs": 0o700, "archives": 0o700}
+        modes = {".": passage, "bots": passage, "staging": passage, "services": passage, "logs": 0o700, "archives": 0o700}
         modes |= {"run": passage, "run/notify": passage, "run/services": passage, "run/zygote": 0o700}
         for name, mode in modes.items():
             path = os.path.join(self.root, name)

@@ -89,6 +89,25 @@ class BunkhouseInterface:
         return self._container.archive(Fields(value).text("bot", INSTANCE_ID))
 
     @method
+    def backup(self, value):
+        """Pack the directory of a bot, running or not, with consistent databases."""
+        return self._container.backup(Fields(value).text("bot", INSTANCE_ID))
+
+    @method
+    def receive(self, value):
+        """A piece of an archive that is to be restored."""
+        fields = Fields(value)
+        return self._container.receive(fields.text("bot", INSTANCE_ID), fields.text("upload"), fields.integer("offset", *OFFSET), fields.text("data"))
+
+    @method
+    def restore(self, value):
+        """Put a received archive in place of the directory of a stopped bot."""
+        fields = Fields(value)
+        name, generation = fields.text("bot", INSTANCE_ID), fields.integer("generation", *GENERATION)
+        limits = {"max_bytes": fields.integer("maxBytes", 0, OFFSET[1]), "tolerate": fields.boolean("tolerate")}
+        return run(self._container.restore(name, generation, fields.text("upload"), fields.text("sha256"), limits))
+
+    @method
     def fetch(self, value):
         """A piece of an archive."""
         fields = Fields(value)

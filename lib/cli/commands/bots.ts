@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { botBackupCommand } from './backups.ts';
 import { createCommand } from './bots-create.ts';
 import { desiredCommands } from './bots-desired.ts';
 import { listCommand, showCommand } from './bots-show.ts';
@@ -6,6 +7,9 @@ import { botLogsCommand } from './logs.ts';
 
 /** `bots …`: one bot or all of them. */
 export function botsCommands(program: Command): void {
-  const bots = program.command('bots').description('bots: list, create, start, stop, pause, restart, delete, look');
-  for (const part of [listCommand, showCommand, createCommand, desiredCommands, botLogsCommand]) part(bots);
+  const bots = program
+    .command('bots')
+    .description('bots: list, create, start, stop, pause, restart, back up, delete, look');
+  for (const part of [listCommand, showCommand, createCommand, desiredCommands, botBackupCommand, botLogsCommand])
+    part(bots);
 }

@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
 import { messageOf } from '../../domain/errors.ts';
+import type { BackupOverview } from '../../services/backup-api.ts';
 import type { PoolStatus } from '../../services/pool-api.ts';
 import { action } from '../action.ts';
 import type { Client } from '../client.ts';
 import type { Context } from '../context.ts';
+import { backupFindings } from '../doctor/backups.ts';
 import { runChecks, worst } from '../doctor/checks.ts';
 import { type Finding, fail } from '../doctor/finding.ts';
 import { createMachine, type Machine } from '../doctor/machine.ts';
@@ -43,7 +45,10 @@ async function diagnose({ settings, client }: Context): Promise<Finding[]> {
 /** Nothing when no supervisor answers, or not to us: the rest is worth knowing all the same. */
 async function ofSupervisor(client: Client, machine: Machine): Promise<Finding[]> {
   const reply = await client.call<PoolStatus>('GET', '/api/pool/status').catch(() => null);
-  return reply === null ? [] : runningFindings(reply.json, (await machine.readText(KSM))?.trim() ?? null);
+  if (reply === null) return [];
+  const overview = await client.call<BackupOverview>('GET', '/api/backups/overview').catch(() => null);
+  const kept = overview === null ? [] : backupFindings(overview.json);
+  return [...runningFindings(reply.json, (await machine.readText(KSM))?.trim() ?? null), ...kept];
 }
 
 function describe({ name, level, found, next }: Finding): string {

@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { BOT_STATES } from '../../domain/bot.ts';
+import type { BackupOverview } from '../../services/backup-api.ts';
 import type { HealthSummary, PoolStatus } from '../../services/pool-api.ts';
 import { action } from '../action.ts';
+import { backupSummary } from '../backup-summary.ts';
 import { show } from '../context.ts';
 import { totalText } from '../resources.ts';
 import { containerTable, serviceTable } from '../tables.ts';
@@ -12,11 +14,17 @@ export function statusCommand(program: Command): void {
   const command = program.command('status').description('how the supervisor, its containers and bots are');
   action(command, async ({ context }) => {
     const reply = await context.client.call<PoolStatus>('GET', '/api/pool/status');
-    show(context, reply, (status) => summary(context.client.address(), status) + containers(status, context.columns));
+    const overview = await context.client.call<BackupOverview>('GET', '/api/backups/overview');
+    const kept = ['backups', backupSummary(overview.json)] as const;
+    show(
+      context,
+      reply,
+      (status) => summary(context.client.address(), status, kept) + containers(status, context.columns),
+    );
   });
 }
 
-function summary(url: string, status: PoolStatus): string {
+function summary(url: string, status: PoolStatus, kept: readonly [string, string]): string {
   const { health, totalBots, totalPools } = status;
   return facts([
     ['supervisor', `${url} (${health.status})`],
@@ -24,6 +32,7 @@ function summary(url: string, status: PoolStatus): string {
     ['containers', `${totalPools}, ${health.pools.running} running`],
     ['bots', `${totalBots}${states(health)}`],
     ['memory', totalText(status)],
+    kept,
     ['last check', health.lastCheck ?? 'none yet'],
   ]);
 }

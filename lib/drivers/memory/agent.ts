@@ -1,10 +1,13 @@
 import type {
   AgentObservation,
   ArchiveInfo,
+  BackupInfo,
   BotObservation,
   BotSpec,
   ListenerObservation,
   LogChunk,
+  RestoredInfo,
+  RestoreOrder,
   WaitResult,
 } from '../../domain/agent.ts';
 import { BunkhouseError } from '../../domain/errors.ts';
@@ -68,6 +71,18 @@ export class MemoryAgent implements Agent {
 
   archive(bot: string): Promise<ArchiveInfo> {
     return this.#run('agent.archive', bot, (container) => container.archive(bot));
+  }
+
+  backup(bot: string): Promise<BackupInfo> {
+    return this.#run('agent.backup', bot, (container) => container.backup(bot));
+  }
+
+  sendArchive(bot: string, upload: string, offset: number, data: Uint8Array): Promise<void> {
+    return this.#run('agent.sendArchive', bot, (container) => container.receive(bot, upload, offset, data));
+  }
+
+  restore(bot: string, generation: number, order: RestoreOrder): Promise<RestoredInfo> {
+    return this.#run('agent.restore', bot, (container) => container.restore(bot, generation, order));
   }
 
   fetchArchive(archive: string, offset: number, length: number): Promise<Uint8Array> {

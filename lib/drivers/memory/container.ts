@@ -1,19 +1,21 @@
 import { createHash } from 'node:crypto';
-import { gzipSync } from 'node:zlib';
 import type {
   AgentObservation,
   ArchiveInfo,
+  BackupInfo,
   BotObservation,
   BotSpec,
   ListenerObservation,
   LogChunk,
+  RestoredInfo,
+  RestoreOrder,
 } from '../../domain/agent.ts';
 import type { ContainerRecord } from '../../domain/container.ts';
 import { BunkhouseError, messageOf } from '../../domain/errors.ts';
 import { FILE_PATH, INSTANCE_ID } from '../../domain/ids.ts';
 import type { ResetRule } from '../../domain/template.ts';
 import type { Clock } from '../../util/clock.ts';
-import { packTar } from '../docker/tar.ts';
+import { type Files, packFiles, unpackFiles } from './archives.ts';
 import type { Behaviour } from './behaviour.ts';
 import { MemoryBot, type Surroundings } from './bot.ts';
 import { MemoryFences } from './fences.ts';
@@ -40,11 +42,12 @@ export class MemoryContainer {
   /** Set: the driver cannot tell what state it is in, and why. */
   unreadable: string | null = null;
   readonly #setting: ContainerSetting;
-  readonly #files = new Map<string, Map<string, { mode: number; data: Buffer }>>();
+  readonly #files = new Map<string, Files>();
   readonly #logs = new MemoryLogs();
   readonly #serviceDirectories = new Set<string>();
   readonly #fences = new MemoryFences();
   readonly #archives = new Map<string, Buffer>();
+  readonly #uploads = new Map<string, Buffer>();
   readonly #bots = new Map<string, MemoryBot>();
   #lives = 0;
   #running: Waiters | null = null;
@@ -202,13 +205,47 @@ export class MemoryContainer {
   archive(name: string): ArchiveInfo {
     this.changes();
     this.#requireStopped(name);
-    const files = this.#files.get(name);
-    if (files === undefined) throw new BunkhouseError('NOT_FOUND', `there is no directory of ${name}`);
+    const files = this.#directory(name);
     this.#takeSteps('archive', name);
-    const bytes = gzipSync(packTar([...files].map(([path, file]) => ({ path: `./${path}`, ...file }))));
-    const archive = `${name}@${this.#setting.nextPid()}.tar.gz`;
-    this.#archives.set(archive, bytes);
-    return { archive, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+    return this.#pack(name, files);
+  }
+
+  /** There are no databases, only files. */
+  backup(name: string): BackupInfo {
+    this.changes();
+    const files = this.#directory(name);
+    if (this.#bots.get(name)?.spec.services.some((use) => use.archive.length > 0)) {
+      this.#requireStopped(name);
+      this.#takeSteps('archive', name);
+    }
+    const unpackedBytes = [...files.values()].reduce((sum, { data }) => sum + data.length, 0);
+    const nothing = { databases: 0, damaged: [], damagedCount: 0, skipped: [], skippedCount: 0 };
+    return { ...this.#pack(name, files), files: files.size, unpackedBytes, ...nothing };
+  }
+
+  receive(name: string, upload: string, offset: number, data: Uint8Array): void {
+    this.changes();
+    const key = `${name}@${upload}`;
+    const before = this.#uploads.get(key) ?? Buffer.alloc(0);
+    if (offset > before.length)
+      throw new BunkhouseError('NOT_FOUND', `nothing was received before ${offset}: begin again at 0`);
+    this.#uploads.set(key, Buffer.concat([before.subarray(0, offset), data]));
+  }
+
+  restore(name: string, generation: number, { upload, sha256, maxBytes }: RestoreOrder): RestoredInfo {
+    this.changes();
+    this.#fences.check(name, generation, false);
+    this.#requireStopped(name);
+    this.#directory(name);
+    const key = `${name}@${upload}`;
+    const bytes = this.#uploads.get(key);
+    if (bytes === undefined) throw new BunkhouseError('NOT_FOUND', 'the archive to restore was not received');
+    this.#uploads.delete(key);
+    if (digest(bytes) !== sha256) throw new BunkhouseError('INVALID', 'what arrived is not what was sent');
+    const files = unpackFiles(bytes, maxBytes);
+    this.#fences.raise(name, generation, false);
+    this.#files.set(name, files);
+    return { files: files.size, databases: 0, damaged: [] };
   }
 
   fetch(archive: string, offset: number, length: number): Uint8Array {
@@ -224,6 +261,19 @@ export class MemoryContainer {
   }
 
   // Private
+
+  #directory(name: string): Files {
+    const files = this.#files.get(name);
+    if (files === undefined) throw new BunkhouseError('NOT_FOUND', `there is no directory of ${name}`);
+    return files;
+  }
+
+  #pack(name: string, files: Files): ArchiveInfo {
+    const bytes = packFiles(files);
+    const archive = `${name}@${this.#setting.nextPid()}.tar.gz`;
+    this.#archives.set(archive, bytes);
+    return { archive, bytes: bytes.length, sha256: digest(bytes) };
+  }
 
   #surroundings(waiters: Waiters): Surroundings {
     return {
@@ -284,6 +334,8 @@ export class MemoryContainer {
     }
   }
 }
+
+const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 function checkSpec(spec: BotSpec): void {
   const wrong =
