@@ -7,6 +7,7 @@ import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/logger.ts';
 import { Semaphore } from '../util/semaphore.ts';
 import type { Front } from './front.ts';
+import { Stalls } from './stalls.ts';
 
 export interface DoorsOptions {
   readonly front: Front;
@@ -20,6 +21,8 @@ export interface DoorsOptions {
 
 /** The front may have forgotten all: it is looked at so often. */
 const LOOK_MS = 10_000;
+/** Names often come several at a time, and every change has the front begin anew with certificates that are under way. */
+const SETTLE_MS = 250;
 /** A certificate that was seen is believed in for so long. */
 const BELIEVED_MS = 3_600_000;
 const RETRY = { minMs: 500, maxMs: 60_000 };
@@ -38,6 +41,7 @@ export class Doors {
   readonly #seenAt = new Map<string, number>();
   /** Of names being tried now: why they are shut. */
   readonly #trying = new Map<string, string>();
+  readonly #stalls = new Stalls();
   #bots: State['bots'] | null = null;
   #hosts: readonly string[] = [];
   #key = '';
@@ -104,18 +108,24 @@ export class Doors {
   }
 
   async #serveForEver(): Promise<void> {
-    const { front, clock, log } = this.#options;
+    const { front, clock, log, random } = this.#options;
     while (!this.#abort.signal.aborted) {
+      await clock.sleep(SETTLE_MS, this.#abort.signal);
       this.#changed = new AbortController();
       const hosts = this.#hosts;
       const { ok, reason } = await front.serve(hosts);
       if (ok) this.#served = new Set(hosts);
+      if (this.#stalls.due(this.#uncertified(), clock.monotonic(), random())) await front.retry();
       if (reason !== '' && reason !== this.#trouble) log.warn({ reason }, 'the front does not serve the bots');
       if (reason === '' && this.#trouble !== '') log.info({}, 'the front serves the bots again');
       this.#trouble = reason;
       const either = AbortSignal.any([this.#changed.signal, this.#abort.signal]);
       await clock.sleep(LOOK_MS, either);
     }
+  }
+
+  #uncertified(): ReadonlySet<string> {
+    return new Set([...this.#awaited].filter((host) => this.#served.has(host)));
   }
 
   /** A certificate for many names says nothing of one that does not lead here yet. */

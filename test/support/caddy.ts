@@ -22,6 +22,9 @@ export interface CaddyServer {
   dispose(): Promise<void>;
 }
 
+/** Where no other policy fits, Caddy signs certificates itself: a test asks no authority on the internet. */
+const TLS = { automation: { policies: [{ issuers: [{ module: 'internal' }] }] } };
+
 /** Debian's Caddy on free ports of loopback. `apps`: the operator's own, beside its ports. */
 export async function startCaddy(
   apps: (folder: string) => Record<string, Json> = () => ({}),
@@ -35,7 +38,7 @@ export async function startCaddy(
   const { http, ...others } = apps(folder) as { http?: object };
   const config = {
     admin: { listen, config: { persist: false } },
-    apps: { http: { http_port: httpPort, https_port: httpsPort, ...http }, ...others },
+    apps: { http: { http_port: httpPort, https_port: httpsPort, ...http }, tls: TLS, ...others },
   };
   writeFileSync(join(folder, 'caddy.json'), JSON.stringify(config));
   const env = { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder };

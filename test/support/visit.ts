@@ -8,7 +8,15 @@ export interface Visited {
 
 /** What a caller of that name gets at a port of loopback, its certificate checked against these authorities alone. */
 export function visit(port: number, host: string, ca: string, path = '/'): Promise<Visited> {
-  const options = { host: '127.0.0.1', port, servername: host, ca, path, headers: { host }, agent: false };
+  const options = {
+    host: '127.0.0.1',
+    port,
+    servername: host,
+    ca,
+    path,
+    headers: { host: `${host}:${port}` },
+    agent: false,
+  };
   return new Promise((resolve, reject) => {
     const req = request(options, (res) => {
       const text = res.setEncoding('utf8').reduce((all, chunk) => all + chunk, '');

@@ -13,6 +13,8 @@ export interface CaddyAdmin {
   read(): Promise<Reading>;
   /** False: somebody else changed the configuration meanwhile. Throws what Caddy has against it. */
   edit(edit: Edit, version: string | null): Promise<boolean>;
+  /** Makes Caddy load its configuration anew, as it is. Throws what Caddy has against it. */
+  reload(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -32,10 +34,14 @@ export function createCaddyAdmin(address: string): CaddyAdmin {
   // Caddy asks for an empty host name where there is none, to keep web pages out.
   const headers = { 'content-type': 'application/json', ...(socketPath === null ? {} : { host: '' }) };
 
-  async function call(method: 'GET' | Edit['method'], path: string, body: string | null, version: string | null) {
-    const conditional = version === null ? headers : { ...headers, 'if-match': version };
+  async function call(
+    method: 'GET' | Edit['method'],
+    path: string,
+    body: string | null,
+    extra: Readonly<Record<string, string>> = {},
+  ) {
     try {
-      const response = await pool.request({ method, path: `/config${path}`, headers: conditional, body });
+      const response = await pool.request({ method, path: `/config${path}`, headers: { ...headers, ...extra }, body });
       const text = await response.body.text();
       return { status: response.statusCode, text, trailers: response.trailers };
     } catch (cause) {
@@ -47,15 +53,25 @@ export function createCaddyAdmin(address: string): CaddyAdmin {
 
   return {
     async read() {
-      const { status, text, trailers } = await call('GET', '/', null, null);
+      const { status, text, trailers } = await call('GET', '/', null);
       if (status !== 200) throw refusal(status, text);
       return { config: JSON.parse(text) as Json, version: trailers.etag ?? null };
     },
     async edit({ method, path, value }, version) {
-      const { status, text } = await call(method, path, method === 'DELETE' ? null : JSON.stringify(value), version);
+      const condition = version === null ? {} : { 'if-match': version };
+      const { status, text } = await call(method, path, method === 'DELETE' ? null : JSON.stringify(value), condition);
       if (status === CHANGED) return false;
       if (status !== 200) throw refusal(status, text);
       return true;
+    },
+    async reload() {
+      const { text: config, trailers } = await call('GET', '/', null);
+      const condition: Record<string, string> =
+        trailers.etag === undefined ? {} : { 'if-match': String(trailers.etag) };
+      // Without this header Caddy passes over a configuration that is what it has.
+      const { status, text } = await call('POST', '/', config, { ...condition, 'cache-control': 'must-revalidate' });
+      // Somebody else changed it just now, with the same effect.
+      if (status !== 200 && status !== CHANGED) throw refusal(status, text);
     },
     close: () => pool.destroy(),
   };

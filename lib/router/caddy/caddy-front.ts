@@ -36,6 +36,8 @@ export function createCaddyFront({ admin: address, caFile, ...ours }: CaddyOptio
 
   return {
     serve: (hosts) => outcome(() => serve(hosts)),
+    // A change of its configuration ends what Caddy is getting, and it may then not begin again by itself.
+    retry: () => outcome(() => admin.reload()),
     check: async (servername) => {
       try {
         // Read anew each time: the operator may have put the right one there.

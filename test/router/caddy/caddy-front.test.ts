@@ -17,7 +17,7 @@ const HOSTS = [`a.${BASE}`, `b.${BASE}`];
 /** The operator's own: a site, a policy for all names, and a server at another port. */
 const OPERATORS = {
   http: { servers: { theirs: { listen: ['127.0.0.1:0'], routes: [{ '@id': 'own', handle: [] }] } } },
-  tls: { automation: { policies: [{ subjects: ['theirs.example.org'] }] } },
+  tls: { automation: { policies: [{ subjects: ['theirs.example.org'] }, { issuers: [{ module: 'internal' }] }] } },
 } as const;
 
 function frontOf(caddy: CaddyServer, dial: number, acme: AcmeServer | null): Front {
@@ -71,6 +71,21 @@ describe.skipIf(!CADDY)('Caddy as the front', { timeout: 60_000 }, () => {
     expect(await front.serve(HOSTS)).toMatchObject({ ok: true });
     expect(JSON.stringify(await caddy.config())).toContain(HOSTS[0]);
   });
+
+  it.each(['TCP', 'a Unix socket'])(
+    'loads its configuration anew as it is when it is to try again, over %s',
+    async (way) => {
+      const caddy = await caddyFor(() => OPERATORS, way !== 'TCP');
+      const front = frontOf(caddy, 1, null);
+      await front.serve(HOSTS);
+      const before = await caddy.config();
+      const loads = () => caddy.output().split('started background certificate maintenance').length - 1;
+      const loaded = loads();
+      expect(await front.retry()).toEqual({ ok: true, reason: '' });
+      await waitFor('it is loaded', () => loads() > loaded);
+      expect(await caddy.config()).toEqual(before);
+    },
+  );
 
   it('says what Caddy has against it, such as a port that is another server’s', async () => {
     const caddy = await caddyFor();
@@ -133,7 +148,10 @@ describe.skipIf(!CADDY)('Caddy as the front', { timeout: 60_000 }, () => {
     expect(await trusting.check(HOSTS[0] ?? '')).toEqual({ ok: true, reason: '' });
     expect(await trusting.check('elsewhere.example.org')).toMatchObject({ ok: false });
     const ca = readFileSync(join(caddy.folder, 'wild.pem'), 'utf8');
-    expect(await visit(caddy.httpsPort, HOSTS[1] ?? '', ca)).toMatchObject({ status: 200, body: `https ${HOSTS[1]}` });
+    expect(await visit(caddy.httpsPort, HOSTS[1] ?? '', ca)).toMatchObject({
+      status: 200,
+      body: `https ${HOSTS[1]}:${caddy.httpsPort}`,
+    });
     expect(await visit(caddy.httpsPort, `nobody.${BASE}`, ca)).toMatchObject({ status: 404 });
     await caddy.stop();
     expect(await trusting.check(HOSTS[0] ?? '')).toMatchObject({
@@ -174,7 +192,7 @@ describe.skipIf(!CADDY || !PEBBLE)('certificates from an ACME server', { timeout
       });
       expect(await visit(caddy.httpsPort, host, readFileSync(acme.caFile, 'utf8'))).toMatchObject({
         status: 200,
-        body: `https ${host}`,
+        body: `https ${host}:${caddy.httpsPort}`,
       });
     }
     await expect(visit(caddy.httpsPort, HOSTS[0] ?? '', '')).rejects.toThrow();
