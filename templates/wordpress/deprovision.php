@@ -6,6 +6,17 @@ $database = new mysqli('localhost', $user, $password, null, 0, $socket);
 $name = 'wp-' . substr(hash('sha256', '{{id}}'), 0, 32);
 
 $database->query("DROP USER IF EXISTS 'wp-{{id}}'@'localhost'");
+// A statement goes on in the server when its client and its user are gone, and may be a loop that writes for ever.
+while ($sessions = $database->query("SELECT id FROM information_schema.processlist WHERE BINARY user = 'wp-{{id}}'")->fetch_all()) {
+    foreach ($sessions as [$session]) {
+        try {
+            $database->query("KILL $session");
+        } catch (mysqli_sql_exception) {
+            // It has ended meanwhile.
+        }
+    }
+    usleep(50_000);
+}
 $database->query('SET lock_wait_timeout = 5, innodb_lock_wait_timeout = 5');
 try {
     $database->query("DROP DATABASE IF EXISTS `$name`");
