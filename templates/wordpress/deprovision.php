@@ -21,9 +21,13 @@ $database->query('SET lock_wait_timeout = 5, innodb_lock_wait_timeout = 5');
 try {
     $database->query("DROP DATABASE IF EXISTS `$name`");
 } catch (mysqli_sql_exception) {
-    // Transactions that were prepared and left so outlive their connections, and their locks do.
+    // Transactions that were prepared and left so outlive their connections, and their locks do. Whose they are is not told.
     foreach ($database->query("XA RECOVER FORMAT='SQL'")->fetch_all(MYSQLI_ASSOC) as ['data' => $transaction]) {
-        $database->query("XA ROLLBACK $transaction");
+        try {
+            $database->query("XA ROLLBACK $transaction");
+        } catch (mysqli_sql_exception) {
+            // A living connection has it, so it is another site's.
+        }
     }
     $database->query("DROP DATABASE IF EXISTS `$name`");
 }

@@ -31,8 +31,9 @@ SETTINGS = (
     "table-open-cache=1000",
     "max-connections=500",
     "thread-cache-size=4",
-    # Nothing reads files by SQL, or runs at a time of day.
+    # Nothing reads files by SQL, puts tables elsewhere (a site could do it, and into its own directory), or runs at a time of day.
     "local-infile=OFF",
+    "skip-symbolic-links",
     "event-scheduler=OFF",
     # What a site leaves open holds nobody up for long.
     "wait-timeout=600",

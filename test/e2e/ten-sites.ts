@@ -221,6 +221,13 @@ ${act}`;
       expect(leases[2]).toMatchObject({ instanceId: before.instanceId, fromPool: true });
     });
 
+    it('cannot have put a table into another directory', async () => {
+      const site = leases[2] as LeaseView;
+      await sql(site, `CREATE TABLE \`${databaseOf(site)}\`.elsewhere (i INT) ENGINE=MyISAM DATA DIRECTORY='/tmp';`);
+      const { container } = await sandbox.client.bot(site.instanceId);
+      await machine.python(container as string, 'import os\nassert not os.path.lexists("/tmp/elsewhere.MYD")');
+    });
+
     it('is made anew although the server is at a loop of its tenant that takes its password over and over', async () => {
       const before = leases[2] as LeaseView;
       const change = `UPDATE \`${databaseOf(before)}\`.wp_users SET user_pass = MD5('mine-again');`;
