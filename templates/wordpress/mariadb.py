@@ -31,6 +31,14 @@ SETTINGS = (
     "table-open-cache=1000",
     "max-connections=500",
     "thread-cache-size=4",
+    # No site fills the memory of all with a table: whatever engine it names, it gets this one.
+    "enforce-storage-engine=InnoDB",
+    "sql-mode=STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_CREATE_USER",
+    "max-heap-table-size=16M",
+    "maximum-max-heap-table-size=16M",
+    "maximum-tmp-memory-table-size=16M",
+    "maximum-sort-buffer-size=2M",
+    "maximum-join-buffer-size=2M",
     # Nothing reads files by SQL, puts tables elsewhere (a site could do it, and into its own directory), or runs at a time of day.
     "local-infile=OFF",
     "skip-symbolic-links",

@@ -221,11 +221,16 @@ ${act}`;
       expect(leases[2]).toMatchObject({ instanceId: before.instanceId, fromPool: true });
     });
 
-    it('cannot have put a table into another directory', async () => {
+    it('cannot have put a table into another directory, or into the memory of all', async () => {
       const site = leases[2] as LeaseView;
-      await sql(site, `CREATE TABLE \`${databaseOf(site)}\`.elsewhere (i INT) ENGINE=MyISAM DATA DIRECTORY='/tmp';`);
+      const database = databaseOf(site);
+      await sql(site, `CREATE TABLE \`${database}\`.elsewhere (i INT) ENGINE=MEMORY DATA DIRECTORY='/tmp';`);
+      const engine = `(SELECT engine FROM information_schema.tables WHERE table_schema = '${database}' AND table_name = 'elsewhere')`;
+      const check = `IF ${engine} <> 'InnoDB' THEN SIGNAL SQLSTATE '45000'; END IF;`;
+      await sql(site, `DELIMITER //\nBEGIN NOT ATOMIC ${check} END//\n`);
       const { container } = await sandbox.client.bot(site.instanceId);
-      await machine.python(container as string, 'import os\nassert not os.path.lexists("/tmp/elsewhere.MYD")');
+      const program = "import glob\nassert not glob.glob('/tmp/elsewhere.*') + glob.glob('/tmp/wp@*/elsewhere.*')";
+      await machine.python(container as string, program);
     });
 
     it('is made anew although the server is at a loop of its tenant that takes its password over and over', async () => {
