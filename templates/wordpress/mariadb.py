@@ -31,7 +31,7 @@ SETTINGS = (
     "table-open-cache=1000",
     "max-connections=500",
     "thread-cache-size=4",
-    # No site fills the memory of all with a table: whatever engine it names, it gets this one.
+    # No site fills the memory of all with a table: whatever engine it names, it gets this one. (Variables of a session cannot be limited.)
     "enforce-storage-engine=InnoDB",
     "sql-mode=STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_CREATE_USER",
     "max-heap-table-size=16M",
