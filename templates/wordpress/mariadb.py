@@ -31,8 +31,17 @@ SETTINGS = (
     "table-open-cache=1000",
     "max-connections=500",
     "thread-cache-size=4",
-    # Nothing reads files by SQL, or runs at a time of day.
+    # No site fills the memory of all with a table: whatever engine it names, it gets this one. (Variables of a session cannot be limited.)
+    "enforce-storage-engine=InnoDB",
+    "sql-mode=STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_CREATE_USER",
+    "max-heap-table-size=16M",
+    "maximum-max-heap-table-size=16M",
+    "maximum-tmp-memory-table-size=16M",
+    "maximum-sort-buffer-size=2M",
+    "maximum-join-buffer-size=2M",
+    # Nothing reads files by SQL, puts tables elsewhere (a site could do it, and into its own directory), or runs at a time of day.
     "local-infile=OFF",
+    "skip-symbolic-links",
     "event-scheduler=OFF",
     # What a site leaves open holds nobody up for long.
     "wait-timeout=600",

@@ -65,15 +65,32 @@ export function proveTenSites(open: () => Promise<SiteMachine>): void {
     `wp-${createHash('sha256').update(instanceId).digest('hex').slice(0, 32)}`;
 
   /** As the site's own database user, which a tenant with a plugin of its own is. */
-  async function sql(lease: LeaseView, statements: string): Promise<void> {
+  const sql = (lease: LeaseView, statements: string): Promise<void> => asClient(lease, statements, 'run(check=True)');
+
+  /** Its client is killed while the server is at it. */
+  const sqlForEver = (lease: LeaseView, statements: string): Promise<void> =>
+    asClient(
+      lease,
+      statements,
+      `
+try:
+    run(timeout=2)
+    raise SystemExit("it came to an end")
+except subprocess.TimeoutExpired:
+    pass`,
+    );
+
+  async function asClient(lease: LeaseView, statements: string, act: string): Promise<void> {
     const { container } = await sandbox.client.bot(lease.instanceId);
     const given = JSON.stringify({ bot: lease.instanceId, statements });
     const program = `
-import json, subprocess
+import functools, json, subprocess
 given = json.loads(${JSON.stringify(given)})
 database = json.load(open(f"{directory}/bots/{given['bot']}/site.json"))["database"]
 client = ["mariadb", "--no-defaults", f"--user={database['user']}", f"--socket={database['socket']}"]
-subprocess.run(client, input=given["statements"].encode(), env={"MYSQL_PWD": database["password"], "PATH": "/usr/bin"}, check=True)`;
+environment = {"MYSQL_PWD": database["password"], "PATH": "/usr/bin"}
+run = functools.partial(subprocess.run, client, input=given["statements"].encode(), env=environment)
+${act}`;
     await machine.python(container as string, program);
   }
 
@@ -202,6 +219,32 @@ subprocess.run(client, input=given["statements"].encode(), env={"MYSQL_PWD": dat
       await timed('made anew past a lock', () => untilReady(1, RESET_SECONDS));
       leases[2] = await acquire();
       expect(leases[2]).toMatchObject({ instanceId: before.instanceId, fromPool: true });
+    });
+
+    it('cannot have put a table into another directory, or into the memory of all', async () => {
+      const site = leases[2] as LeaseView;
+      const database = databaseOf(site);
+      await sql(site, `CREATE TABLE \`${database}\`.elsewhere (i INT) ENGINE=MEMORY DATA DIRECTORY='/tmp';`);
+      const engine = `(SELECT engine FROM information_schema.tables WHERE table_schema = '${database}' AND table_name = 'elsewhere')`;
+      const check = `IF ${engine} <> 'InnoDB' THEN SIGNAL SQLSTATE '45000'; END IF;`;
+      await sql(site, `DELIMITER //\nBEGIN NOT ATOMIC ${check} END//\n`);
+      const { container } = await sandbox.client.bot(site.instanceId);
+      const program = "import glob\nassert not glob.glob('/tmp/elsewhere.*') + glob.glob('/tmp/wp@*/elsewhere.*')";
+      await machine.python(container as string, program);
+    });
+
+    it('is made anew although the server is at a loop of its tenant that takes its password over and over', async () => {
+      const before = leases[2] as LeaseView;
+      const change = `UPDATE \`${databaseOf(before)}\`.wp_users SET user_pass = MD5('mine-again');`;
+      const go = 'DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;';
+      await sqlForEver(before, `DELIMITER //\nBEGIN NOT ATOMIC ${go} LOOP DO SLEEP(0.1); ${change} END LOOP; END//\n`);
+      await release(before);
+      await timed('made anew past a loop', () => untilReady(1, RESET_SECONDS));
+      const after = await acquire();
+      leases[2] = after;
+      expect(after).toMatchObject({ instanceId: before.instanceId, fromPool: true });
+      expect(await visitorOf(after).logIn('admin', passwordOf(after))).toBe(true);
+      expect(await visitorOf(after).logIn('admin', 'mine-again')).toBe(false);
     });
 
     it('is destroyed, and another made, when its tenant has locked it', async () => {

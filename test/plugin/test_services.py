@@ -6,10 +6,11 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
-from harness import FIRST_PORT, UID_BASE, Supervisord, bot, file, is_alive, kill, until
+from harness import FIRST_PORT, UID_BASE, Fault, Supervisord, bot, file, is_alive, kill, until
 from prefork import PreforkTest
 from services import NO_LIMITS, ServicesTest, program, step
 
@@ -320,6 +321,29 @@ class Rooms(ServicesTest):
         self.until_ready()
         self.assertIn("archive from keeper, step 1 (false) exited with code 1", self.assertFault(1007, "archive", {"bot": "ann"}))
         self.assertEqual(os.listdir(self.supervisord.path("archives")), [])
+
+    def test_a_bot_is_not_started_while_its_data_is_copied_for_a_backup(self):
+        spec = self.tenant("ann", run=False)
+        spec["services"][0]["archive"] = [step(["sh", "-c", "sleep 1.5 && echo copied > copy"])]
+        self.call("apply", spec)
+        self.until_ready()
+        failures = []
+
+        def back_up():
+            try:
+                self.call("discard", {"archive": self.call("backup", {"bot": "ann"})["archive"]})
+            except Fault as fault:
+                failures.append(fault.text)
+
+        packing = threading.Thread(target=back_up)
+        packing.start()
+        time.sleep(0.5)
+        self.apply(spec, run=True)
+        self.until_state("ann", "running")
+        packing.join()
+        self.assertEqual(failures, [])
+        with open(self.supervisord.path("bots", "ann", "copy")) as copy:
+            self.assertEqual(copy.read(), "copied\n")
 
     def test_after_a_reset_room_is_made_again(self):
         spec = self.tenant("ann")

@@ -196,14 +196,23 @@ class Container:
         return {"pid": life and life.pid, "startedAt": life and life.started_at, "listener": verdict}
 
     async def _backup(self, name):
+        await self._copy_out_for_backup(name)
         async with self._directories(name):
             await self._staging
-            bot = self.bots.get(name)
-            if bot is not None and any(use.archive for use in bot.spec.services):
-                # What copies its data out ends whatever else runs as its user.
-                self._require_stopped(name)
-                await self.services.copy_out(bot)
             return await self._archives.snapshot(name)
+
+    async def _copy_out_for_backup(self, name):
+        """What copies its data out ends whatever else runs as its user: the bot is stopped, and not started meanwhile."""
+        if not self._keeps_in_services(name):
+            return
+        async with self.turns(name), self._directories(name):
+            await self._earlier
+            if self._keeps_in_services(name):
+                self._require_stopped(name)
+                await self.services.copy_out(self.bots[name])
+
+    def _keeps_in_services(self, name):
+        return name in self.bots and any(use.archive for use in self.bots[name].spec.services)
 
     async def _archive(self, name):
         async with self.turns(name), self._directories(name):
