@@ -77,6 +77,8 @@ class ProvenAgent extends Agent {
     socket.once('error', fail);
     socket.once('connect', () => {
       this.#prove().then(() => {
+        // Whoever is handed a connection that is gone already would wait for ever for something to happen on it.
+        if (socket.destroyed) return fail(new Error('it hung up'));
         socket.removeListener('error', fail);
         done?.(null, socket);
       }, fail);
