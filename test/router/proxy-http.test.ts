@@ -69,6 +69,23 @@ describe.each(WAYS)('proxy over HTTP, by $name', ({ name, at, host }) => {
       expect(headers).not.toHaveProperty(name);
   });
 
+  it('hides headers that a bot could take for ours, and no others with underscores', async () => {
+    const port = await front(await mirror(), { headers: { 'X-Remote-User': 'alice' } });
+    const { headers } = await seenBy(
+      send(port, '/', {
+        headers: {
+          authorization: 'Bearer bh_good',
+          x_forwarded_for: '6.6.6.6',
+          'X-Real_IP': '6.6.6.6',
+          x_remote_user: 'mallory',
+          x_own: '1',
+        },
+      }),
+    );
+    expect(JSON.stringify(headers)).not.toMatch(/6\.6\.6\.6|mallory/);
+    expect(headers).toMatchObject({ 'x-remote-user': 'alice', x_own: '1' });
+  });
+
   it("adds the template's headers and query, and lets the caller's own for the bot win", async () => {
     const target = { headers: { Authorization: 'Basic Ym90', 'X-Extra': '1' }, query: { token: 'ws' } };
     const port = await front(await mirror(), target);
