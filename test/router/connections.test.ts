@@ -155,6 +155,13 @@ describe('patience with a bot that is away', () => {
     expect(await send(at, '/bots/b/', post)).toMatchObject({ body: 'BOT_UNAVAILABLE' });
   });
 
+  it('does not give a bot again and again what it hangs up on', async () => {
+    const { port, heard } = await bot((req) => void req.socket.destroy());
+    const at = await front(port, { untilRouted: async () => true });
+    expect(await send(at, '/bots/b/')).toMatchObject({ status: 599, body: 'BOT_UNAVAILABLE' });
+    expect(heard.requests).toBe(3);
+  });
+
   it('ends when the bot will not come back, and when the caller leaves', async () => {
     const gone = createServer();
     const nowhere = await listen(gone);
