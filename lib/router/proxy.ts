@@ -94,6 +94,8 @@ function answerOf(req: IncomingMessage, res: ServerResponse, upstream: ClientReq
     upstream.once('close', () => {
       res.removeListener('close', left);
       reject(new Error('it gave no answer'));
+      // What is left of the body is nobody's, and the caller's next request comes after it.
+      req.unpipe(upstream).resume();
     });
     if (hasBody(req)) req.pipe(upstream);
     else upstream.end();

@@ -220,6 +220,21 @@ describe.each(WAYS)('proxy over HTTP, by $name', ({ name, at, host }) => {
     expect(answer).toMatchObject({ status: 413, body: 'too large' });
   });
 
+  it('goes on with the next request of the connection after an early answer', async () => {
+    const port = await front(await upstream((req, res) => res.writeHead(req.method === 'GET' ? 200 : 413).end()));
+    const socket = connect(port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    const size = 5_000_000;
+    const head = `Host: ${host(port)}\r\nAuthorization: Bearer bh_good\r\n`;
+    socket.write(`POST ${at('/')} HTTP/1.1\r\n${head}Content-Length: ${size}\r\n\r\n${'x'.repeat(size)}`);
+    socket.write(`GET ${at('/')} HTTP/1.1\r\n${head}\r\n`);
+    let heard = '';
+    socket.on('data', (data) => {
+      heard += data;
+    });
+    await expect.poll(() => heard, { timeout: 3_000 }).toMatch(/ 413 [\s\S]* 200 OK/);
+  });
+
   it('streams 50 MB up to a slow bot without keeping them', { timeout: 30_000 }, async () => {
     const total = 50 * 1024 * 1024;
     let received = 0;
