@@ -76,7 +76,7 @@ export function responseHeaders(
   const { path, target } = context;
   const shown = endToEnd(headers, path.prefix === '' ? isNotPassedOn : isNotPassedOnByPath);
   if (shown.location !== undefined) shown.location = moved(shown.location, context);
-  if (shown['set-cookie'] !== undefined) shown['set-cookie'] = ownCookies(shown['set-cookie'], path.prefix);
+  if (shown['set-cookie'] !== undefined) shown['set-cookie'] = ownCookies(shown['set-cookie'], path);
   if (path.sandboxed) shown['content-security-policy'] = sandboxed(shown['content-security-policy']);
   shown['x-container-id'] = path.id;
   shown['x-container-location'] = target.location;
@@ -112,16 +112,26 @@ function below(prefix: string, path: string): string {
 const NAMED_AS_OURS = new RegExp(`^\\s*(?:=\\s*)?${TOKEN_COOKIE}\\s*=`);
 
 /** Cookies kept to the bot's prefix and host name, so that bots neither see nor overwrite each other's; none may be called as ours. */
-function ownCookies(cookies: readonly string[], prefix: string): string[] {
+function ownCookies(cookies: readonly string[], { prefix, rest }: BotPath): string[] {
   return cookies
     .filter((cookie) => !NAMED_AS_OURS.test(cookie))
-    .map((cookie) =>
-      cookie
+    .map((cookie) => {
+      const parts = cookie
         .split(';')
         .filter((part) => !/^\s*domain\s*=/i.test(part))
-        .map((part) => part.replace(/^(\s*path\s*=\s*)(\/.*)$/i, (_, name, path) => name + below(prefix, path)))
-        .join(';'),
-    );
+        .map((part) => part.replace(/^(\s*path\s*=\s*)(\/.*)$/i, (_, name, path) => name + below(prefix, path)));
+      return [...parts, ...rootPath(parts, prefix, rest ?? '/')].join(';');
+    });
+}
+
+/**
+ * Without a path, a cookie is for the folder of the address. That of `/container/ID` without a slash is all containers': so
+ * what it is with one is said.
+ */
+function rootPath(parts: readonly string[], prefix: string, rest: string): string[] {
+  const isRoot = prefix !== '' && /^\/(?:\?|$)/.test(rest);
+  const own = parts.findLast((part) => /^\s*path\s*(?:=|$)/i.test(part)) ?? '';
+  return isRoot && !/=\s*\//.test(own) ? [` Path=${prefix}`] : [];
 }
 
 function forwarded(req: IncomingMessage, { prefix }: BotPath, isBelieved: boolean): IncomingHttpHeaders {
