@@ -92,6 +92,17 @@ describe('connections to bots', () => {
     expect(await askForWebSocket(at)).toContain('X-Code: BOT_UNAVAILABLE');
   });
 
+  it('to a bot that is deleted meanwhile end nothing but themselves', async () => {
+    const { port } = await bot();
+    const at = await front(port, {
+      prove: () => {
+        throw new BunkhouseError('NOT_FOUND', 'there is no bot b');
+      },
+    });
+    for (const options of [{}, post]) expect(await send(at, '/bots/b/', options)).toMatchObject({ status: 599 });
+    expect(await askForWebSocket(at)).toContain('599');
+  });
+
   it('of an earlier process are not used for the next', async () => {
     const { port, heard } = await bot();
     const route = changing({ port, life: 'first' });
