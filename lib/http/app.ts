@@ -81,6 +81,9 @@ export interface HttpApp {
   readonly close: () => void;
 }
 
+/** How long a caller may take to end a connection that we have ended. */
+const LAST_LOOK_MS = 2_000;
+
 /** The HTTP interface, without a server: main makes that, and closes it. */
 export function createHttpApp(options: HttpOptions): HttpApp {
   const { gateway, metrics, api, leases, backups } = options;
@@ -192,6 +195,7 @@ function upgrade(options: HttpOptions, req: IncomingMessage, socket: Duplex, hea
     if (socket.writable) socket.end(rawAnswer(problem.status, headers, JSON.stringify(problem)));
   };
   socket.on('error', (error) => logger.debug({ requestId, error: messageOf(error) }, 'a connection broke'));
+  socket.once('finish', () => endSoon(socket, clock));
   try {
     const visit = gateway.admit(req);
     if (visit === null)
@@ -202,6 +206,12 @@ function upgrade(options: HttpOptions, req: IncomingMessage, socket: Duplex, hea
   } catch (error) {
     refuse(error);
   }
+}
+
+/** The server counts it among its own no more: a caller that was told all, and stays, would stay for ever. */
+function endSoon(socket: Duplex, clock: Clock): void {
+  const cancel = clock.after(LAST_LOOK_MS, () => socket.destroy());
+  socket.once('close', cancel);
 }
 
 function rawAnswer(status: number, headers: Readonly<Record<string, string>>, body: string): string {

@@ -47,7 +47,15 @@ export function requestHeaders(
   Object.assign(headers, forwarded(req, path, believed));
   for (const name in target.headers) headers[name.toLowerCase()] = target.headers[name];
   if (authorization !== undefined) headers.authorization = authorization;
+  for (const name in headers) if (isLookalike(name, headers)) delete headers[name];
   return headers;
+}
+
+/** CGI, WSGI and PHP take `X_Forwarded_For` for `X-Forwarded-For`: what we say ourselves must not be said beside us. */
+function isLookalike(name: string, headers: IncomingHttpHeaders): boolean {
+  if (!name.includes('_')) return false;
+  const meant = name.replaceAll('_', '-');
+  return FORWARDED.test(meant) || Object.hasOwn(headers, meant);
 }
 
 /** Path and query for the bot: the target's query is added where the caller does not give the same name. */
@@ -68,7 +76,7 @@ export function responseHeaders(
   const { path, target } = context;
   const shown = endToEnd(headers, path.prefix === '' ? isNotPassedOn : isNotPassedOnByPath);
   if (shown.location !== undefined) shown.location = moved(shown.location, context);
-  if (shown['set-cookie'] !== undefined) shown['set-cookie'] = ownCookies(shown['set-cookie'], path.prefix);
+  if (shown['set-cookie'] !== undefined) shown['set-cookie'] = ownCookies(shown['set-cookie'], path);
   if (path.sandboxed) shown['content-security-policy'] = sandboxed(shown['content-security-policy']);
   shown['x-container-id'] = path.id;
   shown['x-container-location'] = target.location;
@@ -100,26 +108,41 @@ function below(prefix: string, path: string): string {
   return path === prefix || path.startsWith(`${prefix}/`) ? path : prefix + path;
 }
 
+/** Browsers take blanks around a name away, and send a cookie without a name as its value alone. */
+const NAMED_AS_OURS = new RegExp(`^\\s*(?:=\\s*)?${TOKEN_COOKIE}\\s*=`);
+
 /** Cookies kept to the bot's prefix and host name, so that bots neither see nor overwrite each other's; none may be called as ours. */
-function ownCookies(cookies: readonly string[], prefix: string): string[] {
+function ownCookies(cookies: readonly string[], { prefix, rest }: BotPath): string[] {
   return cookies
-    .filter((cookie) => !cookie.trimStart().startsWith(`${TOKEN_COOKIE}=`))
-    .map((cookie) =>
-      cookie
+    .filter((cookie) => !NAMED_AS_OURS.test(cookie))
+    .map((cookie) => {
+      const parts = cookie
         .split(';')
         .filter((part) => !/^\s*domain\s*=/i.test(part))
-        .map((part) => part.replace(/^(\s*path\s*=\s*)(\/.*)$/i, (_, name, path) => name + below(prefix, path)))
-        .join(';'),
-    );
+        .map((part) => part.replace(/^(\s*path\s*=\s*)(\/.*)$/i, (_, name, path) => name + below(prefix, path)));
+      return [...parts, ...rootPath(parts, prefix, rest ?? '/')].join(';');
+    });
+}
+
+/**
+ * Without a path, a cookie is for the folder of the address. That of `/container/ID` without a slash is all containers': so
+ * what it is with one is said.
+ */
+function rootPath(parts: readonly string[], prefix: string, rest: string): string[] {
+  const isRoot = prefix !== '' && /^\/(?:\?|$)/.test(rest);
+  const own = parts.findLast((part) => /^\s*path\s*(?:=|$)/i.test(part)) ?? '';
+  return isRoot && !/=\s*\//.test(own) ? [` Path=${prefix}`] : [];
 }
 
 function forwarded(req: IncomingMessage, { prefix }: BotPath, isBelieved: boolean): IncomingHttpHeaders {
   const address = req.socket.remoteAddress ?? '';
   const believed = isBelieved ? req.headers : {};
   const before = believed['x-forwarded-for'];
+  // A caller of HTTP/1.0 need not say any.
+  const host = believed['x-forwarded-host'] ?? req.headers.host;
   return {
     'x-forwarded-for': before === undefined ? address : `${before}, ${address}`,
-    'x-forwarded-host': believed['x-forwarded-host'] ?? req.headers.host,
+    ...(host === undefined ? {} : { 'x-forwarded-host': host }),
     'x-forwarded-proto': believed['x-forwarded-proto'] ?? ('encrypted' in req.socket ? 'https' : 'http'),
     ...(prefix === '' ? {} : { 'x-forwarded-prefix': prefix }),
   };

@@ -23,7 +23,7 @@ export class Lines {
 
   /** A connection of its own, for what cannot be sent again when the bot ends an idle one that very moment. */
   fresh({ path, target }: Passage): Agent {
-    return new ProvenAgent(() => this.#prove(path.bot, target.life), 0);
+    return new ProvenAgent(async () => this.#prove(path.bot, target.life), 0);
   }
 
   /** Connections that are kept for the next request to the same process of the bot. */
@@ -32,7 +32,7 @@ export class Lines {
     if (known?.life === life) return known.agent;
     known?.agent.retire();
     if (this.#kept.size >= MANY) this.#forgetIdle();
-    const agent = new ProvenAgent(() => this.#prove(bot, life), MOST_IDLE);
+    const agent = new ProvenAgent(async () => this.#prove(bot, life), MOST_IDLE);
     this.#kept.set(bot, { life, agent });
     return agent;
   }
@@ -48,6 +48,7 @@ export class Lines {
 }
 
 class ProvenAgent extends Agent {
+  /** Never throws at once, as for a bot that is deleted by now: nobody would catch that, and it would end us. */
   readonly #prove: () => Promise<void>;
 
   constructor(prove: () => Promise<void>, maxFreeSockets: number) {
@@ -77,6 +78,8 @@ class ProvenAgent extends Agent {
     socket.once('error', fail);
     socket.once('connect', () => {
       this.#prove().then(() => {
+        // Whoever is handed a connection that is gone already would wait for ever for something to happen on it.
+        if (socket.destroyed) return fail(new Error('it hung up'));
         socket.removeListener('error', fail);
         done?.(null, socket);
       }, fail);

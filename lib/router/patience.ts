@@ -2,12 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { hasCode } from '../domain/errors.ts';
 import type { PoolApi } from '../services/pool-api.ts';
 import type { Clock } from '../util/clock.ts';
-import { isRepeatable } from './proxy.ts';
+import { HungUp, isRepeatable } from './proxy.ts';
 
 /** How long a request waits for a bot that is being restarted or moved. */
 const PATIENCE_MS = 10_000;
 /** Between two tries at a bot that is thought to run: what became of it will be known by then. */
 const PAUSE_MS = 50;
+/** How often a bot that had a request and hung up is given it again: one that it ends of must not end it over and over. */
+const MOST_HUNG_UP = 2;
 /** Requests that wait at a time; beyond that they are told to come again. */
 const MOST_WAITING = 1_000;
 
@@ -40,14 +42,24 @@ export function createPatience(untilRouted: PoolApi['untilRouted'], clock: Clock
   return {
     async attempt(req, res, bot, work) {
       const deadline = clock.monotonic() + PATIENCE_MS;
+      let hungUp = 0;
       for (;;) {
         try {
           return await work();
         } catch (error) {
-          const again = hasCode(error, 'BOT_UNAVAILABLE') && isRepeatable(req) && !res.headersSent;
-          if (!again || waiting >= MOST_WAITING || !(await returns(bot, res, deadline))) throw error;
+          hungUp += Number(isHungUp(error));
+          const again = hungUp <= MOST_HUNG_UP && waiting < MOST_WAITING && isAway(error) && canRepeat(req, res);
+          if (!again || !(await returns(bot, res, deadline))) throw error;
         }
       }
     },
   };
 }
+
+// Private
+
+const isAway = (error: unknown): boolean => hasCode(error, 'BOT_UNAVAILABLE');
+
+const isHungUp = (error: unknown): boolean => error instanceof Error && error.cause instanceof HungUp;
+
+const canRepeat = (req: IncomingMessage, res: ServerResponse): boolean => isRepeatable(req) && !res.headersSent;

@@ -30,6 +30,9 @@ export interface ProxyOptions {
 
 export type Refuse = (error: BunkhouseError) => void;
 
+/** The cause when the bot had the request, and may have ended because of it. */
+export class HungUp extends Error {}
+
 /** The built-in proxy. Requests that can be sent again share connections; all others have one of their own. */
 export function createBotProxy({ trusts, prove, clock }: ProxyOptions): BotProxy {
   const lines = new Lines(prove);
@@ -52,7 +55,7 @@ export function createBotProxy({ trusts, prove, clock }: ProxyOptions): BotProxy
     } catch (error) {
       if (res.destroyed) return true;
       if (repeatable && upstream.reusedSocket && !res.headersSent && isReset(error)) return false;
-      throw unreachable(passage, error);
+      throw unreachable(passage, upstream.socket === null ? error : new HungUp(messageOf(error)));
     }
   }
 
@@ -91,6 +94,8 @@ function answerOf(req: IncomingMessage, res: ServerResponse, upstream: ClientReq
     upstream.once('close', () => {
       res.removeListener('close', left);
       reject(new Error('it gave no answer'));
+      // What is left of the body is nobody's, and the caller's next request comes after it.
+      req.unpipe(upstream).resume();
     });
     if (hasBody(req)) req.pipe(upstream);
     else upstream.end();

@@ -160,8 +160,8 @@ export class PoolIntegration implements PoolApi {
     return bot !== undefined && isOpenToAll(bot, this.#deps.templates.get(bot.template));
   }
 
-  prove(instanceId: string, life: string): Promise<void> {
-    return this.#lives.prove(findBot(this.#deps.store.current(), instanceId), life);
+  async prove(instanceId: string, life: string): Promise<void> {
+    await this.#lives.prove(findBot(this.#deps.store.current(), instanceId), life);
   }
 
   untilRouted(instanceId: string, signal: AbortSignal): Promise<boolean> {

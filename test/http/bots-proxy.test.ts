@@ -40,6 +40,19 @@ describe('bots behind the interface', { timeout: 20_000 }, () => {
     }
   });
 
+  it('are not kept busy by callers that were refused a WebSocket and stay, token or not', async () => {
+    const { app, alice } = await setUp();
+    const others = await app.connections();
+    for (const path of ['/', '/bots/a/not-a-socket']) {
+      const socket = connect({ host: '127.0.0.1', port: app.port, allowHalfOpen: true });
+      onTestFinished(() => void socket.destroy());
+      const lines = ['Host: x', 'Connection: Upgrade', 'Upgrade: websocket', `Authorization: Bearer ${alice}`];
+      socket.write(`GET ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`);
+      await once(socket, 'data');
+    }
+    await expect.poll(() => app.connections(), { timeout: 5_000 }).toBeLessThanOrEqual(others);
+  });
+
   it('are not there for another owner, and closed without a token', async () => {
     const { app, bob } = await setUp();
     expect(await app.call('GET', '/bots/a/', { token: bob })).toMatchObject({

@@ -77,6 +77,7 @@ describe('containers', () => {
     const bot = createServer(async (req, res) => {
       const body = await req.setEncoding('utf8').reduce((all, chunk) => all + chunk, '');
       res.setHeader('content-security-policy', "img-src 'self'");
+      res.setHeader('set-cookie', ['a=1; HttpOnly', 'b=2; Path=/x; Path=y', 'c=3; Path=/']);
       if (req.url === '/away') res.setHeader('location', '/elsewhere');
       const { authorization, 'x-forwarded-prefix': prefix } = req.headers;
       res.end(JSON.stringify({ method: req.method, url: req.url, body, authorization, prefix }));
@@ -117,6 +118,12 @@ describe('containers', () => {
     const { headers } = await app.call('GET', `/container/${id}`);
     expect(headers['content-security-policy']).toMatch(/^sandbox [a-z -]+, img-src 'self'$/);
     expect(headers['content-security-policy']).not.toContain('allow-same-origin');
+    // Without a path, a cookie of `/container/ID` would be sent to all others too.
+    expect(headers['set-cookie']).toEqual([
+      `a=1; HttpOnly; Path=/container/${id}`,
+      `b=2; Path=/container/${id}/x; Path=y; Path=/container/${id}`,
+      `c=3; Path=/container/${id}/`,
+    ]);
   });
 
   it('have WebSockets', async () => {

@@ -14,6 +14,8 @@ describe('bots by path, below one origin', () => {
             'a=1; Path=/; HttpOnly',
             'b=2; Domain=example.org; path=/sub',
             'bunkhouse_token=bh_evil; Path=/',
+            ' bunkhouse_token\t=bh_evil',
+            '=bunkhouse_token=bh_evil',
           ],
           'service-worker-allowed': '/',
         });
@@ -38,6 +40,14 @@ describe('bots by path, below one origin', () => {
     const answer = await send(port, '/bots/b?x=1');
     expect(answer).toMatchObject({ status: 308 });
     expect(answer.headers.location).toBe('/bots/b/?x=1');
+  });
+
+  it('takes a caller of HTTP/1.0, who names no host', async () => {
+    const socket = connect(await front(await mirror()), '127.0.0.1');
+    socket.write('GET /bots/b/x HTTP/1.0\r\nAuthorization: Bearer bh_good\r\n\r\n');
+    const [data] = await once(socket, 'data');
+    expect(String(data)).toContain('200 OK');
+    socket.destroy();
   });
 
   it('refuses an upgrade with a path that climbs', async () => {

@@ -1,5 +1,6 @@
 import { createServer, type RequestListener } from 'node:http';
-import { connect, createServer as createTcpServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { BunkhouseError } from '../../lib/domain/errors.ts';
 import type { RouteTarget } from '../../lib/services/pool-api.ts';
@@ -24,6 +25,23 @@ async function bot(answer: RequestListener = (_req, res) => res.end('ok')) {
 }
 
 const post = { method: 'POST', headers: { authorization: 'Bearer bh_good' }, body: 'x' };
+
+/** A program that takes connections and ends them at once. */
+async function hangsUp(): Promise<number> {
+  const server = createTcpServer((socket) => void socket.end());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+/** The first that is answered. */
+function askForWebSocket(at: number): Promise<string> {
+  const socket = connect(at, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nAuthorization: Bearer bh_good\r\n';
+  socket.write(`GET /bots/b/ws HTTP/1.1\r\nHost: x\r\n${upgrade}\r\n`);
+  return new Promise((resolve) => socket.once('data', (data) => resolve(String(data))));
+}
 
 /** The route to a bot, which a test changes as if the bot were restarted or moved. */
 function changing(first: Pick<RouteTarget, 'port' | 'life'>): { port: number; life: string } {
@@ -60,14 +78,29 @@ describe('connections to bots', () => {
     for (const options of [{}, post]) {
       expect(await send(at, '/bots/b/', options)).toMatchObject({ status: 599, body: 'BOT_UNAVAILABLE' });
     }
-    const socket = connect(at, '127.0.0.1');
-    onTestFinished(() => void socket.destroy());
-    const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nAuthorization: Bearer bh_good\r\n';
-    socket.write(`GET /bots/b/ws HTTP/1.1\r\nHost: x\r\n${upgrade}\r\n`);
-    const refused = await new Promise((resolve) => socket.once('data', (data) => resolve(String(data))));
-    expect(refused).toContain('X-Code: BOT_UNAVAILABLE');
+    expect(await askForWebSocket(at)).toContain('X-Code: BOT_UNAVAILABLE');
     expect(heard.connections).toBe(3);
     expect(heard.bytes).toBe(0);
+  });
+
+  it('that the bot ends while it is proven who is there are not waited on for ever', async () => {
+    const port = await hangsUp();
+    const at = await front(port, { prove: () => sleep(50) });
+    for (const options of [{}, post]) {
+      expect(await send(at, '/bots/b/', options)).toMatchObject({ status: 599, body: 'BOT_UNAVAILABLE' });
+    }
+    expect(await askForWebSocket(at)).toContain('X-Code: BOT_UNAVAILABLE');
+  });
+
+  it('to a bot that is deleted meanwhile end nothing but themselves', async () => {
+    const { port } = await bot();
+    const at = await front(port, {
+      prove: () => {
+        throw new BunkhouseError('NOT_FOUND', 'there is no bot b');
+      },
+    });
+    for (const options of [{}, post]) expect(await send(at, '/bots/b/', options)).toMatchObject({ status: 599 });
+    expect(await askForWebSocket(at)).toContain('599');
   });
 
   it('of an earlier process are not used for the next', async () => {
@@ -131,6 +164,13 @@ describe('patience with a bot that is away', () => {
     expect(heard.requests).toBe(1);
     route.port = nowhere;
     expect(await send(at, '/bots/b/', post)).toMatchObject({ body: 'BOT_UNAVAILABLE' });
+  });
+
+  it('does not give a bot again and again what it hangs up on', async () => {
+    const { port, heard } = await bot((req) => void req.socket.destroy());
+    const at = await front(port, { untilRouted: async () => true });
+    expect(await send(at, '/bots/b/')).toMatchObject({ status: 599, body: 'BOT_UNAVAILABLE' });
+    expect(heard.requests).toBe(3);
   });
 
   it('ends when the bot will not come back, and when the caller leaves', async () => {

@@ -69,6 +69,23 @@ describe.each(WAYS)('proxy over HTTP, by $name', ({ name, at, host }) => {
       expect(headers).not.toHaveProperty(name);
   });
 
+  it('hides headers that a bot could take for ours, and no others with underscores', async () => {
+    const port = await front(await mirror(), { headers: { 'X-Remote-User': 'alice' } });
+    const { headers } = await seenBy(
+      send(port, '/', {
+        headers: {
+          authorization: 'Bearer bh_good',
+          x_forwarded_for: '6.6.6.6',
+          'X-Real_IP': '6.6.6.6',
+          x_remote_user: 'mallory',
+          x_own: '1',
+        },
+      }),
+    );
+    expect(JSON.stringify(headers)).not.toMatch(/6\.6\.6\.6|mallory/);
+    expect(headers).toMatchObject({ 'x-remote-user': 'alice', x_own: '1' });
+  });
+
   it("adds the template's headers and query, and lets the caller's own for the bot win", async () => {
     const target = { headers: { Authorization: 'Basic Ym90', 'X-Extra': '1' }, query: { token: 'ws' } };
     const port = await front(await mirror(), target);
@@ -201,6 +218,21 @@ describe.each(WAYS)('proxy over HTTP, by $name', ({ name, at, host }) => {
     const port = await front(await upstream((_req, res) => res.writeHead(413).end('too large')));
     const answer = await send(port, '/', { method: 'POST', body: 'x'.repeat(5_000_000) });
     expect(answer).toMatchObject({ status: 413, body: 'too large' });
+  });
+
+  it('goes on with the next request of the connection after an early answer', async () => {
+    const port = await front(await upstream((req, res) => res.writeHead(req.method === 'GET' ? 200 : 413).end()));
+    const socket = connect(port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    const size = 5_000_000;
+    const head = `Host: ${host(port)}\r\nAuthorization: Bearer bh_good\r\n`;
+    socket.write(`POST ${at('/')} HTTP/1.1\r\n${head}Content-Length: ${size}\r\n\r\n${'x'.repeat(size)}`);
+    socket.write(`GET ${at('/')} HTTP/1.1\r\n${head}\r\n`);
+    let heard = '';
+    socket.on('data', (data) => {
+      heard += data;
+    });
+    await expect.poll(() => heard, { timeout: 3_000 }).toMatch(/ 413 [\s\S]* 200 OK/);
   });
 
   it('streams 50 MB up to a slow bot without keeping them', { timeout: 30_000 }, async () => {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { BunkhouseError } from '../../domain/errors.ts';
 
 /** Caddy's configuration, as JSON. Most of it is the operator's: it is looked into, never rewritten. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -35,7 +36,7 @@ export interface AcmeSettings {
 /** While Bunkhouse is restarted, callers are kept waiting so long at most instead of being turned away. */
 const RESTART_PATIENCE = '15s';
 
-/** The next edit on the way from the configuration as it is to the one with what is wanted; null: it has it. */
+/** The next edit on the way from the configuration as it is to the one with what is wanted; null: it has it. Throws CONFLICT. */
 export function nextEdit(config: Json, wanted: Wanted): Edit | null {
   return policyEdit(config, wanted) ?? serverEdit(config, wanted);
 }
@@ -63,11 +64,18 @@ function policyEdit(config: Json, { name, acme }: Wanted): Edit | null {
 function serverEdit(config: Json, wanted: Wanted): Edit | null {
   const path = ['apps', 'http', 'servers', wanted.name];
   const found = at(config, path);
+  const isTheirs = isObject(found) && found['@id'] !== `${wanted.name}-server`;
   if (wanted.hosts.length === 0)
-    return found === undefined ? null : { method: 'DELETE', path: pathOf(path), value: null };
+    return found === undefined || isTheirs ? null : { method: 'DELETE', path: pathOf(path), value: null };
+  if (isTheirs) throw notOurs(wanted.name);
   const server = serverFor(wanted);
   if (found === undefined) return put(config, path, server);
   return isDeepStrictEqual(found, server) ? null : { method: 'PATCH', path: pathOf(path), value: server };
+}
+
+function notOurs(name: string): BunkhouseError {
+  const next = 'Call it otherwise, or set another INSTANCE_NAME.';
+  return new BunkhouseError('CONFLICT', `Caddy has a server ${name} already that is not of this installation. ${next}`);
 }
 
 function serverFor({ name, hosts, httpsPort, dial }: Wanted): Json {

@@ -54,7 +54,11 @@ describe("edits of Caddy's configuration", () => {
     ['has servers that are nothing', { apps: { http: { servers: null } } }, 2],
     ['has a server of the operator', { apps: { http: { servers: { srv0: operators } } } }, 2],
     ['has policies of the operator', { apps: { tls: { automation: { policies: [{ subjects: ['x'] }] } } } }, 2],
-    ['has an older server of ours', { apps: { http: { servers: { ours: { listen: [] }, srv0: operators } } } }, 2],
+    [
+      'has an older server of ours',
+      { apps: { http: { servers: { ours: { '@id': 'ours-server', listen: [] }, srv0: operators } } } },
+      2,
+    ],
     ['has policies that are nothing', { apps: { tls: { automation: { policies: null } } } }, 2],
   ])('reach what is wanted where it %s, and rest there', (_, config, edits) => {
     const settled = settle(config, WANTED);
@@ -74,6 +78,12 @@ describe("edits of Caddy's configuration", () => {
     };
     const there = settle(config, WANTED);
     expect(settle(there.config, NOTHING)).toEqual({ config, edits: 2 });
+  });
+
+  it('are none to a server of the operator that is called as ours would be', () => {
+    const config: Json = { apps: { http: { servers: { ours: operators } } } };
+    expect(() => nextEdit(config, { ...WANTED, acme: null })).toThrow('INSTANCE_NAME');
+    expect(nextEdit(config, NOTHING)).toBe(null);
   });
 
   it('put our policy before one of the operator that fits all names, and change it in its place', () => {
