@@ -87,6 +87,22 @@ describe('the schedule of backups', () => {
     expect((await system.backups.list(ADMIN, { bot: 'o' })).backups).toHaveLength(1);
   });
 
+  it('throws nothing away that a bot is being restored from', async () => {
+    await using setting = await setUp({ bots: ['a'] });
+    const { machine, system, clock, runs } = setting;
+    await runs.run('a', 'asked');
+    const { id } = (await system.backups.list(ADMIN, {})).backups[0] ?? { id: '' };
+    machine.world.faults.hangNext('agent.restore');
+    await system.backups.restore(ADMIN, id, { as: 'copy' });
+    for (let n = 0; n < 3; n++) {
+      await clock.advance(MINUTE);
+      await runs.run('a', 'asked');
+    }
+    const left = (await system.backups.list(ADMIN, {})).backups.map((backup) => backup.id);
+    expect(left).toHaveLength(3);
+    expect(left).toContain(id);
+  });
+
   it('backs each bot up once a round, and again in the next', async () => {
     await using setting = await setUp();
     const { clock, runs } = setting;
