@@ -410,6 +410,26 @@ def _hostile(chance, outside):
 
 
 class WithoutUsers(BackupTest):
+    def test_what_is_packed_of_a_stopped_bot_is_not_what_it_had_while_it_ran(self):
+        spec = self.spec("ann", *bot("hang"))
+        self.call("apply", spec)
+        self.until_state("ann", "running")
+        with open(self.home("large"), "wb") as out:
+            out.write(random.Random(1).randbytes(80 << 20))
+        packing = threading.Thread(target=lambda: self.call("backup", {"bot": "ann"}))
+        packing.start()
+        self.until_observed("ann", lambda _: any(name.endswith(".part") for name in os.listdir(self.supervisord.path("archives"))))
+        time.sleep(0.3)
+        self.apply(spec, run=False)
+        self.until_state("ann", "stopped")
+        with open(self.home("a-last-word"), "w") as out:
+            out.write("written while it ended")
+        self.assertTrue(packing.is_alive(), "the backup was done too soon to show anything")
+        _, data = self.backup()
+        packing.join()
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            self.assertIn("a-last-word", tar.getnames())
+
     def test_there_and_back(self):
         self.stopped(files=[file("kept", "kept")])
         with closing(sqlite3.connect(self.home("t.sqlite"))) as db:
