@@ -170,6 +170,36 @@ class Running(BackupTest):
         self.refused(data, "broken.sqlite.*is damaged")
         self.assertEqual(self.restore(data, tolerate=True)["databases"], 1)
 
+    def test_holes_that_take_no_room_are_not_packed_for_hours(self):
+        self.stopped()
+        for name, size in (("small", 1 << 20), ("large", 1 << 40)):
+            with open(self.home(name), "wb") as out:
+                out.truncate(size)
+            os.chown(self.home(name), UID, UID)
+        began = time.monotonic()
+        self.assertIn("large: with it the files have more than 16 GiB of holes", self.assertFault(INTERNAL, "backup", {"bot": "ann"}))
+        self.assertLess(time.monotonic() - began, 15)
+        os.unlink(self.home("large"))
+        self.assertEqual(self.backup()[0]["unpackedBytes"], 1 << 20)
+
+    def test_names_however_long_are_told_as_far_as_they_fit(self):
+        self.stopped()
+        folder = self.home(*["\udcff" * 250] * 12)
+        os.makedirs(folder)
+        for number in range(30):
+            os.mkfifo(os.path.join(folder, f"{number}"))
+        os.system(f"chown -R {UID}:{UID} {self.home()}")
+        info, _ = self.backup()
+        self.assertEqual((len(info["skipped"]), info["skippedCount"]), (20, 30))
+
+    def test_what_earlier_ones_left_is_gone_with_the_next(self):
+        self.stopped()
+        self.send(b"given up")
+        with open(self.supervisord.path("archives", f"ann@{'0' * 16}.tar.gz.part"), "wb") as out:
+            out.write(b"ended in the middle")
+        self.backup()
+        self.assertEqual(os.listdir(self.supervisord.path("archives")), [])
+
     def test_a_writer_that_never_lets_go_is_no_reason_to_hang(self):
         self.stopped()
         with closing(sqlite3.connect(self.home("busy.sqlite"), isolation_level=None)) as db:

@@ -21,13 +21,16 @@ READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # How long a writer may keep a database to itself.
 BUSY_SECONDS = 20
 MOST_TOLD = 20
+LONGEST_TOLD = 200
+# Holes take no room on the disk, but are packed as zeros: a bot must not keep the others' backups waiting with them.
+MOST_HOLES = 16 << 30
 
 
 class Report:
     """What was packed, for whoever keeps the backup. Names may be many, so only some are told."""
 
     def __init__(self):
-        self.files, self.bytes, self.databases = 0, 0, 0
+        self.files, self.bytes, self.databases, self.holes = 0, 0, 0, 0
         self.damaged, self.skipped = [], []
 
     def told(self):
@@ -43,7 +46,7 @@ class Report:
 
 
 def note(path, why):
-    return {"path": path.encode(errors="surrogateescape").decode(errors="replace"), "why": why}
+    return {"path": path.encode(errors="surrogateescape").decode(errors="replace")[:LONGEST_TOLD], "why": why[:LONGEST_TOLD]}
 
 
 def pack(tar, scratch, report):
@@ -87,6 +90,9 @@ def add(tar, folder, name, path, scratch, report):
 
 def add_regular(tar, file, found, path, scratch, report):
     report.files += 1
+    report.holes += max(0, found.st_size - found.st_blocks * 512)
+    if report.holes > MOST_HOLES:
+        raise ValueError(f"{path}: with it the files have more than {MOST_HOLES >> 30} GiB of holes, all to be packed as zeros; remove or shorten it")
     copy = None
     if file.read(len(MAGIC)) == MAGIC:
         report.databases += 1
