@@ -274,6 +274,15 @@ class Restore(BackupTest):
         with closing(sqlite3.connect(self.home("t.sqlite"))) as db:
             self.assertEqual(db.execute("SELECT n FROM t").fetchall(), [(1,)])
 
+    def test_an_archive_with_what_is_no_file_is_restored_without_it_where_that_is_tolerated(self):
+        self.stopped(files=[file("kept", "kept")])
+        os.mkfifo(self.home("fifo"))
+        info = self.call("archive", {"bot": "ann"})
+        data = base64.b64decode(self.call("fetch", {"archive": info["archive"], "offset": 0, "length": 256 << 10})["data"])
+        self.refused(data, "fifo.*is neither a file")
+        self.restore(data, tolerate=True)
+        self.assertEqual(set(self.tree()), {"kept"})
+
     def test_only_into_a_stopped_bot_of_this_generation(self):
         data = tar_of(("new", b"new", {}))
         self.assertFault(NOT_FOUND, "restore", self.request(data))
