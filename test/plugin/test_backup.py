@@ -10,6 +10,7 @@ import secrets
 import socket
 import sqlite3
 import stat
+import struct
 import tarfile
 import threading
 import time
@@ -181,6 +182,20 @@ class Running(BackupTest):
         self.assertLess(time.monotonic() - began, 15)
         os.unlink(self.home("large"))
         self.assertEqual(self.backup()[0]["unpackedBytes"], 1 << 20)
+
+    def test_a_journal_that_claims_endless_pages_fills_no_disk(self):
+        self.stopped()
+        with closing(sqlite3.connect(self.supervisord.path("seed.sqlite"))) as db:
+            db.executescript("PRAGMA page_size=65536; PRAGMA journal_mode=WAL; CREATE TABLE t(n)")
+            for ending, change in (("", bytes), ("-wal", lambda wal: _claiming(bytearray(wal), 8000))):
+                with open(self.home(f"t.sqlite{ending}"), "wb") as out:
+                    out.write(change(read(self.supervisord.path(f"seed.sqlite{ending}"))))
+                os.chown(self.home(f"t.sqlite{ending}"), UID, UID)
+        info, data = self.backup()
+        self.assertEqual([entry["path"] for entry in info["damaged"]], ["t.sqlite"])
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            self.assertEqual(sorted(tar.getnames())[:1], ["t.sqlite"])
+        self.assertLess(info["unpackedBytes"], 1 << 20)
 
     def test_names_however_long_are_told_as_far_as_they_fit(self):
         self.stopped()
@@ -418,6 +433,27 @@ class Hostile(BackupTest):
             top = os.path.realpath(self.home())
             for path in self.tree():
                 self.assertTrue(os.path.realpath(self.home(path)).startswith(top), f"seed {seed}, round {number}: {path}")
+
+
+def _claiming(wal, pages):
+    """The journal of a database, its last transaction saying that the database has so many pages."""
+    order = ">" if wal[3] & 1 else "<"
+    page = struct.unpack_from(">I", wal, 8)[0]
+    sums = struct.unpack_from(">II", wal, 24)
+    for at in range(32, len(wal), 24 + page):
+        number, committed = struct.unpack_from(">II", wal, at)
+        if committed:
+            struct.pack_into(">I", wal, at + 4, pages)
+        if number == 1:
+            struct.pack_into(">I", wal, at + 24 + 28, pages)
+        one, two = sums
+        words = struct.unpack(f"{order}{2 + page // 4}I", wal[at : at + 8] + wal[at + 24 : at + 24 + page])
+        for first, second in zip(words[::2], words[1::2]):
+            one = (one + first + two) & 0xFFFFFFFF
+            two = (two + second + one) & 0xFFFFFFFF
+        sums = one, two
+        struct.pack_into(">II", wal, at + 16, *sums)
+    return bytes(wal)
 
 
 def _header(name, size, kind=tarfile.REGTYPE):

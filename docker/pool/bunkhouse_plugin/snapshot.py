@@ -7,12 +7,13 @@ Imports nothing of ours, because only its source is handed over.
 
 import json
 import os
+import resource
 import sqlite3
 import stat
 import sys
 import tarfile
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from urllib.parse import quote
 
 MAGIC = b"SQLite format 3\0"
@@ -24,6 +25,8 @@ MOST_TOLD = 20
 LONGEST_TOLD = 200
 # Holes take no room on the disk, but are packed as zeros: a bot must not keep the others' backups waiting with them.
 MOST_HOLES = 16 << 30
+# What a database may have grown since it was looked at.
+GROWTH = 256 << 20
 
 
 class Report:
@@ -96,7 +99,8 @@ def add_regular(tar, file, found, path, scratch, report):
     copy = None
     if file.read(len(MAGIC)) == MAGIC:
         report.databases += 1
-        copy = copied(path, scratch, report)
+        with no_larger_than(found.st_size + journalled(path) + GROWTH):
+            copy = copied(path, scratch, report)
     if copy is None:
         file.seek(0)
         add_content(tar, file, found, path, report)
@@ -145,6 +149,25 @@ def copied(path, scratch, report):
     if trouble is not None:
         report.damaged.append(note(path, trouble))
     return copy
+
+
+@contextmanager
+def no_larger_than(size):
+    """For the files that are written meanwhile: a journal may claim any number of pages, which would all be copied to the disk of all bots."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def journalled(path):
+    """Bytes on the disk that are to be played back."""
+    try:
+        return os.lstat(f"{path}-wal").st_blocks * 512
+    except FileNotFoundError:
+        return 0
 
 
 def back_up(path, copy):
