@@ -96,10 +96,11 @@ export class BackupRuns {
   }
 
   /** What cannot be thrown away now, or is being restored from, is thrown away after the next backup. */
-  async #prune({ instanceId: bot, template }: BotRecord): Promise<void> {
+  async #prune({ instanceId: bot, owner, template }: BotRecord): Promise<void> {
     const { backups, templates, clock, log } = this.#deps;
     const keep = templates.get(template)?.backup.keep ?? this.#keep;
-    for (const id of planRetention(backups.knownOf(bot), keep, clock.now())) {
+    const own = backups.knownOf(bot).filter((facts) => facts.owner === owner);
+    for (const id of planRetention(own, keep, clock.now())) {
       if (this.#isWanted(id)) continue;
       await backups.remove(id).catch((error: unknown) => log.warn({ bot, id }, `${id} stays: ${messageOf(error)}`));
     }
