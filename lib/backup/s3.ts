@@ -20,15 +20,19 @@ const CONNECT_MS = 10_000;
 /** Without a byte. */
 const SILENCE_MS = 60_000;
 
-/** Objects of one bucket, below a prefix. An object appears as a whole or not at all. Throws STORE_UNAVAILABLE. */
-export async function openS3Vault(location: S3Location): Promise<Vault> {
+/**
+ * Objects of one bucket, below a prefix. An object appears as a whole or not at all. A server that is silent for `silenceMs`
+ * counts as away. Throws STORE_UNAVAILABLE.
+ */
+export async function openS3Vault(location: S3Location, silenceMs = SILENCE_MS): Promise<Vault> {
   const { bucket, prefix, region, endpoint, pathStyle } = location;
   const credentials = await credentialsOf(location);
   const client = new S3Client({
     region,
     forcePathStyle: pathStyle,
     maxAttempts: TRIES,
-    requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: SILENCE_MS },
+    // Not `requestTimeout`, past which it only warns.
+    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: silenceMs },
     ...(endpoint === null ? {} : { endpoint }),
     ...(credentials === null ? {} : { credentials }),
   });

@@ -245,7 +245,7 @@ export interface RestoreOrder {
   readonly sha256: string;
   /** Of everything unpacked. */
   readonly maxBytes: number;
-  /** Take damaged databases as well, and leave links out that lead out of the directory. */
+  /** Take damaged databases as well, and leave out links that lead out of it and what is no file. */
   readonly tolerate: boolean;
 }
 

@@ -9,25 +9,27 @@ const MONDAY = 4;
 
 /**
  * Ids of the backups of one bot that need not be kept. Pure. The newest good one always stays, whatever is set. One
- * that is not good counts for nothing, and stays only until there is a newer good one.
+ * that is not good counts for nothing and goes when there is a newer good one. Of those for which there is none as many stay
+ * as of good ones, because a bot may never have a good one again, and the first, which was nearest to being whole.
  */
 export function planRetention(backups: readonly BackupFacts[], keep: Keep, now: number): string[] {
   const newestFirst = [...backups].sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
   const good = newestFirst.filter(isGood);
-  const newest = good[0];
-  if (newest === undefined) return [];
-  const kept = new Set([
-    ...good.slice(0, Math.max(1, keep.last)),
-    ...newestOfEach(good, dayOf, keep.daily),
-    ...newestOfEach(good, weekOf, keep.weekly),
-  ]);
-  return newestFirst
-    .filter((backup) => !kept.has(backup) && !isReplacedLately(backup, now))
-    .filter((backup) => isGood(backup) || backup.createdAt < newest.createdAt)
-    .map(({ id }) => id);
+  const newest = good[0]?.createdAt ?? '';
+  const bad = newestFirst.filter((backup) => !isGood(backup) && backup.createdAt >= newest);
+  const kept = new Set([...chosen(good, keep), ...chosen(bad, keep), ...bad.slice(-1)]);
+  return newestFirst.filter((backup) => !kept.has(backup) && !isReplacedLately(backup, now)).map(({ id }) => id);
 }
 
 // Private
+
+function chosen(newestFirst: readonly BackupFacts[], { last, daily, weekly }: Keep): BackupFacts[] {
+  return [
+    ...newestFirst.slice(0, Math.max(1, last)),
+    ...newestOfEach(newestFirst, dayOf, daily),
+    ...newestOfEach(newestFirst, weekOf, weekly),
+  ];
+}
 
 function newestOfEach(
   newestFirst: readonly BackupFacts[],

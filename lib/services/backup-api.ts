@@ -31,7 +31,7 @@ export interface RestoreRequest {
   readonly owner?: string;
   /** Whether a bot that is made is started; it is not when left out. */
   readonly start?: boolean;
-  /** Take damaged databases as well, and leave links out that lead out of the directory. */
+  /** Take damaged databases as well, and leave out links that lead out of it and what is no file. */
   readonly force?: boolean;
 }
 

@@ -95,13 +95,19 @@ export class BackupRuns {
     events.emit({ type: 'bot.backup-failed', bot: instanceId, why, retryInSeconds }, owner);
   }
 
-  /** What cannot be thrown away now is thrown away after the next backup. */
-  async #prune({ instanceId: bot, template }: BotRecord): Promise<void> {
+  /** What cannot be thrown away now, or is being restored from, is thrown away after the next backup. */
+  async #prune({ instanceId: bot, owner, template }: BotRecord): Promise<void> {
     const { backups, templates, clock, log } = this.#deps;
     const keep = templates.get(template)?.backup.keep ?? this.#keep;
-    for (const id of planRetention(backups.knownOf(bot), keep, clock.now())) {
+    const own = backups.knownOf(bot).filter((facts) => facts.owner === owner);
+    for (const id of planRetention(own, keep, clock.now())) {
+      if (this.#isWanted(id)) continue;
       await backups.remove(id).catch((error: unknown) => log.warn({ bot, id }, `${id} stays: ${messageOf(error)}`));
     }
+  }
+
+  #isWanted(id: string): boolean {
+    return this.#deps.store.current().bots.records.some(({ restore }) => restore?.backup === id);
   }
 }
 

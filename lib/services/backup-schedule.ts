@@ -95,7 +95,7 @@ export class BackupSchedule {
       if (cron === null || !mayBeBackedUp(bot) || this.#runs.isRunning(bot.instanceId)) continue;
       const list = needs.get(cron) ?? [];
       needs.set(cron, list);
-      list.push(needOf(bot, last.get(bot.instanceId)?.createdAt, this.#runs.failureOf(bot.instanceId)));
+      list.push(needOf(bot, last(bot)?.createdAt, this.#runs.failureOf(bot.instanceId)));
     }
     return needs;
   }

@@ -7,14 +7,17 @@ export function mayBeBackedUp({ reserve, deleting, restore, placement }: BotReco
   return reserve === null && !deleting && restore === null && placement !== null;
 }
 
-/** The newest good backup of each bot. */
-export function newestGood(backups: Iterable<BackupFacts>): Map<string, BackupFacts> {
+/** Finds the newest good backup of a bot. One of the same id that another owner had before was another bot. */
+export function newestGood(
+  backups: Iterable<BackupFacts>,
+): (bot: Pick<BotRecord, 'instanceId' | 'owner'>) => BackupFacts | undefined {
   const newest = new Map<string, BackupFacts>();
   for (const facts of backups) {
-    const before = newest.get(facts.bot);
-    if (isGood(facts) && (before === undefined || before.createdAt < facts.createdAt)) newest.set(facts.bot, facts);
+    const key = `${facts.bot} ${facts.owner}`;
+    const before = newest.get(key);
+    if (isGood(facts) && (before === undefined || before.createdAt < facts.createdAt)) newest.set(key, facts);
   }
-  return newest;
+  return ({ instanceId, owner }) => newest.get(`${instanceId} ${owner}`);
 }
 
 /** The cron expression that holds for a bot; null: it is backed up only when somebody asks. */

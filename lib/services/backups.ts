@@ -139,7 +139,7 @@ export class Backups implements BackupApi {
         : [visibleBot(this.#deps.store.current(), actor, instanceId)]
       )
         .filter(({ reserve }) => reserve === null)
-        .map((bot) => this.#status(bot, last.get(bot.instanceId))),
+        .map((bot) => this.#status(bot, last(bot))),
     };
   }
 

@@ -71,6 +71,12 @@ describe('retention', () => {
     expect(kept([backup(1, bad), backup(2, bad)], { last: 1 })).toEqual(['1 bad', '2 bad']);
   });
 
+  it('does not keep all those of a bot whose database stays damaged: the newest ones, and the first', () => {
+    const hourly = Array.from({ length: 500 }, (_, ago) => backup(ago, bad));
+    expect(kept(hourly, { last: 2 })).toEqual(['0 bad', '1 bad', '499 bad']);
+    expect(kept([...hourly, backup(600)], { last: 1, daily: 2 })).toEqual(['0 bad', '13 bad', '499 bad', '600']);
+  });
+
   it('keeps what a restore replaced for a week', () => {
     const replaced = { kind: 'before-restore' } as const;
     expect(kept([backup(1), backup(100, replaced), backup(200, replaced)], { last: 1 })).toEqual(['1', '100']);
@@ -88,6 +94,7 @@ describe('retention', () => {
         (backups, keep) => {
           const gone = new Set(planRetention(backups, keep, NOW));
           const left = backups.filter(({ id }) => !gone.has(id));
+          const most = Math.max(1, keep.last) + keep.daily + keep.weekly;
           const good = (some: readonly BackupFacts[]): BackupFacts[] =>
             some.filter(({ damaged }) => damaged.length === 0);
           const newest = (some: readonly BackupFacts[]): string | undefined =>
@@ -96,8 +103,9 @@ describe('retention', () => {
               .sort()
               .at(-1);
           expect(newest(left)).toBe(newest(backups));
-          expect(good(left).length).toBeLessThanOrEqual(Math.max(1, keep.last) + keep.daily + keep.weekly);
+          expect(good(left).length).toBeLessThanOrEqual(most);
           expect(good(left).length).toBeGreaterThanOrEqual(Math.min(good(backups).length, Math.max(1, keep.last)));
+          expect(left.length).toBeLessThanOrEqual(2 * most + 1);
           expect(planRetention(left, keep, NOW)).toEqual([]);
         },
       ),

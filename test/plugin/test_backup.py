@@ -10,6 +10,7 @@ import secrets
 import socket
 import sqlite3
 import stat
+import struct
 import tarfile
 import threading
 import time
@@ -170,6 +171,50 @@ class Running(BackupTest):
         self.refused(data, "broken.sqlite.*is damaged")
         self.assertEqual(self.restore(data, tolerate=True)["databases"], 1)
 
+    def test_holes_that_take_no_room_are_not_packed_for_hours(self):
+        self.stopped()
+        for name, size in (("small", 1 << 20), ("large", 1 << 40)):
+            with open(self.home(name), "wb") as out:
+                out.truncate(size)
+            os.chown(self.home(name), UID, UID)
+        began = time.monotonic()
+        self.assertIn("large: with it the files have more than 16 GiB of holes", self.assertFault(INTERNAL, "backup", {"bot": "ann"}))
+        self.assertLess(time.monotonic() - began, 15)
+        os.unlink(self.home("large"))
+        self.assertEqual(self.backup()[0]["unpackedBytes"], 1 << 20)
+
+    def test_a_journal_that_claims_endless_pages_fills_no_disk(self):
+        self.stopped()
+        with closing(sqlite3.connect(self.supervisord.path("seed.sqlite"))) as db:
+            db.executescript("PRAGMA page_size=65536; PRAGMA journal_mode=WAL; CREATE TABLE t(n)")
+            for ending, change in (("", bytes), ("-wal", lambda wal: _claiming(bytearray(wal), 8000))):
+                with open(self.home(f"t.sqlite{ending}"), "wb") as out:
+                    out.write(change(read(self.supervisord.path(f"seed.sqlite{ending}"))))
+                os.chown(self.home(f"t.sqlite{ending}"), UID, UID)
+        info, data = self.backup()
+        self.assertEqual([entry["path"] for entry in info["damaged"]], ["t.sqlite"])
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            self.assertEqual(sorted(tar.getnames())[:1], ["t.sqlite"])
+        self.assertLess(info["unpackedBytes"], 1 << 20)
+
+    def test_names_however_long_are_told_as_far_as_they_fit(self):
+        self.stopped()
+        folder = self.home(*["\udcff" * 250] * 12)
+        os.makedirs(folder)
+        for number in range(30):
+            os.mkfifo(os.path.join(folder, f"{number}"))
+        os.system(f"chown -R {UID}:{UID} {self.home()}")
+        info, _ = self.backup()
+        self.assertEqual((len(info["skipped"]), info["skippedCount"]), (20, 30))
+
+    def test_what_earlier_ones_left_is_gone_with_the_next(self):
+        self.stopped()
+        self.send(b"given up")
+        with open(self.supervisord.path("archives", f"ann@{'0' * 16}.tar.gz.part"), "wb") as out:
+            out.write(b"ended in the middle")
+        self.backup()
+        self.assertEqual(os.listdir(self.supervisord.path("archives")), [])
+
     def test_a_writer_that_never_lets_go_is_no_reason_to_hang(self):
         self.stopped()
         with closing(sqlite3.connect(self.home("busy.sqlite"), isolation_level=None)) as db:
@@ -243,6 +288,15 @@ class Restore(BackupTest):
         self.assertEqual(self.restore(data)["databases"], 1)
         with closing(sqlite3.connect(self.home("t.sqlite"))) as db:
             self.assertEqual(db.execute("SELECT n FROM t").fetchall(), [(1,)])
+
+    def test_an_archive_with_what_is_no_file_is_restored_without_it_where_that_is_tolerated(self):
+        self.stopped(files=[file("kept", "kept")])
+        os.mkfifo(self.home("fifo"))
+        info = self.call("archive", {"bot": "ann"})
+        data = base64.b64decode(self.call("fetch", {"archive": info["archive"], "offset": 0, "length": 256 << 10})["data"])
+        self.refused(data, "fifo.*is neither a file")
+        self.restore(data, tolerate=True)
+        self.assertEqual(set(self.tree()), {"kept"})
 
     def test_only_into_a_stopped_bot_of_this_generation(self):
         data = tar_of(("new", b"new", {}))
@@ -381,6 +435,27 @@ class Hostile(BackupTest):
                 self.assertTrue(os.path.realpath(self.home(path)).startswith(top), f"seed {seed}, round {number}: {path}")
 
 
+def _claiming(wal, pages):
+    """The journal of a database, its last transaction saying that the database has so many pages."""
+    order = ">" if wal[3] & 1 else "<"
+    page = struct.unpack_from(">I", wal, 8)[0]
+    sums = struct.unpack_from(">II", wal, 24)
+    for at in range(32, len(wal), 24 + page):
+        number, committed = struct.unpack_from(">II", wal, at)
+        if committed:
+            struct.pack_into(">I", wal, at + 4, pages)
+        if number == 1:
+            struct.pack_into(">I", wal, at + 24 + 28, pages)
+        one, two = sums
+        words = struct.unpack(f"{order}{2 + page // 4}I", wal[at : at + 8] + wal[at + 24 : at + 24 + page])
+        for first, second in zip(words[::2], words[1::2]):
+            one = (one + first + two) & 0xFFFFFFFF
+            two = (two + second + one) & 0xFFFFFFFF
+        sums = one, two
+        struct.pack_into(">II", wal, at + 16, *sums)
+    return bytes(wal)
+
+
 def _header(name, size, kind=tarfile.REGTYPE):
     member = tarfile.TarInfo(name)
     member.size, member.type = size, kind
@@ -410,6 +485,26 @@ def _hostile(chance, outside):
 
 
 class WithoutUsers(BackupTest):
+    def test_what_is_packed_of_a_stopped_bot_is_not_what_it_had_while_it_ran(self):
+        spec = self.spec("ann", *bot("hang"))
+        self.call("apply", spec)
+        self.until_state("ann", "running")
+        with open(self.home("large"), "wb") as out:
+            out.write(random.Random(1).randbytes(80 << 20))
+        packing = threading.Thread(target=lambda: self.call("backup", {"bot": "ann"}))
+        packing.start()
+        self.until_observed("ann", lambda _: any(name.endswith(".part") for name in os.listdir(self.supervisord.path("archives"))))
+        time.sleep(0.3)
+        self.apply(spec, run=False)
+        self.until_state("ann", "stopped")
+        with open(self.home("a-last-word"), "w") as out:
+            out.write("written while it ended")
+        self.assertTrue(packing.is_alive(), "the backup was done too soon to show anything")
+        _, data = self.backup()
+        packing.join()
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            self.assertIn("a-last-word", tar.getnames())
+
     def test_there_and_back(self):
         self.stopped(files=[file("kept", "kept")])
         with closing(sqlite3.connect(self.home("t.sqlite"))) as db:

@@ -7,6 +7,7 @@ import { BackupSchedule } from '../../lib/services/backup-schedule.ts';
 import { Shelf } from '../../lib/services/shelf.ts';
 import { silentLogger } from '../../lib/util/logger.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { waitFor } from '../support/wait-for.ts';
 import { ADMIN, Machine, quickTemplate, System } from './system.ts';
 
 const MINUTE = 60_000;
@@ -85,6 +86,42 @@ describe('the schedule of backups', () => {
     }
     expect(begun.sort()).toEqual(['a', 'o', 'o', 'o', 'o', 'o', 'o']);
     expect((await system.backups.list(ADMIN, { bot: 'o' })).backups).toHaveLength(1);
+  });
+
+  it('throws nothing away that a bot is being restored from', async () => {
+    await using setting = await setUp({ bots: ['a'] });
+    const { machine, system, clock, runs } = setting;
+    await runs.run('a', 'asked');
+    const { id } = (await system.backups.list(ADMIN, {})).backups[0] ?? { id: '' };
+    machine.world.faults.failNext('agent.restore', 'INTERNAL', 1000);
+    await system.backups.restore(ADMIN, id, { as: 'copy' });
+    for (let n = 0; n < 3; n++) {
+      await clock.advance(MINUTE);
+      await runs.run('a', 'asked');
+    }
+    const left = (await system.backups.list(ADMIN, {})).backups.map((backup) => backup.id);
+    expect(left).toHaveLength(3);
+    expect(left).toContain(id);
+  });
+
+  it('takes nothing of a bot of the same id that another owner had for one of its own', async () => {
+    await using setting = await setUp({ bots: [] });
+    const { system, clock, runs } = setting;
+    await system.api.createBot(ADMIN, { instanceId: 'a', owner: 'alice' });
+    await system.until({ a: 'running' });
+    await runs.run('a', 'asked');
+    await system.backups.list(ADMIN, {});
+    await system.api.deleteBot(ADMIN, 'a');
+    await waitFor('it is gone', () => !system.store.current().bots.has('a'));
+    await system.api.createBot(ADMIN, { instanceId: 'a', owner: 'bob' });
+    await system.until({ a: 'running' });
+    expect(system.backups.overview(ADMIN, 'a').bots).toMatchObject([{ owner: 'bob', last: null }]);
+    for (let n = 0; n < 3; n++) {
+      await clock.advance(MINUTE);
+      await runs.run('a', 'asked');
+    }
+    const { backups } = await system.backups.list(ADMIN, { kind: 'asked' });
+    expect(backups.map(({ owner }) => owner)).toEqual(['alice', 'bob', 'bob']);
   });
 
   it('backs each bot up once a round, and again in the next', async () => {

@@ -63,10 +63,10 @@ class Archives:
         return work
 
     def forget(self, bot):
-        """Deletes its archives."""
+        """Deletes its archives, and what a helper that was ended or a restore that was given up left of others."""
         for name in os.listdir(self._layout.archives):
-            if name.split("@")[0] == bot and name.endswith(".tar.gz"):
-                os.unlink(os.path.join(self._layout.archives, name))
+            if name.split("@")[0] == bot:
+                _unlink(os.path.join(self._layout.archives, name))
 
     def fetch(self, name, offset, length):
         """{data, eof}; data in base64. Raises NOT_FOUND."""

@@ -151,8 +151,10 @@ class Container:
         return self._shared.once(name, lambda: run(self._archive(name)))
 
     def backup(self, name):
-        """As `archive`, also of a running bot; shared by those who ask meanwhile."""
-        return self._shared.once(("backup", name), lambda: run(self._backup(name)))
+        """As `archive`, also of a running bot; shared by those who ask meanwhile, unless it was begun before the bot was stopped."""
+        bot = self.bots.get(name)
+        since = bot and (bot.spec.generation, bot.state)
+        return self._shared.once(("backup", name, since), lambda: run(self._backup(name)))
 
     def receive(self, name, upload, offset, data):
         self._archives.receive(name, upload, offset, data)

@@ -7,12 +7,13 @@ Imports nothing of ours, because only its source is handed over.
 
 import json
 import os
+import resource
 import sqlite3
 import stat
 import sys
 import tarfile
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from urllib.parse import quote
 
 MAGIC = b"SQLite format 3\0"
@@ -21,13 +22,18 @@ READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # How long a writer may keep a database to itself.
 BUSY_SECONDS = 20
 MOST_TOLD = 20
+LONGEST_TOLD = 200
+# Holes take no room on the disk, but are packed as zeros: a bot must not keep the others' backups waiting with them.
+MOST_HOLES = 16 << 30
+# What a database may have grown since it was looked at.
+GROWTH = 256 << 20
 
 
 class Report:
     """What was packed, for whoever keeps the backup. Names may be many, so only some are told."""
 
     def __init__(self):
-        self.files, self.bytes, self.databases = 0, 0, 0
+        self.files, self.bytes, self.databases, self.holes = 0, 0, 0, 0
         self.damaged, self.skipped = [], []
 
     def told(self):
@@ -43,7 +49,7 @@ class Report:
 
 
 def note(path, why):
-    return {"path": path.encode(errors="surrogateescape").decode(errors="replace"), "why": why}
+    return {"path": path.encode(errors="surrogateescape").decode(errors="replace")[:LONGEST_TOLD], "why": why[:LONGEST_TOLD]}
 
 
 def pack(tar, scratch, report):
@@ -87,10 +93,14 @@ def add(tar, folder, name, path, scratch, report):
 
 def add_regular(tar, file, found, path, scratch, report):
     report.files += 1
+    report.holes += max(0, found.st_size - found.st_blocks * 512)
+    if report.holes > MOST_HOLES:
+        raise ValueError(f"{path}: with it the files have more than {MOST_HOLES >> 30} GiB of holes, all to be packed as zeros; remove or shorten it")
     copy = None
     if file.read(len(MAGIC)) == MAGIC:
         report.databases += 1
-        copy = copied(path, scratch, report)
+        with no_larger_than(found.st_size + journalled(path) + GROWTH):
+            copy = copied(path, scratch, report)
     if copy is None:
         file.seek(0)
         add_content(tar, file, found, path, report)
@@ -139,6 +149,25 @@ def copied(path, scratch, report):
     if trouble is not None:
         report.damaged.append(note(path, trouble))
     return copy
+
+
+@contextmanager
+def no_larger_than(size):
+    """For the files that are written meanwhile: a journal may claim any number of pages, which would all be copied to the disk of all bots."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def journalled(path):
+    """Bytes on the disk that are to be played back."""
+    try:
+        return os.lstat(f"{path}-wal").st_blocks * 512
+    except FileNotFoundError:
+        return 0
 
 
 def back_up(path, copy):

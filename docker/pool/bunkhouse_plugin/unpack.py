@@ -23,6 +23,7 @@ PIECE = 1 << 20
 # What an archive may make the parser itself remember.
 MOST_MEMORY = 1 << 30
 MOST_TOLD = 20
+LONGEST_TOLD = 200
 BROKEN = (tarfile.TarError, zlib.error, EOFError, ValueError, RecursionError, MemoryError, OverflowError)
 
 
@@ -57,8 +58,8 @@ class Unpacking:
             self._links.append(path)
         elif member.islnk():
             self._link(member, path)
-        else:
-            raise Refused(f"{shown(member.name)} is neither a file, a directory nor a link")
+        elif not self._tolerate:
+            raise Refused(f"{shown(member.name)} is neither a file, a directory nor a link; restored with force it is left out")
 
     def finish(self):
         """Modes of directories come last: one may forbid to write into it. A chain of links may lead out where none does alone."""
@@ -66,7 +67,7 @@ class Unpacking:
             if stays_inside(path):
                 continue
             if not self._tolerate:
-                raise Refused(f"{shown(path)} is a link that leads out of the directory")
+                raise Refused(f"{shown(path)} is a link that leads out of the directory; restored with force it is left out")
             os.unlink(path)
         for path in sorted(self._modes, key=len, reverse=True):
             folder = self._descend(path)
@@ -182,6 +183,10 @@ def databases():
                 continue
 
 
+def note(path, why):
+    return {"path": path.encode(errors="surrogateescape").decode(errors="replace")[:LONGEST_TOLD], "why": why[:LONGEST_TOLD]}
+
+
 def integrity(path):
     """None when SQLite finds the database whole, else what it says. Plays back the journals that came with it."""
     try:
@@ -202,7 +207,7 @@ def main(max_bytes, max_entries, tolerate):
             tar.members = []  # it would remember them all
     unpacking.finish()
     checked = {path: integrity(path) for path in list(databases())}  # listed first: a check may remove journals
-    damaged = [{"path": path.encode(errors="surrogateescape").decode(errors="replace"), "why": why} for path, why in checked.items() if why is not None]
+    damaged = [note(path, why) for path, why in checked.items() if why is not None]
     if damaged and not tolerate:
         raise Refused(f"the database {shown(damaged[0]['path'])} is damaged: {damaged[0]['why']}")
     return {"files": unpacking.files, "databases": len(checked), "damaged": damaged[:MOST_TOLD]}

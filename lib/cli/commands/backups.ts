@@ -80,7 +80,7 @@ function restoreCommand(backups: Command): void {
     .option('--as <id>', 'as a new bot of this id')
     .option('--owner <id>', 'of the new bot (administrators)')
     .option('--start', 'start a bot that is made')
-    .option('--force', 'take damaged databases as well, and leave links out that lead out of the directory')
+    .option('--force', 'take damaged databases as well, and leave out links that lead out of it and what is no file')
     .addOption(waitOption());
   action<RestoreOptions>(command, async ({ context, args: [id = ''], options }) => {
     const { as, owner, start, force } = options;

@@ -61,10 +61,9 @@ const restoreRequest = z
       .boolean()
       .exactOptional()
       .meta({ description: 'Whether a bot that is made is started; it is not when left out' }),
-    force: z
-      .boolean()
-      .exactOptional()
-      .meta({ description: 'Take damaged databases as well, and leave links out that lead out of the directory' }),
+    force: z.boolean().exactOptional().meta({
+      description: 'Take damaged databases as well, and leave out links that lead out of it and what is no file',
+    }),
   })
   .meta({ id: 'Restore' });
 
