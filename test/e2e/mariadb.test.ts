@@ -154,7 +154,8 @@ if (SERVER === undefined) {
       const [alice, bob] = BOTS as [string, string];
       await sandbox.client.delete(`/api/bots/${alice}`);
       await sandbox.until('alice is gone', async () => (await sandbox.client.bots()).length === 1);
-      const [archive = ''] = await readdir(join(sandbox.directory, 'archives'));
+      const files = await readdir(join(sandbox.directory, 'archives'));
+      const archive = files.find((name) => name.endsWith('.tar.gz')) ?? '';
       const content = gunzipSync(await readFile(join(sandbox.directory, 'archives', archive))).toString('latin1');
       expect(content).toMatch(/database\.sql[\s\S]*INSERT INTO `notes` VALUES\s*\('of alice-site'\)/);
       await create(alice);
