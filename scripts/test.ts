@@ -44,12 +44,12 @@ const PARTS: Readonly<Record<string, Part>> = {
   plugin: {
     command: () => [PYTHON, '-m', 'unittest', 'discover', '-s', 'test/plugin'],
     tally: (exitCode, output) => tallyOfUnittest(output, exitCode),
-    minutes: 15,
+    minutes: 25,
   },
   pythons: {
     command: () => [PYTHON, 'test/plugin/versions.py', process.env.BUNKHOUSE_TEST_PYTHONS ?? ''],
     tally: (exitCode, output) => tallyOfUnittest(output, exitCode),
-    minutes: 10,
+    minutes: 15,
   },
   e2e: vitest('e2e', 25),
   docker: vitest('docker', 15),
