@@ -156,6 +156,8 @@ class ProcessOfItsOwnUser(Process):
             while True:
                 time.sleep(60)
         self.addCleanup(os.waitpid, stray, 0)
+        self.addCleanup(os.kill, stray, signal.SIGKILL)  # first: nobody else may have ended it, and it ends by nothing else
+        until(lambda: os.stat(f"/proc/{stray}").st_uid == UID_BASE + FIRST_PORT, "it has become the bot's user")
         kill(self.observe("ann")["pid"])
         self.until_observed("ann", lambda seen: seen["restarts"] == 1)
         self.assertFalse(is_alive(stray))

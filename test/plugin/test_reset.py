@@ -351,6 +351,7 @@ class Dirt(ResetTest):
             while True:
                 time.sleep(60)
         self.addCleanup(os.waitpid, stray, 0)
+        self.addCleanup(os.kill, stray, signal.SIGKILL)  # first: it ends by nothing else
         until(lambda: stray in processes_of(UID), "it has taken them")
         self.reset()
         self.assertFalse(is_alive(stray))
