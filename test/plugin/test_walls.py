@@ -20,13 +20,13 @@ class Walls(PluginTest):
     def test_memory_hog_that_grows_slowly(self):
         with Neighbours(self) as neighbours:
             began = self.rest()
-            self.misbehave("memory-hog", "--step", "4", pssBytes=100 * MIB)
+            self.misbehave("memory-hog", "--step", "2", pssBytes=100 * MIB)
             self.until_observed("bad", lambda seen: "near its ceiling of 100 MiB" in seen["warning"], 20)
             seen = self.until_observed("bad", lambda seen: seen["lastExit"], 20)
             self.assertRegex(self.supervisord.log(), r"bad: backoff \(used 1\d\d MiB of memory, its ceiling is 100 MiB\)")
             self.assertEqual((seen["lastExit"]["signal"], seen["lastExit"]["expected"]), ("SIGTERM", False))
             self.until_observed("bad", lambda seen: seen["restarts"] >= 2, 30)
-            neighbours.felt("memory hog, 40 MiB a second", began)
+            neighbours.felt("memory hog, 20 MiB a second", began)
 
     def test_memory_hog_that_grows_fast(self):
         with Neighbours(self) as neighbours:
