@@ -71,6 +71,7 @@ describe('a bot that', () => {
     await sandbox.untilState('slow', 'starting');
     // What may not be asked twice is refused at once; a GET waits for a bot that is on its way.
     expect((await sandbox.client.request('/bots/slow/', { method: 'POST' })).status).toBe(503);
+    expect((await sandbox.client.request('/bots/slow/')).status).toBe(200);
     expect(await sandbox.untilState('slow', 'running')).toMatchObject({ restarts: 0 });
   });
 

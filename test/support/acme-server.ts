@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
 import { Child, isInstalled } from './child.ts';
 import { freePorts } from './ports.ts';
+import { selfSigned } from './self-signed.ts';
 import { makeTempDir, removeDir } from './temp-dir.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -24,12 +24,13 @@ export async function startAcmeServer(tlsPort: number): Promise<AcmeServer> {
   const folder = await makeTempDir();
   const [acme, management, dns, dnsManagement, nowhere] = await portsInARow(5);
   const caFile = join(folder, 'authorities.pem');
-  selfSigned(folder, caFile);
+  const { certFile, keyFile } = selfSigned(folder, '127.0.0.1', 'IP:127.0.0.1');
+  appendFileSync(caFile, readFileSync(certFile));
   const config = {
     listenAddress: `127.0.0.1:${acme}`,
     managementListenAddress: `127.0.0.1:${management}`,
-    certificate: join(folder, 'cert.pem'),
-    privateKey: join(folder, 'key.pem'),
+    certificate: certFile,
+    privateKey: keyFile,
     httpPort: nowhere,
     tlsPort,
   };
@@ -80,26 +81,4 @@ export async function startAcmeServer(tlsPort: number): Promise<AcmeServer> {
 async function portsInARow(count: number): Promise<number[]> {
   const first = await freePorts(24_000, 26_000, count);
   return Array.from({ length: count }, (_, index) => first + index);
-}
-
-function selfSigned(folder: string, caFile: string): void {
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
-  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  openssl(
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-days',
-    '2',
-    '-keyout',
-    'key.pem',
-    '-out',
-    'cert.pem',
-    ...subject,
-  );
-  appendFileSync(caFile, execFileSync('cat', [join(folder, 'cert.pem')]));
 }

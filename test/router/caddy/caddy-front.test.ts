@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -7,6 +6,7 @@ import { createCaddyFront } from '../../../lib/router/caddy/caddy-front.ts';
 import type { Front } from '../../../lib/services/front.ts';
 import { type AcmeServer, PEBBLE, startAcmeServer } from '../../support/acme-server.ts';
 import { CADDY, type CaddyServer, startCaddy } from '../../support/caddy.ts';
+import { selfSigned } from '../../support/self-signed.ts';
 import { visit } from '../../support/visit.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { listen } from '../front.ts';
@@ -110,25 +110,8 @@ describe.skipIf(!CADDY)('Caddy as the front', { timeout: 60_000 }, () => {
 
   it('is not believed with a certificate of an unknown authority, of another name, or none', async () => {
     const caddy = await caddyFor((folder) => {
-      const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
-      const subject = ['-subj', '/CN=x', '-addext', `subjectAltName=DNS:*.${BASE}`];
-      openssl(
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-days',
-        '2',
-        '-keyout',
-        'wild.key',
-        '-out',
-        'wild.pem',
-        ...subject,
-      );
-      const files = [{ certificate: join(folder, 'wild.pem'), key: join(folder, 'wild.key') }];
+      const { certFile, keyFile } = selfSigned(folder, 'x', `DNS:*.${BASE}`);
+      const files = [{ certificate: certFile, key: keyFile }];
       return { tls: { certificates: { load_files: files } } };
     });
     const bunkhouse = createServer((req, res) => res.end(`${req.headers['x-forwarded-proto']} ${req.headers.host}`));
@@ -141,13 +124,13 @@ describe.skipIf(!CADDY)('Caddy as the front', { timeout: 60_000 }, () => {
     });
     const trusting = createCaddyFront({
       ...{ admin: caddy.admin, name: 'bunkhouse', httpsPort: caddy.httpsPort, dial: `127.0.0.1:${dial}`, acme: null },
-      caFile: join(caddy.folder, 'wild.pem'),
+      caFile: join(caddy.folder, 'cert.pem'),
     });
     onTestFinished(() => trusting.close());
     // The operator's certificate for all names: no other is needed.
     expect(await trusting.check(HOSTS[0] ?? '')).toEqual({ ok: true, reason: '' });
     expect(await trusting.check('elsewhere.example.org')).toMatchObject({ ok: false });
-    const ca = readFileSync(join(caddy.folder, 'wild.pem'), 'utf8');
+    const ca = readFileSync(join(caddy.folder, 'cert.pem'), 'utf8');
     expect(await visit(caddy.httpsPort, HOSTS[1] ?? '', ca)).toMatchObject({
       status: 200,
       body: `https ${HOSTS[1]}:${caddy.httpsPort}`,
