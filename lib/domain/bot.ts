@@ -1,4 +1,6 @@
 import type { ReserveLife } from './lease.ts';
+import type { LegacyLife, Move } from './move.ts';
+import type { Placement } from './placement.ts';
 import type { RestoreWish } from './restore.ts';
 import type { BotLimits } from './template.ts';
 
@@ -18,13 +20,6 @@ export const BOT_STATES = [
   'unknown',
 ] as const;
 export type BotState = (typeof BOT_STATES)[number];
-
-/** Where a bot sits. Claimed in the store by compare-and-set before anything is started there. */
-export interface Placement {
-  readonly container: string;
-  readonly slot: number;
-  readonly port: number;
-}
 
 /** A bot as the store keeps it: wishes and claims, never observations. */
 export interface BotRecord {
@@ -58,6 +53,10 @@ export interface BotRecord {
   readonly reserve: ReserveLife | null;
   /** Set: its data is to be replaced by that of a backup, and until it is its process is held stopped. */
   readonly restore: RestoreWish | null;
+  /** Set: it is on its way to another container. */
+  readonly move: Move | null;
+  /** Set: it has a container of its own instead of a slot in a shared one. */
+  readonly legacy: LegacyLife | null;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
 }

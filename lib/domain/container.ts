@@ -23,7 +23,18 @@ export interface ContainerRecord {
   readonly image: string | null;
   /** Marked for removal by a cleanup; no bot is placed here any more. */
   readonly removing: boolean;
+  /** Made for this bot alone. */
+  readonly soleBot: string | null;
+  /** Set: its bots move out, and none is placed here any more. */
+  readonly emptying: Emptying | null;
   readonly createdAt: string;
+}
+
+/** Why a container is emptied. */
+export interface Emptying {
+  readonly why: 'drain' | 'upgrade' | 'consolidate';
+  /** ISO 8601, UTC. */
+  readonly since: string;
 }
 
 /** A container that is not in the store yet: it gets its generation there. */

@@ -2,8 +2,9 @@ import type { BotRecord } from './bot.ts';
 import type { ContainerRecord } from './container.ts';
 import type { LeaseRecord, Quota } from './lease.ts';
 import { Table } from './table.ts';
+import type { UpgradeRecord } from './upgrade.ts';
 
-export const SCHEMA_VERSION = 4;
+export const SCHEMA_VERSION = 5;
 
 /** Everything Bunkhouse must not forget. Immutable: a change makes a new value. */
 export interface State {
@@ -21,6 +22,8 @@ export interface State {
   readonly leases: Table<LeaseRecord>;
   /** By owner. */
   readonly quotas: Table<Quota>;
+  /** By template. */
+  readonly upgrades: Readonly<Record<string, UpgradeRecord>>;
 }
 
 export type Actor = { readonly role: 'admin' } | { readonly role: 'owner'; readonly owner: string };
@@ -52,5 +55,6 @@ export function emptyState(installation: string): State {
     replies: Table.of({}),
     leases: Table.of({}),
     quotas: Table.of({}),
+    upgrades: {},
   };
 }

@@ -1,7 +1,7 @@
 import type { BotSpec } from './agent.ts';
-import type { Placement } from './bot.ts';
 import type { ContainerRecord, NewContainer } from './container.ts';
 import { type ReservePlace, reserveKey } from './lease.ts';
+import type { Placement } from './placement.ts';
 import type { State } from './state.ts';
 
 /** Arguments of every step: the one table from which the union and the executor table are made. */

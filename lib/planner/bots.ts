@@ -1,6 +1,7 @@
 import type { AgentObservation, BotObservation } from '../domain/agent.ts';
-import { type BotRecord, type Placement, wantsProcess } from '../domain/bot.ts';
+import { type BotRecord, wantsProcess } from '../domain/bot.ts';
 import { messageOf } from '../domain/errors.ts';
+import type { Placement } from '../domain/placement.ts';
 import { botLane, type Step } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { type Decision, planSubjects } from './decisions.ts';

@@ -1,5 +1,6 @@
-import { type BotRecord, type Placement, poolKey } from '../domain/bot.ts';
+import { type BotRecord, poolKey } from '../domain/bot.ts';
 import { type NewContainer, slotPort } from '../domain/container.ts';
+import type { Placement } from '../domain/placement.ts';
 import { botLane, containerLane, type Step } from '../domain/steps.ts';
 import { freeRange } from './ports.ts';
 import { findBots, type Sighting } from './sightings.ts';
@@ -105,6 +106,8 @@ function newRoom(world: World, rooms: readonly Room[], bot: BotRecord): Room | s
     basePort,
     image: template?.image ?? null,
     removing: false,
+    soleBot: null,
+    emptying: null,
     createdAt: new Date(world.now).toISOString(),
   };
   return { container, taken: new Set() };

@@ -1,6 +1,7 @@
 import type { BotSpec, FileSpec, ServiceSpec, ServiceUse } from '../domain/agent.ts';
-import { type BotRecord, type Placement, wantsProcess } from '../domain/bot.ts';
+import { type BotRecord, wantsProcess } from '../domain/bot.ts';
 import { LEASE_FILE, type LeaseRecord } from '../domain/lease.ts';
+import type { Placement } from '../domain/placement.ts';
 import type {
   ExecStep,
   HealthCheck,

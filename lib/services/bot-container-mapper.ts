@@ -1,6 +1,7 @@
-import { type BotRecord, type Desired, type Placement, poolKey } from '../domain/bot.ts';
+import { type BotRecord, type Desired, poolKey } from '../domain/bot.ts';
 import type { ContainerObservation, ContainerRecord, NewContainer } from '../domain/container.ts';
 import { BunkhouseError } from '../domain/errors.ts';
+import type { Placement } from '../domain/placement.ts';
 import type { State } from '../domain/state.ts';
 import type { Change } from '../store/store.ts';
 
@@ -19,6 +20,7 @@ export type NewBot = Omit<
   | 'deleting'
   | 'archive'
   | 'restore'
+  | 'move'
 >;
 
 export function findBot(state: State, instanceId: string): BotRecord {
@@ -41,6 +43,7 @@ export function addBot(bot: NewBot): Change<BotRecord> {
       deleting: false,
       archive: null,
       restore: null,
+      move: null,
       placement: null,
       generation,
       restartGeneration: generation,
@@ -181,6 +184,8 @@ export function adoptForRemoval(found: ContainerObservation, now: number): Chang
     generation,
     image: null,
     removing: true,
+    soleBot: null,
+    emptying: null,
     createdAt: new Date(now).toISOString(),
   };
   return (state) => ({ state: putContainer(state, record), result: undefined });

@@ -42,6 +42,7 @@ export function newBot(
     limits: request.limits ?? {},
     secrets: freshSecrets(template, {}, deps.secret),
     reserve: null,
+    legacy: null,
     createdAt: isoTime(deps.clock.now()),
   };
   checkDesired(template, bot.desired);
@@ -177,6 +178,7 @@ function checkRendering(bot: NewBot, template: Template): void {
     deleting: false,
     archive: null,
     restore: null,
+    move: null,
     placement: null,
     generation: 1,
     restartGeneration: 1,

@@ -9,6 +9,7 @@ export const MIGRATIONS: ReadonlyMap<number, Migration> = new Map([
   [1, (state) => state],
   [2, addLeases],
   [3, addRestores],
+  [4, addMoves],
 ]);
 
 /** Schema 3 knows bots that are handed out on lease. */
@@ -21,4 +22,20 @@ function addLeases(old: Document): Document {
 function addRestores(old: Document): Document {
   const bots = Object.entries(Object(old.bots)).map(([id, bot]) => [id, { ...Object(bot), restore: null }]);
   return { ...old, bots: Object.fromEntries(bots) };
+}
+
+/** Schema 5 knows bots that move, containers of one bot, and rolling upgrades. */
+function addMoves(old: Document): Document {
+  return {
+    ...old,
+    bots: withAll(old.bots, { move: null, legacy: null }),
+    containers: withAll(old.containers, { soleBot: null, emptying: null }),
+    upgrades: {},
+  };
+}
+
+function withAll(records: unknown, more: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(Object(records)).map(([id, record]) => [id, { ...Object(record), ...more }]),
+  );
 }

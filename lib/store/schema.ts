@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { CONTAINER_NAME, INSTANCE_ID, NAME, OWNER_ID } from '../domain/ids.ts';
 import { RESERVE_PHASES } from '../domain/lease.ts';
+import { MOVE_PHASES } from '../domain/move.ts';
 import { SCHEMA_VERSION } from '../domain/state.ts';
 import { Table } from '../domain/table.ts';
+import { UPGRADE_STATUSES } from '../domain/upgrade.ts';
 
 const count = z.int().min(0);
 const port = z.int().min(1).max(65535);
@@ -16,6 +18,30 @@ const limits = z.strictObject({
   openFiles: count.nullable().exactOptional(),
   processes: count.nullable().exactOptional(),
   nice: z.int().min(0).max(19).exactOptional(),
+});
+
+const placement = z.strictObject({ container: z.string().regex(CONTAINER_NAME), slot: count, port });
+
+const legacy = z.strictObject({ cause: z.enum(['asked', 'fallback']), why: z.string(), since: z.iso.datetime() });
+
+const move = z.strictObject({
+  to: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('pool') }),
+    z.strictObject({ kind: z.literal('container'), container: z.string().regex(CONTAINER_NAME) }),
+    z.strictObject({ kind: z.literal('alone') }),
+    z.strictObject({ kind: z.literal('location'), location: z.string().regex(NAME) }),
+  ]),
+  cause: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('request') }),
+    z.strictObject({ kind: z.literal('drain'), container: z.string().regex(CONTAINER_NAME) }),
+    z.strictObject({ kind: z.literal('upgrade'), template: z.string().regex(NAME) }),
+  ]),
+  phase: z.enum(MOVE_PHASES),
+  from: z.strictObject({ placement, location: z.string().regex(NAME), legacy: legacy.nullable() }).nullable(),
+  archive: z.string().nullable(),
+  facts: z.record(z.string(), z.string()),
+  undone: z.string().nullable(),
+  since: z.iso.datetime(),
 });
 
 const bot = z.strictObject({
@@ -32,7 +58,7 @@ const bot = z.strictObject({
   args: z.array(z.string()).readonly(),
   limits,
   secrets: z.record(z.string(), z.string()),
-  placement: z.strictObject({ container: z.string().regex(CONTAINER_NAME), slot: count, port }).nullable(),
+  placement: placement.nullable(),
   generation: count,
   restartGeneration: count,
   desiredGeneration: count,
@@ -54,6 +80,8 @@ const bot = z.strictObject({
       since: z.iso.datetime(),
     })
     .nullable(),
+  move: move.nullable(),
+  legacy: legacy.nullable(),
   createdAt: z.iso.datetime(),
 });
 
@@ -84,7 +112,25 @@ const container = z.strictObject({
   generation: count,
   image: z.string().nullable(),
   removing: z.boolean(),
+  soleBot: z.string().regex(INSTANCE_ID).nullable(),
+  emptying: z.strictObject({ why: z.enum(['drain', 'upgrade', 'consolidate']), since: z.iso.datetime() }).nullable(),
   createdAt: z.iso.datetime(),
+});
+
+const upgrade = z.strictObject({
+  template: z.string().regex(NAME),
+  image: z.string().nullable(),
+  generation: count,
+  status: z.enum(UPGRADE_STATUSES),
+  surge: z.int().min(1),
+  spacingSeconds: z.number().min(0),
+  failureBudget: count,
+  moved: count,
+  failures: z
+    .array(z.strictObject({ bot: z.string().regex(INSTANCE_ID), why: z.string(), at: z.iso.datetime() }))
+    .readonly(),
+  startedAt: z.iso.datetime(),
+  endedAt: z.iso.datetime().nullable(),
 });
 
 const actor = z.discriminatedUnion('role', [
@@ -110,6 +156,7 @@ export const stateSchema = z
     replies: tableOf(reply),
     leases: tableOf(lease),
     quotas: tableOf(z.strictObject({ hour: window, day: window })),
+    upgrades: z.record(z.string(), upgrade),
   })
   .superRefine(({ bots, containers }, context) => {
     for (const [key, { instanceId }] of bots.entries) {

@@ -108,6 +108,8 @@ function botOf(instanceId: string): BotRecord {
     deleting: false,
     archive: null,
     restore: null,
+    move: null,
+    legacy: null,
     files: { 'config.json': 'A'.repeat(BOT_BYTES) },
     env: {},
     args: [],
@@ -136,6 +138,8 @@ function touch(store: Store): Promise<number> {
       generation,
       image: null,
       removing: false,
+      soleBot: null,
+      emptying: null,
       createdAt: '2026-01-01T00:00:00.000Z',
     };
     return { state: { ...state, generation, containers: { ...state.containers, [name]: record } }, result: generation };

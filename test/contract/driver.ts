@@ -28,6 +28,8 @@ export function driverContract(name: string, makeHarness: () => Promise<DriverHa
           generation: made,
           image: harness.image,
           removing: false,
+          soleBot: null,
+          emptying: null,
           createdAt: '2026-01-01T00:00:00.000Z',
         };
         records.push(record);

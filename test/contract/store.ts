@@ -30,6 +30,8 @@ const record: ContainerRecord = {
   generation: 1,
   image: null,
   removing: false,
+  soleBot: null,
+  emptying: null,
   createdAt: '2026-01-01T00:00:00.000Z',
 };
 

@@ -62,6 +62,8 @@ withDocker('cgroups for the bots of a container, made from outside', () => {
       generation: made,
       image: POOL_IMAGE,
       removing: false,
+      soleBot: null,
+      emptying: null,
       createdAt: '2026-01-01T00:00:00.000Z',
     };
     await harness.driver.create({ record, limits });

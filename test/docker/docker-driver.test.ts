@@ -40,6 +40,8 @@ withDocker('the docker driver and what it makes of an engine', () => {
       generation: made,
       image: POOL_IMAGE,
       removing: false,
+      soleBot: null,
+      emptying: null,
       createdAt: '2026-01-01T00:00:00.000Z',
     };
   };

@@ -31,6 +31,8 @@ withDocker('a container that runs out of memory', () => {
       generation: 1,
       image: POOL_IMAGE,
       removing: false,
+      soleBot: null,
+      emptying: null,
       createdAt: '2026-01-01T00:00:00.000Z',
     };
     await harness.driver.create({ record, limits: { memoryBytes: MEMORY_BYTES, cpus: null, processes: null } });

@@ -17,6 +17,8 @@ const record = {
   generation: 1,
   image: null,
   removing: false,
+  soleBot: null,
+  emptying: null,
   createdAt: '',
 };
 const services = [serviceUse(serviceSpec('db'))];

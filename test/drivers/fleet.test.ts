@@ -53,7 +53,8 @@ afterEach(() => {
 
 function recordIn(location: string, name = `box-${location}`): ContainerRecord {
   const pool = `demo/default/${location}`;
-  return { name, pool, capacity: 3, basePort: 9000, generation: 1, image: null, removing: false, createdAt: '' };
+  const rest = { image: null, removing: false, soleBot: null, emptying: null, createdAt: '' };
+  return { name, pool, capacity: 3, basePort: 9000, generation: 1, ...rest };
 }
 
 function setUp() {

@@ -26,6 +26,8 @@ const record = (name = 'a-b-1', basePort = 9000, capacity = 10) => ({
   generation: 1,
   image: null,
   removing: false,
+  soleBot: null,
+  emptying: null,
   createdAt: '',
 });
 

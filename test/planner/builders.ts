@@ -78,6 +78,8 @@ export function aBot(instanceId: string, overrides: Partial<BotRecord> = {}): Bo
     deleting: false,
     archive: null,
     restore: null,
+    move: null,
+    legacy: null,
     files: {},
     env: {},
     args: [],
@@ -103,6 +105,8 @@ export function aContainer(name: string, overrides: Partial<ContainerRecord> = {
     generation: 1,
     image: null,
     removing: false,
+    soleBot: null,
+    emptying: null,
     createdAt: '2026-01-01T00:00:00.000Z',
     ...overrides,
   };

@@ -12,6 +12,8 @@ export function botRecord(instanceId: string): BotRecord {
     deleting: false,
     archive: null,
     restore: null,
+    move: null,
+    legacy: null,
     files: { 'config.json': 'eyJleGNoYW5nZSI6IHt9fQ==' },
     env: { TZ: 'UTC' },
     args: ['--strategy', 'SampleStrategy'],

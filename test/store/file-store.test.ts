@@ -133,7 +133,7 @@ describe('file store: the file', () => {
     while (writing) {
       const text = readFileSync(path, 'utf8');
       // The end is where a file that is written in place shows it first.
-      expect(text.endsWith('"quotas":{}}')).toBe(true);
+      expect(text.endsWith('"upgrades":{}}')).toBe(true);
       seen.add(text);
       await new Promise(setImmediate);
     }
@@ -339,7 +339,7 @@ describe('file store: a file that is not a valid state', () => {
     ['a list', () => '[]', 'STORE_CORRUPT', /does not hold a JSON object/],
     ['without a schema', () => '{}', 'STORE_CORRUPT', /no schema version/],
     ['of an unknown old schema', () => '{"schema":0}', 'STORE_CORRUPT', /no way from its schema 0/],
-    ['of a newer schema', () => '{"schema":99}', 'UNSUPPORTED', /newer Bunkhouse \(schema 99; this one knows 4\)/],
+    ['of a newer schema', () => '{"schema":99}', 'UNSUPPORTED', /newer Bunkhouse \(schema 99; this one knows 5\)/],
     ['without its place in the chain', () => states(({ journal: _, ...rest }) => rest), 'STORE_CORRUPT', /journal: /],
     ['without its bots', () => states(({ bots: _, ...rest }) => rest), 'STORE_CORRUPT', /bots: /],
     ['with a foreign key', () => states((state) => ({ ...state, more: 1 })), 'STORE_CORRUPT', /"more"/],
@@ -464,7 +464,7 @@ describe('file store: migrations', () => {
   it('that miss a step refuse the file', async () => {
     const error = await refused(open(new Map([...migrations].slice(0, 1))));
     expect(error.code).toBe('STORE_CORRUPT');
-    expect(error.message).toContain('no way from its schema 0 to 4');
+    expect(error.message).toContain('no way from its schema 0 to 5');
     expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual(old);
   });
 });

@@ -3,7 +3,26 @@ import { emptyState, SCHEMA_VERSION } from '../../lib/domain/state.ts';
 import { Table } from '../../lib/domain/table.ts';
 import { decodeState } from '../../lib/store/decode.ts';
 import { MIGRATIONS } from '../../lib/store/migrations.ts';
+import { aContainer } from '../planner/builders.ts';
 import { botRecord } from './bot-record.ts';
+
+/** As a version that knew no moves wrote it. */
+function beforeMoves(): Record<string, unknown> {
+  const { move: _, legacy: _legacy, ...bot } = botRecord('a');
+  const { soleBot: _sole, emptying: _emptying, ...container } = aContainer('c');
+  const { upgrades: _upgrades, ...state } = emptyState('i');
+  const bots = { a: bot };
+  return {
+    ...state,
+    leases: {},
+    quotas: {},
+    replies: {},
+    schema: 4,
+    generation: 7,
+    bots,
+    containers: { c: container },
+  };
+}
 
 /** As a version that knew no restores wrote it. */
 function beforeRestores(): Record<string, unknown> {
@@ -22,6 +41,11 @@ describe('migrations', () => {
   it.each([1, 2] as const)('bring a state of schema %i, which knew no leases, to the present one', (schema) => {
     const bots = Table.of({ a: botRecord('a') });
     expect(decodeState(beforeLeases(schema), MIGRATIONS)).toEqual({ ...emptyState('i'), generation: 7, bots });
+  });
+
+  it('bring a state of schema 4, which knew no moves, to the present one', () => {
+    const [bots, containers] = [Table.of({ a: botRecord('a') }), { c: aContainer('c') }];
+    expect(decodeState(beforeMoves(), MIGRATIONS)).toEqual({ ...emptyState('i'), generation: 7, bots, containers });
   });
 
   it('bring a state of schema 3, which knew no restores, to the present one', () => {

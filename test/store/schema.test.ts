@@ -40,6 +40,8 @@ describe('state schema', () => {
           generation: 1,
           image: 'i:1',
           removing: true,
+          soleBot: null,
+          emptying: null,
           createdAt: '2026-01-01T00:00:00.000Z',
         },
       },

@@ -21,6 +21,8 @@ const record = {
   generation: 1,
   image: POOL_IMAGE,
   removing: false,
+  soleBot: null,
+  emptying: null,
   createdAt: '2026-01-01T00:00:00.000Z',
 };
 

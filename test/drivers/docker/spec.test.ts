@@ -18,6 +18,8 @@ const record: ContainerRecord = {
   generation: 7,
   image: POOL_IMAGE,
   removing: false,
+  soleBot: null,
+  emptying: null,
   createdAt: '2026-01-01T00:00:00.000Z',
 };
 const limits = { memoryBytes: 2 ** 30, cpus: 1.5, processes: 200 };

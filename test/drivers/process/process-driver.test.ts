@@ -49,6 +49,8 @@ describe.skipIf(missingForProcesses() !== null)('process driver', () => {
       generation: 1,
       image: null,
       removing: false,
+      soleBot: null,
+      emptying: null,
       createdAt: '',
     };
     await driver.create(specOf(record));
