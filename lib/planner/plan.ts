@@ -3,6 +3,7 @@ import { planContainers } from './containers.ts';
 import { planLeases } from './leases.ts';
 import { planPlacement } from './place.ts';
 import { planReserve } from './reserve.ts';
+import { Rooms } from './rooms.ts';
 import { joinPlans, type Plan, type World } from './world.ts';
 
 /** What to do next, and what is left alone and why. Pure: the same world gives the same plan. */
@@ -11,5 +12,6 @@ export function plan(world: World): Plan {
   const { listing } = world;
   if (listing.kind === 'unknown')
     return joinPlans([leases, { steps: [], held: [{ target: 'driver', why: listing.reason }] }]);
-  return joinPlans([leases, planPlacement(world), planContainers(world), planBots(world), planReserve(world)]);
+  const rooms = new Rooms(world);
+  return joinPlans([leases, planPlacement(world, rooms), planContainers(world), planBots(world), planReserve(world)]);
 }

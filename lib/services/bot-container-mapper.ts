@@ -219,6 +219,8 @@ function assign(
   const container = findContainer(state, placement.container);
   if (container.removing) throw new BunkhouseError('CONFLICT', `${container.name} is being removed`);
   if (container.pool !== poolKey(bot)) throw new BunkhouseError('CONFLICT', `${container.name} is of another pool`);
+  if (container.soleBot !== null && container.soleBot !== instanceId)
+    throw new BunkhouseError('CONFLICT', `${container.name} is for ${container.soleBot} alone`);
   if (placement.slot >= container.capacity || taken.has(keyOf(placement))) {
     throw new BunkhouseError('CONFLICT', `slot ${placement.slot} of ${container.name} is not free`);
   }

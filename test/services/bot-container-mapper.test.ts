@@ -69,6 +69,12 @@ describe('changes of bots and containers', () => {
       want: 'CONFLICT',
     },
     {
+      desc: "a claim in another bot's own container",
+      state: aState([aBot('b')], [{ ...box, soleBot: 'a' }]),
+      change: assignBot('b', { container: box.name, slot: 1, port: 9001 }),
+      want: 'CONFLICT',
+    },
+    {
       desc: 'a claim in a container of another pool',
       state: aState([aBot('b', { group: 'other' })], [box]),
       change: assignBot('b', { container: box.name, slot: 1, port: 9001 }),
