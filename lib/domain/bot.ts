@@ -1,5 +1,5 @@
 import type { ReserveLife } from './lease.ts';
-import type { LegacyLife, Move } from './move.ts';
+import { isHeldStill, type LegacyLife, type Move } from './move.ts';
 import type { Placement } from './placement.ts';
 import type { RestoreWish } from './restore.ts';
 import type { BotLimits } from './template.ts';
@@ -76,6 +76,25 @@ export function belongsTo({ owner, reserve }: Pick<BotRecord, 'owner' | 'reserve
 }
 
 /** Whether the bot's process should be alive (a paused bot's process is). */
-export function wantsProcess(bot: Pick<BotRecord, 'desired' | 'deleting' | 'restore'>): boolean {
-  return !bot.deleting && bot.restore === null && bot.desired !== 'stopped';
+export function wantsProcess(bot: Pick<BotRecord, 'desired' | 'deleting' | 'restore' | 'move'>): boolean {
+  return !bot.deleting && bot.restore === null && !isHeldStill(bot.move) && bot.desired !== 'stopped';
+}
+
+/** All slots that are its own: while it moves, that of its other place as well. */
+export function placesOf({ placement, move }: Pick<BotRecord, 'placement' | 'move'>): readonly Placement[] {
+  const places = [placement, move?.from?.placement ?? null];
+  return places.filter((place) => place !== null);
+}
+
+/**
+ * The generation under which its present place knows it. Where it only arrives that is one less than where it came from, so that
+ * the newest data is always where the highest generation is, whatever copy of the store looks at it.
+ */
+export function placedGeneration({ generation, move }: Pick<BotRecord, 'generation' | 'move'>): number {
+  return move?.phase === 'arriving' ? generation - 1 : generation;
+}
+
+/** Whether the container keeps a slot for it. */
+export function isIn(bot: Pick<BotRecord, 'placement' | 'move'>, container: string): boolean {
+  return bot.placement?.container === container || bot.move?.from?.placement.container === container;
 }

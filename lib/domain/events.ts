@@ -1,5 +1,6 @@
 import type { BotState, Desired } from './bot.ts';
 import type { LeaseEnd } from './lease.ts';
+import type { Destination } from './move.ts';
 
 /** Everything that happens, as one union. Ids and facts only: never a secret. */
 export type BunkhouseEvent =
@@ -28,6 +29,17 @@ export type BunkhouseEvent =
   | { readonly type: 'bot.restored'; readonly bot: string; readonly backup: string; readonly kept: string | null }
   /** It goes on with the data it had. */
   | { readonly type: 'bot.restore-failed'; readonly bot: string; readonly backup: string; readonly why: string }
+  | { readonly type: 'bot.moving'; readonly bot: string; readonly to: Destination }
+  /** It is proven in its new place. `awaySeconds`: how long it did not run for it; null: it was not to run. */
+  | {
+      readonly type: 'bot.moved';
+      readonly bot: string;
+      readonly from: string;
+      readonly container: string;
+      readonly awaySeconds: number | null;
+    }
+  /** It goes on where it was. */
+  | { readonly type: 'bot.move-failed'; readonly bot: string; readonly container: string; readonly why: string }
   | { readonly type: 'bot.deleted'; readonly bot: string; readonly archive: string | null }
   | {
       readonly type: 'lease.acquired';

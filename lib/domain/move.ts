@@ -2,15 +2,16 @@ import type { Placement } from './placement.ts';
 
 /**
  * How far a move has come; each phase is durable before anything of it is done, and may be repeated.
- * `leaving`: held stopped where it is, until it is seen stopped there. `carrying`: its data is copied to the orchestrator's disk.
- * `arriving`: its placement is the new one; held stopped while its data is put in place there. `proving`: it runs in the new place
- * and has to show that it is well and has all it had. `clearing`: what it left in its old place is removed.
+ * `asking`: it still runs where it is, and is asked for its facts. `leaving`: held stopped where it is, until it is seen stopped
+ * there. `carrying`: its data is copied to the orchestrator's disk. `arriving`: its placement is the new one; held stopped while its
+ * data is put in place there. `proving`: it runs in the new place and has to show that it is well and has all it had.
+ * `clearing`: what it left in its old place is removed.
  */
-export const MOVE_PHASES = ['leaving', 'carrying', 'arriving', 'proving', 'clearing'] as const;
+export const MOVE_PHASES = ['asking', 'leaving', 'carrying', 'arriving', 'proving', 'clearing'] as const;
 export type MovePhase = (typeof MOVE_PHASES)[number];
 
 export type Destination =
-  /** Any container of its pool that is not being emptied, except where it is. */
+  /** Any shared container of its pool that is not being emptied, except where it is. */
   | { readonly kind: 'pool' }
   | { readonly kind: 'container'; readonly container: string }
   /** A container of its own. */
@@ -22,26 +23,40 @@ export type MoveCause =
   | { readonly kind: 'drain'; readonly container: string }
   | { readonly kind: 'upgrade'; readonly template: string };
 
-/** Where a bot was before its move, kept for it until the move is over: its slot, its data, and what its record said. */
+/** The other place of a bot on its way, kept for it until the move is over: its slot, and what its record says of it there. */
 export interface Origin {
   readonly placement: Placement;
   readonly location: string;
   readonly legacy: LegacyLife | null;
 }
 
-/** A bot on its way from one container to another. It runs in one of them at the most, at any moment. */
+/** Why a move failed, and with what data the bot goes back: what it has now, or what never left its old place. */
+export interface Undo {
+  readonly why: string;
+  readonly data: 'new' | 'old';
+}
+
+/**
+ * A bot on its way from one container to another. It runs in one of them at the most, at any moment.
+ * Where its newest data is, its generation is the highest that any container knows: a place where it only arrives knows one less.
+ */
 export interface Move {
   readonly to: Destination;
   readonly cause: MoveCause;
   readonly phase: MovePhase;
-  /** Set with `arriving`. */
+  /**
+   * The place besides `placement`: from `arriving` on where it came from; while it is carried back, where it is to go; null
+   * before it has a new place.
+   */
   readonly from: Origin | null;
-  /** Its data on the orchestrator's disk, once that is whole. */
+  /** Id of its data on the orchestrator's disk, once that is whole. */
   readonly archive: string | null;
-  /** What the template's check found before it was stopped, to be found again: open trades, the last trade. */
-  readonly facts: Readonly<Record<string, string>>;
-  /** Set when it goes back to where it was: why the move failed. */
-  readonly undone: string | null;
+  /** What it said of itself before it was stopped, to be found again; null: it did not run well then, and is proven by its data. */
+  readonly facts: Readonly<Record<string, string>> | null;
+  /** Set when it goes back to where it was. */
+  readonly undone: Undo | null;
+  /** ISO 8601, UTC: when it was stopped for this; null while it was not. */
+  readonly left: string | null;
   /** ISO 8601, UTC: of the present phase. */
   readonly since: string;
 }
@@ -53,4 +68,17 @@ export interface LegacyLife {
   readonly why: string;
   /** ISO 8601, UTC. */
   readonly since: string;
+}
+
+/** Phases in which the bot is held stopped. */
+const STILL: ReadonlySet<MovePhase> = new Set(['leaving', 'carrying', 'arriving']);
+
+/** Whether a bot on that move is held stopped. */
+export function isHeldStill(move: Move | null): boolean {
+  return move !== null && STILL.has(move.phase);
+}
+
+export function isSameDestination(a: Destination, b: Destination): boolean {
+  const target = (to: Destination): string => ('container' in to ? to.container : 'location' in to ? to.location : '');
+  return a.kind === b.kind && target(a) === target(b);
 }

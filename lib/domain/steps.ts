@@ -1,6 +1,7 @@
 import type { BotSpec } from './agent.ts';
 import type { ContainerRecord, NewContainer } from './container.ts';
 import { type ReservePlace, reserveKey } from './lease.ts';
+import type { Destination, MoveCause } from './move.ts';
 import type { Placement } from './placement.ts';
 import type { State } from './state.ts';
 
@@ -22,6 +23,8 @@ export interface StepArgs {
   removeBot: { readonly container: string; readonly bot: string; readonly generation: number };
   /** Put a backup in place of a stopped bot's directory, after what is there was backed up. */
   restoreBot: { readonly container: string; readonly bot: string; readonly generation: number };
+  /** Put a bot on its way to another container. */
+  beginMove: { readonly bot: string; readonly to: Destination; readonly cause: MoveCause };
   /** Forget a deleted bot that never got a place. */
   forgetBot: { readonly bot: string };
   /** Ask for a restart of an unhealthy bot. */
@@ -82,6 +85,7 @@ export function stepLane(step: Step): string {
     case 'forgetContainer':
       return containerLane(step.container);
     case 'assign':
+    case 'beginMove':
     case 'applyBot':
     case 'archiveBot':
     case 'removeBot':
@@ -114,6 +118,7 @@ export function stepContainer(step: Step, bots: State['bots']): string | null {
 const STORE_STEPS: ReadonlySet<StepKind> = new Set([
   'recordContainer',
   'assign',
+  'beginMove',
   'forgetBot',
   'forgetContainer',
   'restartBot',

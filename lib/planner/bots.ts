@@ -1,5 +1,5 @@
 import type { AgentObservation, BotObservation } from '../domain/agent.ts';
-import { type BotRecord, wantsProcess } from '../domain/bot.ts';
+import { type BotRecord, placedGeneration, wantsProcess } from '../domain/bot.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Placement } from '../domain/placement.ts';
 import { botLane, type Step } from '../domain/steps.ts';
@@ -40,7 +40,7 @@ function decide(world: World, bot: BotRecord, sighting: Sighting | undefined): D
       why: `its template ${bot.template} does not exist; add it again`,
     };
   }
-  if (observed === undefined || observed.generation !== bot.generation) {
+  if (observed === undefined || observed.generation !== placedGeneration(bot)) {
     return applyStep(world, bot, bot.placement, template, agent.value);
   }
   if (bot.restore !== null) return decideRestore(bot, bot.placement, observed);

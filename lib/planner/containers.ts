@@ -1,3 +1,4 @@
+import { isIn } from '../domain/bot.ts';
 import type { ContainerObservation, ContainerRecord } from '../domain/container.ts';
 import { containerLane, type Step } from '../domain/steps.ts';
 import { type Decision, planSubjects } from './decisions.ts';
@@ -5,8 +6,7 @@ import type { Held, Plan, World } from './world.ts';
 
 /** Brings every recorded container into being, running, or away. */
 export function planContainers(world: World): Plan {
-  const isOccupied = ({ name }: ContainerRecord): boolean =>
-    world.state.bots.records.some((bot) => bot.placement?.container === name);
+  const isOccupied = ({ name }: ContainerRecord): boolean => world.state.bots.records.some((bot) => isIn(bot, name));
   return planSubjects(world, {
     among: Object.values(world.state.containers),
     name: (container) => container.name,

@@ -1,4 +1,5 @@
 import { reserveKey } from '../domain/lease.ts';
+import type { Destination } from '../domain/move.ts';
 import type { Step } from '../domain/steps.ts';
 
 /** A step as one sentence for people. */
@@ -8,6 +9,8 @@ export function explainStep(step: Step): string {
       return `reserve ports ${step.container.basePort} to ${step.container.basePort + step.container.capacity - 1} for a new container ${step.container.name}`;
     case 'assign':
       return `give ${step.bot} slot ${step.placement.slot} (port ${step.placement.port}) in ${step.placement.container}`;
+    case 'beginMove':
+      return `move ${step.bot} to ${explainDestination(step.to)}`;
     case 'createContainer':
       return `make container ${step.container.name}`;
     case 'startContainer':
@@ -48,6 +51,19 @@ export function explainStep(step: Step): string {
       return `delete ${step.bot} with its data: ${step.why}`;
     case 'forgetContainer':
       return `forget container ${step.container}`;
+  }
+}
+
+export function explainDestination(to: Destination): string {
+  switch (to.kind) {
+    case 'pool':
+      return 'another container of its pool';
+    case 'container':
+      return to.container;
+    case 'alone':
+      return 'a container of its own';
+    case 'location':
+      return `location ${to.location}`;
   }
 }
 

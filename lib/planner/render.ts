@@ -1,5 +1,5 @@
 import type { BotSpec, FileSpec, ServiceSpec, ServiceUse } from '../domain/agent.ts';
-import { type BotRecord, wantsProcess } from '../domain/bot.ts';
+import { type BotRecord, placedGeneration, wantsProcess } from '../domain/bot.ts';
 import { LEASE_FILE, type LeaseRecord } from '../domain/lease.ts';
 import type { Placement } from '../domain/placement.ts';
 import type {
@@ -28,7 +28,7 @@ export function renderSpec(bot: BotRecord, placement: Placement, template: Templ
   const values = valuesOf(bot, placement.port, host, directory);
   return {
     bot: bot.instanceId,
-    generation: bot.generation,
+    generation: placedGeneration(bot),
     restartGeneration: bot.restartGeneration,
     slot: placement.slot,
     port: placement.port,

@@ -1,4 +1,4 @@
-import { type BotRecord, poolKey, poolLocation } from '../domain/bot.ts';
+import { type BotRecord, placesOf, poolKey, poolLocation } from '../domain/bot.ts';
 import { type NewContainer, slotPort } from '../domain/container.ts';
 import type { Destination } from '../domain/move.ts';
 import type { Placement } from '../domain/placement.ts';
@@ -141,10 +141,8 @@ function roomsOf({ state, agents }: World): Room[] {
   for (const container of Object.values(state.containers)) {
     if (!container.removing) rooms.set(container.name, { container, taken: new Set() });
   }
-  for (const { placement, move } of state.bots.records) {
-    for (const place of [placement, move?.from?.placement]) {
-      if (place) rooms.get(place.container)?.taken.add(place.slot);
-    }
+  for (const bot of state.bots.records) {
+    for (const { container, slot } of placesOf(bot)) rooms.get(container)?.taken.add(slot);
   }
   for (const [name, agent] of agents) {
     if (agent.kind === 'seen') for (const bot of agent.value.bots) rooms.get(name)?.taken.add(bot.slot);

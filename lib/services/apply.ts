@@ -1,4 +1,4 @@
-import type { BotRecord } from '../domain/bot.ts';
+import { type BotRecord, placedGeneration } from '../domain/bot.ts';
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
 import type { Step } from '../domain/steps.ts';
 import { renderCall } from '../planner/render.ts';
@@ -15,6 +15,7 @@ import {
   reviseBot,
 } from './bot-container-mapper.ts';
 import type { ApplyContext, Executors } from './executors.ts';
+import { moveExecutors } from './move-steps.ts';
 import { keepArchive } from './packing.ts';
 import { overtake } from './reserve-changes.ts';
 import { reserveExecutors } from './reserve-steps.ts';
@@ -56,7 +57,8 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
     },
     async applyBot({ container, spec }) {
       // Changed while this step waited its turn: the pass after it plans anew.
-      if (store.current().bots.get(spec.bot)?.generation !== spec.generation) return;
+      const record = store.current().bots.get(spec.bot);
+      if (record === undefined || placedGeneration(record) !== spec.generation) return;
       const agent = await context.agents.get(container);
       await overtakeIfStale(context, spec.bot, spec.generation, () => agent.apply(spec));
     },
@@ -90,6 +92,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       await driver.remove(container);
       events.emit({ type: 'container.removed', container }, null);
     },
+    ...moveExecutors(context),
     ...reserveExecutors(context),
     async forgetContainer({ container }) {
       await store.update(forgetContainer(container));

@@ -1,4 +1,4 @@
-import { type BotRecord, type Desired, poolKey } from '../domain/bot.ts';
+import { type BotRecord, type Desired, isIn, placedGeneration, placesOf, poolKey } from '../domain/bot.ts';
 import type { ContainerObservation, ContainerRecord, NewContainer } from '../domain/container.ts';
 import { BunkhouseError } from '../domain/errors.ts';
 import type { Placement } from '../domain/placement.ts';
@@ -63,14 +63,16 @@ export function reviseBot(
   return (state) => {
     const bot = findBot(state, instanceId);
     if (bot.deleting) throw new BunkhouseError('CONFLICT', `${instanceId} is being deleted`);
-    const generation = state.generation + 1;
+    const next = state.generation + 1;
+    // While it arrives somewhere it is held still anyway, and what comes after that has a new generation (see placedGeneration).
+    const generation = bot.move?.phase === 'arriving' ? bot.generation : next;
     const record: BotRecord = {
       ...bot,
       ...revise(bot),
       generation,
       restartGeneration: restart ? generation : bot.restartGeneration,
     };
-    return { state: { ...putBot(state, record), generation }, result: record };
+    return { state: { ...putBot(state, record), generation: next }, result: record };
   };
 }
 
@@ -134,8 +136,9 @@ export function noteOnBot(
 export function overtakeGeneration(instanceId: string, seen: number): Change<void> {
   return (state) => {
     const bot = findBot(state, instanceId);
-    if (bot.generation > seen) return { state, result: undefined };
-    const generation = Math.max(state.generation, seen) + 1;
+    const known = placedGeneration(bot);
+    if (known > seen) return { state, result: undefined };
+    const generation = Math.max(state.generation, seen) + 1 + (bot.generation - known);
     return { state: { ...putBot(state, { ...bot, generation }), generation }, result: undefined };
   };
 }
@@ -166,7 +169,7 @@ export function addContainer(container: NewContainer): Change<ContainerRecord> {
 export function markRemoving(name: string): Change<void> {
   return (state) => {
     const container = findContainer(state, name);
-    if (state.bots.records.some((bot) => bot.placement?.container === name)) {
+    if (state.bots.records.some((bot) => isIn(bot, name))) {
       throw new BunkhouseError('CONFLICT', `${name} has bots`);
     }
     return { state: putContainer(state, { ...container, removing: true }), result: undefined };
@@ -201,7 +204,7 @@ export function forgetContainer(name: string): Change<void> {
 
 // Private
 
-function findContainer(state: State, name: string): ContainerRecord {
+export function findContainer(state: State, name: string): ContainerRecord {
   const container = state.containers[name];
   if (container === undefined || !Object.hasOwn(state.containers, name)) {
     throw new BunkhouseError('NOT_FOUND', `there is no container ${name}`);
@@ -216,21 +219,31 @@ function assign(
 ): { readonly state: State; readonly result: BotRecord } {
   const bot = findBot(state, instanceId);
   if (bot.placement !== null) throw new BunkhouseError('CONFLICT', `${instanceId} has a slot already`);
-  const container = findContainer(state, placement.container);
-  if (container.removing) throw new BunkhouseError('CONFLICT', `${container.name} is being removed`);
-  if (container.pool !== poolKey(bot)) throw new BunkhouseError('CONFLICT', `${container.name} is of another pool`);
-  if (container.soleBot !== null && container.soleBot !== instanceId)
-    throw new BunkhouseError('CONFLICT', `${container.name} is for ${container.soleBot} alone`);
-  if (placement.slot >= container.capacity || taken.has(keyOf(placement))) {
-    throw new BunkhouseError('CONFLICT', `slot ${placement.slot} of ${container.name} is not free`);
-  }
+  checkFree(state, bot, placement, taken);
   const generation = state.generation + 1;
   const record: BotRecord = { ...bot, placement, generation };
   return { state: { ...putBot(state, record), generation }, result: record };
 }
 
+/** Throws CONFLICT unless the bot may have that slot: it is free, and of the bot's pool. */
+export function checkFree(
+  state: State,
+  bot: Pick<BotRecord, 'instanceId' | 'template' | 'group' | 'location'>,
+  placement: Placement,
+  taken: ReadonlySet<string> = takenSlots(state),
+): void {
+  const container = findContainer(state, placement.container);
+  if (container.removing) throw new BunkhouseError('CONFLICT', `${container.name} is being removed`);
+  if (container.pool !== poolKey(bot)) throw new BunkhouseError('CONFLICT', `${container.name} is of another pool`);
+  if (container.soleBot !== null && container.soleBot !== bot.instanceId)
+    throw new BunkhouseError('CONFLICT', `${container.name} is for ${container.soleBot} alone`);
+  if (placement.slot >= container.capacity || taken.has(keyOf(placement))) {
+    throw new BunkhouseError('CONFLICT', `slot ${placement.slot} of ${container.name} is not free`);
+  }
+}
+
 function takenSlots({ bots }: State): Set<string> {
-  return new Set(bots.records.flatMap(({ placement }) => (placement === null ? [] : [keyOf(placement)])));
+  return new Set(bots.records.flatMap((bot) => placesOf(bot).map(keyOf)));
 }
 
 const keyOf = ({ container, slot }: Placement): string => `${container}/${slot}`;

@@ -1,4 +1,5 @@
 import type { AgentObservation } from '../domain/agent.ts';
+import { isIn } from '../domain/bot.ts';
 import type { ContainerObservation } from '../domain/container.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { World } from '../planner/world.ts';
@@ -16,7 +17,7 @@ export type CleanupVerdict =
 
 /** Whether a container is proven to be empty. Whatever cannot be seen keeps it. */
 export function judge(world: World, name: string): CleanupVerdict {
-  const bots = world.state.bots.records.filter((bot) => bot.placement?.container === name);
+  const bots = world.state.bots.records.filter((bot) => isIn(bot, name));
   if (bots.length > 0) return keep(bots.length === 1 ? 'has a bot' : `has ${bots.length} bots`);
   if (world.listing.kind === 'unknown') return keep(world.listing.reason);
   const observed = world.listing.value.get(name);

@@ -26,6 +26,8 @@ export function wishRestore(instanceId: string, owner: string, restore: RestoreW
         'CONFLICT',
         `${instanceId} is being restored from ${bot.restore.backup}; wait until it is`,
       );
+    if (bot.move !== null)
+      throw new BunkhouseError('CONFLICT', `${instanceId} is on its way to another container; wait until it is there`);
     if (bot.owner !== owner) throw new BunkhouseError('CONFLICT', `${instanceId} has another owner than before`);
     return reviseBot(instanceId, () => ({ restore }), false)(state);
   };

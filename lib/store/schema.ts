@@ -39,8 +39,9 @@ const move = z.strictObject({
   phase: z.enum(MOVE_PHASES),
   from: z.strictObject({ placement, location: z.string().regex(NAME), legacy: legacy.nullable() }).nullable(),
   archive: z.string().nullable(),
-  facts: z.record(z.string(), z.string()),
-  undone: z.string().nullable(),
+  facts: z.record(z.string(), z.string()).nullable(),
+  undone: z.strictObject({ why: z.string(), data: z.enum(['new', 'old']) }).nullable(),
+  left: z.iso.datetime().nullable(),
   since: z.iso.datetime(),
 });
 

@@ -1,0 +1,250 @@
+import { type BotRecord, poolKey, poolLocation } from '../domain/bot.ts';
+import { BunkhouseError } from '../domain/errors.ts';
+import {
+  type Destination,
+  isSameDestination,
+  type LegacyLife,
+  type Move,
+  type MoveCause,
+  type MovePhase,
+  type Origin,
+  type Undo,
+} from '../domain/move.ts';
+import type { Placement } from '../domain/placement.ts';
+import type { State } from '../domain/state.ts';
+import type { Change } from '../store/store.ts';
+import { isoTime } from '../util/clock.ts';
+import { checkFree, findBot, findContainer, putBot } from './bot-container-mapper.ts';
+
+/**
+ * The changes of moves in the store, each a pure compare-and-set. One that comes too late, because the move is further or over,
+ * changes nothing and answers null. Times in ms since the epoch.
+ */
+
+/**
+ * From now on the bot is on its way. The same again is a no-op. Throws CONFLICT when it cannot be moved now or not to there,
+ * BOT_UNAVAILABLE while it has no place. Whether its template can be moved at all is said by `whyImmovable`.
+ */
+export function beginMove(instanceId: string, to: Destination, cause: MoveCause, now: number): Change<BotRecord> {
+  return (state) => {
+    const bot = findBot(state, instanceId);
+    if (bot.move !== null && bot.move.undone === null && isSameDestination(bot.move.to, to))
+      return { state, result: bot };
+    checkMovable(bot);
+    checkDestination(state, bot, to, cause);
+    const move: Move = {
+      to,
+      cause,
+      phase: 'asking',
+      from: null,
+      archive: null,
+      facts: null,
+      undone: null,
+      left: null,
+      since: isoTime(now),
+    };
+    const record: BotRecord = { ...bot, move };
+    return { state: putBot(state, record), result: record };
+  };
+}
+
+/** It was asked what there was to ask; from now on it is held stopped. */
+export function leave(instanceId: string, facts: Move['facts'], now: number): Change<BotRecord | null> {
+  return inPhase(instanceId, 'asking', (state, bot, move) =>
+    renew(state, bot, 2, { move: { ...enter(move, 'leaving', now), facts, left: isoTime(now) } }),
+  );
+}
+
+/** It was seen stopped where its data is. */
+export function beginCarrying(instanceId: string, now: number): Change<BotRecord | null> {
+  return inPhase(instanceId, 'leaving', (state, bot, move) => note(state, bot, enter(move, 'carrying', now)));
+}
+
+/** Its data is whole on the orchestrator's disk. */
+export function noteCarried(instanceId: string, archive: string): Change<BotRecord | null> {
+  return inPhase(instanceId, 'carrying', (state, bot, move) => note(state, bot, { ...move, archive }));
+}
+
+/**
+ * Claims the new place; the old one stays its own. On its way back that is the place it came from. `generation`: under which it was
+ * seen stopped. Throws CONFLICT when the slot is not free.
+ */
+export function claimPlace(
+  { bot: instanceId, placement, generation }: { bot: string; placement: Placement; generation: number },
+  now: number,
+): Change<BotRecord | null> {
+  return inPhase(instanceId, 'carrying', (state, bot, move) => {
+    if (bot.generation !== generation || move.archive === null) return { state, result: null };
+    const arriving = { ...enter(move, 'arriving', now), from: originOf(bot) };
+    if (move.undone !== null) return note(state, bot, arriving, otherPlace(bot, move));
+    const container = findContainer(state, placement.container);
+    const location = poolLocation(container.pool);
+    checkFree(state, { ...bot, location }, placement);
+    const legacy = container.soleBot === null ? null : (bot.legacy ?? aloneSince(now));
+    return note(state, bot, arriving, { placement, location, legacy });
+  });
+}
+
+/** Its data is in place: it runs there from now on, if it is to run. On its way back that is where the move ends. */
+export function noteArrived(instanceId: string, now: number): Change<BotRecord | null> {
+  return inPhase(instanceId, 'arriving', (state, bot, move) => {
+    const next = move.undone === null ? enter(move, 'proving', now) : enter(move, 'clearing', now);
+    return renew(state, bot, 1, { move: next });
+  });
+}
+
+/** It has shown that it is well and has all it had. */
+export function noteProven(instanceId: string, now: number): Change<BotRecord | null> {
+  return inPhase(instanceId, 'proving', (state, bot, move) => {
+    const noted = note(state, bot, enter(move, 'clearing', now));
+    return { ...noted, state: credit(noted.state, bot, move, null, now) };
+  });
+}
+
+/**
+ * Takes a move back, by as little as has to be: what has not left stays, what has not run in its new place goes on in the old one with
+ * the data that never left it, and what did run there is stopped and carried back (`data`: or goes on with the old data). Null: it cannot
+ * be taken back any more, or is already.
+ */
+export function undoMove(instanceId: string, undone: Undo, now: number): Change<BotRecord | null> {
+  return (state) => {
+    const bot = findBot(state, instanceId);
+    const { move } = bot;
+    if (move === null || move.phase === 'clearing') return { state, result: null };
+    if (move.undone === null) {
+      const taken = takeBack(state, bot, { ...move, undone }, now);
+      return { ...taken, state: credit(taken.state, bot, move, undone.why, now) };
+    }
+    // Back is back; but a bot that is to be deleted ends where its newest data is.
+    return bot.deleting && move.phase === 'arriving' ? takeBack(state, bot, move, now) : { state, result: null };
+  };
+}
+
+/** It goes back to what never left its old place. Its process must be stopped where it is. */
+export function reclaimPlace(instanceId: string, now: number): Change<BotRecord | null> {
+  return inPhase(instanceId, 'carrying', (state, bot, move) =>
+    move.undone?.data === 'old' ? turnBack(state, bot, move, now) : { state, result: null },
+  );
+}
+
+/** Nothing of it is left in that other place. */
+export function finishMove(instanceId: string, container: string): Change<BotRecord | null> {
+  return (state) => {
+    const bot = state.bots.get(instanceId);
+    const isDue = bot?.move?.phase === 'clearing' || bot?.deleting === true;
+    if (!isDue || bot.move?.from?.placement.container !== container) return { state, result: null };
+    return note(state, bot, null);
+  };
+}
+
+// Private
+
+type Changed = { readonly state: State; readonly result: BotRecord };
+
+function inPhase(
+  instanceId: string,
+  phase: MovePhase,
+  change: (state: State, bot: BotRecord, move: Move) => { readonly state: State; readonly result: BotRecord | null },
+): Change<BotRecord | null> {
+  return (state) => {
+    const bot = state.bots.get(instanceId);
+    return bot?.move?.phase === phase ? change(state, bot, bot.move) : { state, result: null };
+  };
+}
+
+const enter = (move: Move, phase: MovePhase, now: number): Move => ({ ...move, phase, since: isoTime(now) });
+
+/** Its container need not hear of it. */
+function note(state: State, bot: BotRecord, move: Move | null, facts: Partial<BotRecord> = {}): Changed {
+  const record: BotRecord = { ...bot, ...facts, move };
+  return { state: putBot(state, record), result: record };
+}
+
+/** Its container must hear of it: the bot gets a generation that is higher by so many at least. */
+function renew(state: State, bot: BotRecord, by: number, facts: Partial<BotRecord>): Changed {
+  const generation = state.generation + by;
+  const record: BotRecord = { ...bot, ...facts, generation };
+  return { state: { ...putBot(state, record), generation }, result: record };
+}
+
+function takeBack(state: State, bot: BotRecord, move: Move, now: number): Changed {
+  switch (move.phase) {
+    case 'asking':
+      return note(state, bot, null);
+    case 'leaving':
+    case 'carrying':
+      return renew(state, bot, 1, { move: null });
+    case 'proving':
+      return renew(state, bot, 2, { move: { ...enter(move, 'leaving', now), archive: null } });
+    default:
+      return turnBack(state, bot, move, now);
+  }
+}
+
+/** Its other place is its own again, and what it leaves is cleared. */
+function turnBack(state: State, bot: BotRecord, move: Move, now: number): Changed {
+  const clearing = { ...enter(move, 'clearing', now), from: originOf(bot) };
+  return renew(state, bot, 1, { ...otherPlace(bot, move), move: clearing });
+}
+
+/** What its record says of the place it is in. */
+function originOf({ instanceId, placement, location, legacy }: BotRecord): Origin {
+  if (placement === null) throw new BunkhouseError('INTERNAL', `${instanceId} moves without a place`);
+  return { placement, location, legacy };
+}
+
+/** The record with its other place as its present one. */
+function otherPlace({ instanceId }: BotRecord, { from }: Move): Origin {
+  if (from === null) throw new BunkhouseError('INTERNAL', `${instanceId} has no place to go back to`);
+  return from;
+}
+
+function aloneSince(now: number): LegacyLife {
+  return { cause: 'asked', why: 'moved out of the pool', since: isoTime(now) };
+}
+
+function checkMovable({ instanceId, deleting, restore, reserve, move, placement }: BotRecord): void {
+  const refuse = (why: string): never => {
+    throw new BunkhouseError('CONFLICT', `${instanceId} ${why}`);
+  };
+  if (deleting) refuse('is being deleted');
+  if (restore !== null) refuse(`is being restored from ${restore.backup}; wait until it is`);
+  if (move !== null) refuse(`is on its way already (${move.phase}); wait until that move is over`);
+  if (reserve !== null && reserve.phase !== 'assigned')
+    refuse('waits in the reserve; such bots are not moved but made anew elsewhere');
+  if (placement === null)
+    throw new BunkhouseError('BOT_UNAVAILABLE', `${instanceId} has no container yet; move it once it has one`, {
+      retryAfterSeconds: 5,
+    });
+}
+
+function checkDestination(state: State, bot: BotRecord, to: Destination, cause: MoveCause): void {
+  const refuse = (why: string): never => {
+    throw new BunkhouseError('CONFLICT', `${bot.instanceId} ${why}`);
+  };
+  const here = bot.placement?.container;
+  const isAsked = cause.kind === 'request';
+  if (to.kind === 'alone' && bot.legacy !== null && isAsked) refuse('has a container of its own already');
+  if (to.kind === 'location' && to.location === bot.location) refuse(`is in location ${to.location} already`);
+  if (to.kind !== 'container') return;
+  if (to.container === here) refuse(`is in ${here} already`);
+  const container = findContainer(state, to.container);
+  const { location: _, ...kind } = bot;
+  if (container.pool !== poolKey({ ...kind, location: poolLocation(container.pool) }))
+    refuse(`may not share ${to.container}, which is of the pool ${container.pool}`);
+  if (container.soleBot !== null && container.soleBot !== bot.instanceId)
+    refuse(`may not share ${to.container}, which is the container of ${container.soleBot} alone`);
+  if (container.removing || container.emptying !== null)
+    refuse(`cannot move to ${to.container}, which is being emptied`);
+}
+
+/** An upgrade counts what became of its moves in the same change, so that it never counts one twice. */
+function credit(state: State, { instanceId }: BotRecord, { cause }: Move, why: string | null, now: number): State {
+  const upgrade = cause.kind === 'upgrade' ? state.upgrades[cause.template] : undefined;
+  if (upgrade === undefined) return state;
+  const counted =
+    why === null
+      ? { moved: upgrade.moved + 1 }
+      : { failures: [...upgrade.failures, { bot: instanceId, why, at: isoTime(now) }] };
+  return { ...state, upgrades: { ...state.upgrades, [upgrade.template]: { ...upgrade, ...counted } } };
+}
