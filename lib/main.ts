@@ -117,7 +117,8 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
       backups: shelfOf(await openVault(config.backupUrl)),
       limits: {
         instanceName: config.instanceName,
-        maxBotsPerContainer: config.poolModeEnabled ? config.maxBotsPerContainer : 1,
+        poolMode: config.poolModeEnabled,
+        maxBotsPerContainer: config.maxBotsPerContainer,
         basePort: config.poolBasePort,
         bindHost: driver.bindHost,
       },
@@ -228,8 +229,7 @@ async function createApp(
 }
 
 function poolOptions(config: Config): PoolOptions {
-  const { poolModeEnabled, defaultTemplate } = config;
-  return { poolMode: poolModeEnabled, defaultTemplate, addresses: addressesOf(config) };
+  return { defaultTemplate: config.defaultTemplate, addresses: addressesOf(config) };
 }
 
 function backupOptions(config: Config): BackupOptions {

@@ -1,4 +1,4 @@
-import type { MemoryView, PoolStatus, ResourcesView } from '../services/pool-api.ts';
+import type { BotView, MemoryView, PoolStatus, ResourcesView } from '../services/pool-api.ts';
 import { mebibytes } from './text.ts';
 
 /** What bots and containers take, in words. Pure. */
@@ -16,9 +16,18 @@ export function spawnText({ spawn }: ResourcesView): string {
   return spawn.reason === '' ? 'executed' : `executed, not forked: ${spawn.reason}`;
 }
 
+/** Whether it shares its container, and why not. */
+export function modeText({ legacy }: Pick<BotView, 'legacy'>): string {
+  if (legacy === null) return 'pooled';
+  const why = legacy.cause === 'asked' ? legacy.why : `the pool could not take it: ${legacy.why}`;
+  return `legacy, in a container of its own since ${legacy.since}: ${why}`;
+}
+
 /** What is worth a word though it runs; empty when all is as it should be. */
-export function concern({ spawn, warning }: ResourcesView): string {
-  return warning || (spawn?.kind === 'exec' && spawn.reason !== '' ? `not forked: ${spawn.reason}` : '');
+export function concern({ spawn, warning, legacy }: ResourcesView & Partial<Pick<BotView, 'legacy'>>): string {
+  if (warning !== '') return warning;
+  if (legacy?.cause === 'fallback') return `alone, because the pool could not take it: ${legacy.why}`;
+  return spawn?.kind === 'exec' && spawn.reason !== '' ? `not forked: ${spawn.reason}` : '';
 }
 
 export function memoryText(memory: MemoryView | null): string {

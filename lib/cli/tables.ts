@@ -10,7 +10,7 @@ export function botTable(bots: readonly BotView[], columns: number): string {
     bot.desired,
     bot.owner,
     bot.template,
-    bot.container === null ? '-' : `${bot.container}/${bot.slot}`,
+    placeText(bot),
     String(bot.port ?? '-'),
     String(bot.pid ?? '-'),
     String(bot.restarts),
@@ -21,6 +21,11 @@ export function botTable(bots: readonly BotView[], columns: number): string {
   return table(head, rows, columns);
 }
 
+function placeText({ container, slot, mode }: BotView): string {
+  if (container === null) return '-';
+  return mode === 'legacy' ? `${container} (alone)` : `${container}/${slot}`;
+}
+
 /** Where each is, is told when there is more than one place. */
 export function containerTable(containers: readonly ContainerView[], columns: number): string {
   const several = new Set(containers.map(({ location }) => location)).size > 1;
@@ -29,7 +34,7 @@ export function containerTable(containers: readonly ContainerView[], columns: nu
     ...(several ? [container.location] : []),
     container.status,
     container.driver,
-    `${container.botsCount}/${container.capacity}`,
+    container.mode === 'legacy' ? `${container.botsCount} alone` : `${container.botsCount}/${container.capacity}`,
     mebibytes(container.memory?.pssBytes ?? null),
     mebibytes(container.memory?.privateBytes ?? null),
     zygotesText(container),

@@ -113,7 +113,7 @@ export const SETTINGS = {
     key: 'POOL_MODE_ENABLED',
     default: 'true',
     kind: boolean,
-    sentence: 'Whether new bots share containers.',
+    sentence: 'Whether new bots share containers. If not, each gets one of its own (legacy mode).',
   },
   driver: {
     key: 'POOL_DRIVER',

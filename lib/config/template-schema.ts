@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NAME } from '../domain/ids.ts';
+import { MODES } from '../domain/mode.ts';
 import { SECRET_NAME } from '../domain/placeholders.ts';
 import type { Template } from '../domain/template.ts';
 import { cron } from './kinds.ts';
@@ -89,14 +90,18 @@ const backup = z.strictObject({
 
 const secretName = z.string().regex(SECRET_NAME, 'must begin with a letter and hold only letters, digits, "_" and "-"');
 
+const image = z
+  .string()
+  .regex(/^[a-z0-9][A-Za-z0-9._/:@-]{0,254}$/, 'must be the name of an image')
+  .nullable()
+  .default(null);
+
 export const templateSchema = z.strictObject({
   name: z.string().regex(NAME, 'must be 1 to 31 lower-case letters, digits or dashes'),
   description: z.string().default(''),
-  image: z
-    .string()
-    .regex(/^[a-z0-9][A-Za-z0-9._/:@-]{0,254}$/, 'must be the name of an image')
-    .nullable()
-    .default(null),
+  image,
+  mode: z.enum(MODES).default('pooled'),
+  legacy: z.strictObject({ image }).prefault({}),
   command,
   env: z.record(variableName, withoutNul).default({}),
   directories: z.array(filePath).readonly().default([]),

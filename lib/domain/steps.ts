@@ -31,6 +31,8 @@ export interface StepArgs {
   restartBot: { readonly bot: string; readonly why: string };
   /** Carry out pause or resume by the template's HTTP call. */
   controlBot: { readonly bot: string; readonly action: 'pause' | 'resume'; readonly generation: number };
+  /** Mark the container of one bot, which has gone and left it proven empty, so that it is removed. */
+  retireContainer: { readonly container: string };
   /** Stop and remove a container that was found empty, its leftovers archived, before it was marked. */
   removeContainer: { readonly container: string };
   /** Make warm bots, at most so many, and no more than up to the target. */
@@ -81,6 +83,7 @@ export function stepLane(step: Step): string {
     case 'createContainer':
       return containerLane(step.container.name);
     case 'startContainer':
+    case 'retireContainer':
     case 'removeContainer':
     case 'forgetContainer':
       return containerLane(step.container);
@@ -120,6 +123,7 @@ const STORE_STEPS: ReadonlySet<StepKind> = new Set([
   'assign',
   'beginMove',
   'forgetBot',
+  'retireContainer',
   'forgetContainer',
   'restartBot',
   'addReserve',

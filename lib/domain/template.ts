@@ -1,4 +1,5 @@
 import type { BackupRule } from './backup-rule.ts';
+import type { Mode } from './mode.ts';
 
 /**
  * What a kind of bot is. Strings may hold placeholders `{{id}} {{owner}} {{port}} {{host}} {{desired}} {{secret.NAME}}
@@ -11,6 +12,10 @@ export interface Template {
   readonly description: string;
   /** Image of the container on drivers that have images; null where the template only runs on the process driver. */
   readonly image: string | null;
+  /** How its bots live, where nobody says otherwise. */
+  readonly mode: Mode;
+  /** Of containers that hold one bot alone. Image null: as those of pools. */
+  readonly legacy: { readonly image: string | null };
   /** Argument list; a bot's own `args` are appended. Never passed through a shell. */
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { BOT_STATES } from '../domain/bot.ts';
 import { CONTAINER_NAME, FILE_PATH, INSTANCE_ID, NAME, OWNER_ID } from '../domain/ids.ts';
 import { POOL_OWNER } from '../domain/lease.ts';
+import { MODES } from '../domain/mode.ts';
 import { isVisitor, VISITOR_PREFIX } from '../domain/visitor.ts';
 
 /** Shapes that several routes share: what comes in is strict, so that a misspelt field is an error and not ignored. */
@@ -26,6 +27,9 @@ export const containerName = z.string().regex(CONTAINER_NAME, 'must be a contain
 export const botParams = z.strictObject({ id: instanceId });
 
 export const desired = z.enum(['running', 'paused', 'stopped']).meta({ description: 'What the owner wants' });
+export const mode = z
+  .enum(MODES)
+  .meta({ description: 'pooled: a slot in a shared container; legacy: a container of its own' });
 export const botState = z.enum(BOT_STATES).meta({ id: 'BotState', description: 'What is observed' });
 
 const withoutNul = (most: number) =>
@@ -111,12 +115,23 @@ export const botAddress = z
   .string()
   .meta({ description: 'Where the bot is reached: by host name, otherwise its path behind this server' });
 
+export const legacy = z
+  .object({
+    cause: z.enum(['asked', 'fallback']).meta({ description: 'fallback: the pool could not take it' }),
+    why: z.string(),
+    since: time,
+  })
+  .nullable()
+  .meta({ description: 'Why it has a container of its own; null when it has not' });
+
 export const botView = z
   .object({
     instanceId: z.string(),
     owner: z.string(),
     template: z.string(),
     pool: z.string().meta({ description: 'template/group/location' }),
+    mode,
+    legacy,
     container: z.string().nullable(),
     slot: z.int().nullable(),
     port: z.int().nullable(),

@@ -29,6 +29,8 @@ export function explainStep(step: Step): string {
       return `restart ${step.bot}: ${step.why}`;
     case 'controlBot':
       return `${step.action} ${step.bot} by its control call`;
+    case 'retireContainer':
+      return `give up container ${step.container}, whose only bot has gone`;
     case 'removeContainer':
       return `remove empty container ${step.container}`;
     case 'addReserve':

@@ -1,4 +1,5 @@
 import type { NewContainer } from '../domain/container.ts';
+import type { Template } from '../domain/template.ts';
 import { freeRange, type PortRange } from './ports.ts';
 import type { World } from './world.ts';
 
@@ -26,7 +27,7 @@ export function designContainer(world: World, made: readonly NewContainer[], pur
     pool,
     capacity,
     basePort,
-    image: template?.image ?? null,
+    image: imageOf(template, soleBot !== null),
     removing: false,
     soleBot,
     emptying: null,
@@ -35,6 +36,11 @@ export function designContainer(world: World, made: readonly NewContainer[], pur
 }
 
 // Private
+
+function imageOf(template: Template | undefined, alone: boolean): string | null {
+  const shared = template?.image ?? null;
+  return alone ? (template?.legacy.image ?? shared) : shared;
+}
 
 /** Ranges of recorded and of observed containers: one the store forgot still holds its ports. */
 function knownRanges(world: World): PortRange[] {

@@ -42,7 +42,8 @@ export function renderSpec(bot: BotRecord, placement: Placement, template: Templ
     stop: template.stop,
     backoff: template.backoff,
     limits: { ...template.limits, ...bot.limits },
-    prefork: template.prefork,
+    // Who is alone shares nothing: a zygote would only take more.
+    prefork: bot.legacy === null ? template.prefork : null,
     services: Object.entries(template.services).map(([name, service]) => renderUse(name, service, values)),
     secrets: Object.values(bot.secrets),
   };

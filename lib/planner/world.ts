@@ -28,6 +28,8 @@ export interface Hold {
 }
 
 export interface PoolLimits {
+  /** Whether new bots share containers. */
+  readonly poolMode: boolean;
   /** Prefix of container names. */
   readonly instanceName: string;
   readonly maxBotsPerContainer: number;

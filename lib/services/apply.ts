@@ -11,6 +11,7 @@ import {
   findBot,
   forgetBot,
   forgetContainer,
+  markRemoving,
   noteOnBot,
   reviseBot,
 } from './bot-container-mapper.ts';
@@ -85,6 +86,9 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       const address = context.addressOf(bot);
       await context.prober.call(address, renderCall(call, valuesOf(record, address.port, driver.bindHost)));
       await store.update(noteOnBot(bot, { controlledGeneration: generation }));
+    },
+    async retireContainer({ container }) {
+      await store.update(markRemoving(container));
     },
     async removeContainer({ container }) {
       await ignoreAbsence(driver.stop(container, stopGrace(context.templates)));

@@ -9,6 +9,7 @@ import { renderSpec } from '../planner/render.ts';
 import { isoTime } from '../util/clock.ts';
 import { findBot, type NewBot } from './bot-container-mapper.ts';
 import type { Dependencies } from './dependencies.ts';
+import { chooseMode } from './modes.ts';
 import type { ChangeBot, CreateBot, PoolOptions } from './pool-api.ts';
 
 /** The bot if the actor may see it, else NOT_FOUND: an owner must not learn which ids others use. */
@@ -20,15 +21,16 @@ export function visibleBot(state: State, actor: Actor, instanceId: string): BotR
   return bot;
 }
 
+/** What a new bot is made with. */
+export type Making = Pick<Dependencies, 'templates' | 'clock' | 'secret' | 'locations' | 'limits'> &
+  Pick<PoolOptions, 'defaultTemplate'>;
+
 /** A new bot's record from a request. Throws INVALID, UNKNOWN_LOCATION, FORBIDDEN, UNSUPPORTED. */
-export function newBot(
-  deps: Pick<Dependencies, 'templates' | 'clock' | 'secret' | 'locations'> & Pick<PoolOptions, 'defaultTemplate'>,
-  actor: Actor,
-  request: CreateBot,
-): NewBot {
+export function newBot(deps: Making, actor: Actor, request: CreateBot): NewBot {
   const template = templateOf(deps.templates, request.template ?? deps.defaultTemplate);
   const location = chooseLocation(deps.locations, request.location);
   const owner = ownerOf(actor, request);
+  const createdAt = isoTime(deps.clock.now());
   const bot: NewBot = {
     instanceId: request.instanceId,
     template: template.name,
@@ -42,8 +44,8 @@ export function newBot(
     limits: request.limits ?? {},
     secrets: freshSecrets(template, {}, deps.secret),
     reserve: null,
-    legacy: null,
-    createdAt: isoTime(deps.clock.now()),
+    legacy: chooseMode(actor, request.mode, template, deps.limits, createdAt),
+    createdAt,
   };
   checkDesired(template, bot.desired);
   checkLimits(actor, request.limits ?? {}, template);

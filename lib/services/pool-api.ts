@@ -2,6 +2,8 @@ import type { LogChunk, MemorySample, ServiceObservation, Spawn, ZygoteObservati
 import type { BotState, Desired } from '../domain/bot.ts';
 import type { BunkhouseEvent } from '../domain/events.ts';
 import type { Addresses } from '../domain/hosts.ts';
+import type { Mode } from '../domain/mode.ts';
+import type { LegacyLife } from '../domain/move.ts';
 import type { Actor } from '../domain/state.ts';
 import type { BotLimits } from '../domain/template.ts';
 import type { OnePerContainer } from './alone.ts';
@@ -15,6 +17,8 @@ export interface CreateBot {
   readonly owner?: string;
   readonly location?: string;
   readonly group?: string;
+  /** Left out: as its template and POOL_MODE_ENABLED say. */
+  readonly mode?: Mode;
   /** Relative path to content, base64. */
   readonly files?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
@@ -33,7 +37,6 @@ export interface ChangeBot {
 }
 
 export interface PoolOptions {
-  readonly poolMode: boolean;
   /** Of a bot whose request names none. */
   readonly defaultTemplate: string;
   readonly addresses: Addresses;
@@ -60,6 +63,9 @@ export interface BotView extends ResourcesView {
   readonly owner: string;
   readonly template: string;
   readonly pool: string;
+  readonly mode: Mode;
+  /** Why it has a container of its own; null: it has a slot in a shared one. */
+  readonly legacy: LegacyLife | null;
   readonly container: string | null;
   readonly slot: number | null;
   readonly port: number | null;
@@ -100,7 +106,9 @@ export interface BotFilter {
 export interface AssignmentView {
   readonly instanceId: string;
   readonly isPooled: boolean;
-  readonly mode: 'pooled' | 'legacy';
+  readonly mode: Mode;
+  /** Why it has a container of its own; null when it has not. */
+  readonly legacy: LegacyLife | null;
   readonly state: BotState;
   readonly desired: Desired;
   readonly connection: {
@@ -124,6 +132,8 @@ export interface ContainerView {
   readonly containerName: string;
   readonly status: 'running' | 'stopped' | 'unknown' | 'creating' | 'removing';
   readonly reason: string;
+  /** `legacy`: of one bot alone. */
+  readonly mode: Mode;
   readonly botsCount: number;
   readonly capacity: number;
   readonly utilizationPercent: number;

@@ -2,6 +2,7 @@ import type { LogChunk } from '../domain/agent.ts';
 import { type BotRecord, belongsTo, type Desired, poolKey } from '../domain/bot.ts';
 import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import { botUrl } from '../domain/hosts.ts';
+import { modeOf } from '../domain/mode.ts';
 import type { Actor } from '../domain/state.ts';
 import type { Template } from '../domain/template.ts';
 import { explainStep, stepTarget } from '../planner/explain.ts';
@@ -124,12 +125,12 @@ export class PoolIntegration implements PoolApi {
   assignment(actor: Actor, instanceId: string): AssignmentView {
     const bot = this.#find(actor, instanceId);
     const { state } = this.#view(bot);
-    const container = this.#deps.store.current().containers[bot.placement?.container ?? ''];
-    const isPooled = this.#options.poolMode && (container === undefined || container.capacity > 1);
+    const mode = modeOf(bot);
     return {
       instanceId,
-      isPooled,
-      mode: isPooled ? 'pooled' : 'legacy',
+      isPooled: mode === 'pooled',
+      mode,
+      legacy: bot.legacy,
       state,
       desired: bot.desired,
       connection: this.#connection(bot),
@@ -198,7 +199,7 @@ export class PoolIntegration implements PoolApi {
     const { states, lastSweep } = this.#reconciler;
     const pools = containerViews(world, states, this.#deps.driver.name);
     return {
-      poolMode: this.#options.poolMode,
+      poolMode: this.#deps.limits.poolMode,
       locations: locationViews(world, this.#deps.locations),
       totalPools: pools.length,
       totalBots: world.state.bots.size,

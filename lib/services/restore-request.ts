@@ -4,9 +4,7 @@ import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import type { Actor } from '../domain/state.ts';
 import type { RestoreRequest } from './backup-api.ts';
 import type { NewBot } from './bot-container-mapper.ts';
-import { checkLimits, newBot } from './bots.ts';
-import type { Dependencies } from './dependencies.ts';
-import type { PoolOptions } from './pool-api.ts';
+import { checkLimits, type Making, newBot } from './bots.ts';
 import type { Shelf } from './shelf.ts';
 
 /** A backup and where it is kept. */
@@ -17,7 +15,7 @@ export interface Found {
 
 /** Secrets come along, because the data may depend on them, but not to another owner. */
 export function remadeBot(
-  deps: Pick<Dependencies, 'templates' | 'clock' | 'secret' | 'locations'> & Pick<PoolOptions, 'defaultTemplate'>,
+  deps: Making,
   actor: Actor,
   kept: KeptBot,
   { as, owner = kept.owner, start = false }: RestoreRequest & { readonly as: string },

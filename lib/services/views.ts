@@ -3,6 +3,7 @@ import { BOT_STATES, type BotRecord, type BotState, poolKey, wantsProcess } from
 import type { ContainerRecord } from '../domain/container.ts';
 import { type Addresses, botUrl } from '../domain/hosts.ts';
 import { type Locations, WELL_KNOWN_LOCATIONS } from '../domain/location.ts';
+import { modeOf } from '../domain/mode.ts';
 import type { World } from '../planner/world.ts';
 import { containerMemory } from './memory.ts';
 import type { BotView, ContainerView, HealthSummary, LocationView, ResourcesView, SeatView } from './pool-api.ts';
@@ -17,6 +18,8 @@ export function botView(bot: BotRecord, states: StateTracker, addresses: Address
     owner: bot.owner,
     template: bot.template,
     pool: poolKey(bot),
+    mode: modeOf(bot),
+    legacy: bot.legacy,
     container: bot.placement?.container ?? null,
     slot: bot.placement?.slot ?? null,
     port: bot.placement?.port ?? null,
@@ -81,7 +84,7 @@ function containerView(
   world: World,
   states: StateTracker,
   driver: string,
-  container: Pick<ContainerRecord, 'name' | 'pool' | 'capacity'>,
+  container: Pick<ContainerRecord, 'name' | 'pool' | 'capacity'> & Partial<Pick<ContainerRecord, 'soleBot'>>,
   bots: readonly BotRecord[],
 ): ContainerView {
   const [template = '', group = '', location = ''] = container.pool.split('/');
@@ -95,6 +98,7 @@ function containerView(
     driver,
     containerName: container.name,
     ...containerStatus(world, container.name),
+    mode: container.soleBot == null ? 'pooled' : 'legacy',
     botsCount: bots.length,
     capacity: container.capacity,
     utilizationPercent: Math.round((bots.length / container.capacity) * 100),

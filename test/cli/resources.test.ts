@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { frame } from '../../lib/cli/commands/top.ts';
 import { runningFindings } from '../../lib/cli/doctor/running.ts';
-import { concern, memoryText, spawnText, totalText } from '../../lib/cli/resources.ts';
-import { containerTable, serviceTable } from '../../lib/cli/tables.ts';
+import { concern, memoryText, modeText, spawnText, totalText } from '../../lib/cli/resources.ts';
+import { botTable, containerTable, serviceTable } from '../../lib/cli/tables.ts';
 import { aBotView, aContainerView, aServiceView, aStatus, aZygoteView, memory } from './views.ts';
 
 const GONE = { kind: 'exec', reason: 'the zygote is not there: killed by SIGKILL' } as const;
@@ -27,6 +27,25 @@ describe('what bots take, in words', () => {
     expect(concern(aBotView('a'))).toBe('');
     expect(concern(aBotView('a', { spawn: GONE }))).toBe(`not forked: ${GONE.reason}`);
     expect(concern(aBotView('a', { spawn: GONE, warning: 'memory near its ceiling' }))).toBe('memory near its ceiling');
+  });
+
+  it('says whether a bot shares its container, and why not', () => {
+    const since = '2026-05-01T10:00:00.000Z';
+    const asked = { legacy: { cause: 'asked', why: 'asked for when it was made', since } } as const;
+    const fallback = { legacy: { cause: 'fallback', why: 'no image', since } } as const;
+    const alone = { container: 'c-2', mode: 'legacy' } as const;
+    expect(modeText(aBotView('a'))).toBe('pooled');
+    expect(modeText(asked)).toBe(`legacy, in a container of its own since ${since}: asked for when it was made`);
+    expect(modeText(fallback)).toMatch(/: the pool could not take it: no image$/);
+    const rows = botTable([aBotView('a'), aBotView('b', { ...alone, ...fallback })], 0)
+      .trimEnd()
+      .split('\n');
+    expect(rows.slice(1).map((row) => [row.split(/ {2,}/)[5], row.split(/ {2,}/)[10] ?? ''])).toEqual([
+      ['c-1/0', ''],
+      ['c-2 (alone)', 'alone, because the pool could not take it: no image'],
+    ]);
+    const [, row] = containerTable([aContainerView('c-2', [aBotView('b')], { mode: 'legacy' })], 0).split('\n');
+    expect(row?.split(/ {2,}/)[3]).toBe('1 alone');
   });
 
   it('says what it would be one per container only where that is known', () => {

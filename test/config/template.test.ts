@@ -43,6 +43,8 @@ control:
 proxy: { headers: { Authorization: "Basic {{basic.bot.token}}" }, query: { token: "{{secret.short}}" } }
 isolation: owner
 capacity: 5
+mode: legacy
+legacy: { image: registry/alone:1 }
 `;
 
 const problemsOf = (yaml: string): string[] => {
@@ -65,6 +67,8 @@ describe('template', () => {
       version: expect.stringMatching(/^[0-9a-f]{12}$/),
       description: '',
       image: null,
+      mode: 'pooled',
+      legacy: { image: null },
       command: ['run'],
       env: {},
       directories: [],
@@ -101,6 +105,8 @@ describe('template', () => {
   it('takes everything there is, in the units people write', () => {
     const { version: _, ...content } = parseTemplate(FULL, 'trader.yaml');
     expect(content).toMatchObject({
+      mode: 'legacy',
+      legacy: { image: 'registry/alone:1' },
       files: [
         {
           path: 'overlay.json',

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { waitFor } from '../support/wait-for.ts';
 import { startApp } from './app.ts';
 import { expectSchema } from './schema-check.ts';
 
@@ -86,6 +87,25 @@ describe('API', { timeout: 20_000 }, () => {
       mode: 'pooled',
       connection: { url: '/bots/a/', slot: 0 },
     });
+  });
+
+  it('makes a bot in a container of its own, which goes with it', async () => {
+    await using app = await startApp();
+    const made = await app.call('POST', '/api/bots', { body: { ...demo('a'), mode: 'legacy' } });
+    expectSchema(app, 'POST', '/api/bots', made.json);
+    await app.settled();
+    const where = await app.call('GET', '/api/pool/bot/a');
+    expectSchema(app, 'GET', '/api/pool/bot/{instanceId}', where.json);
+    expect(where.json).toMatchObject({ isPooled: false, mode: 'legacy', legacy: { cause: 'asked' } });
+    expect((await app.call('GET', '/api/bots/a')).json).toMatchObject({ mode: 'legacy', state: 'running' });
+    const { json: status } = await app.call('GET', '/api/pool/status');
+    expectSchema(app, 'GET', '/api/pool/status', status);
+    expect(status.pools).toMatchObject([{ mode: 'legacy', capacity: 1, botsCount: 1 }]);
+    await app.call('DELETE', '/api/bots/a');
+    await app.settled();
+    await waitFor('its container to go', () => Object.keys(app.store.current().containers).length === 0);
+    const strange = await app.call('POST', '/api/bots', { body: { ...demo('b'), mode: 'alone' } });
+    expect(strange).toMatchObject({ status: 400, json: { code: 'INVALID' } });
   });
 
   it('removes an empty container on clean-up, and with dryRun only says so', async () => {

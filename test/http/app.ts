@@ -154,7 +154,7 @@ export async function startApp({
       ['forked', parseTemplate(FORKED, 'forked.yaml')],
       ['served', parseTemplate(SERVED, 'served.yaml')],
     ]),
-    limits: { instanceName: 'test', maxBotsPerContainer: 10, basePort, bindHost: driver.bindHost },
+    limits: { poolMode: true, instanceName: 'test', maxBotsPerContainer: 10, basePort, bindHost: driver.bindHost },
     containerLimits: { memoryBytes: null, cpus: null, processes: null },
     reserve: { target: 0, locationTargets: new Map(), min: 0, max: most, batchSize: 10, batchSpacingSeconds: 0 },
     newId,
@@ -179,7 +179,7 @@ export async function startApp({
   };
   const reconciler = new Reconciler(deps);
   reconciler.onPicture((world) => accounts.observe(world));
-  const options = { poolMode: true, defaultTemplate: 'demo', addresses };
+  const options = { defaultTemplate: 'demo', addresses };
   const api = new PoolIntegration(deps, reconciler, options);
   const leases = new Leases(deps, reconciler, { ...options, ...quotas, onAcquired: metrics.leases.acquired });
   const backups = new Backups(deps, reconciler, {

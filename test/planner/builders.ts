@@ -14,6 +14,8 @@ export function aTemplate(overrides: Partial<Template> = {}): Template {
     version: 'v1',
     description: '',
     image: null,
+    mode: 'pooled',
+    legacy: { image: null },
     command: ['echo-bot', '--port', '{{port}}'],
     env: {},
     directories: [],
@@ -193,7 +195,13 @@ export function aWorld(overrides: Partial<World> = {}): World {
     reserves: new Map(),
     shut: new Map(),
     leaseClock: NOW,
-    limits: { instanceName: 'bunkhouse', maxBotsPerContainer: 3, basePort: 9000, bindHost: '127.0.0.1' },
+    limits: {
+      poolMode: true,
+      instanceName: 'bunkhouse',
+      maxBotsPerContainer: 3,
+      basePort: 9000,
+      bindHost: '127.0.0.1',
+    },
     ...overrides,
   };
 }

@@ -319,3 +319,63 @@ describe('deleting a bot', () => {
     expect(kinds(worldWith([deleting], box, anAgent([waiting])))).toEqual([]);
   });
 });
+
+describe('a container of one bot', () => {
+  const own = { ...box, capacity: 1, soleBot: 'a' };
+  const legacy = { cause: 'asked', why: 'asked for', since: '2026-01-01T00:00:00.000Z' } as const;
+  const elsewhere = aContainer('bunkhouse-echo-2', { basePort: 9010 });
+
+  it('is made for a bot that is to be alone, and holds no other', () => {
+    const world = aWorld({ state: aState([aBot('a', { legacy }), aBot('b'), aBot('c')]) });
+    expect(sentences(world)).toEqual([
+      'reserve ports 9000 to 9000 for a new container bunkhouse-echo-1',
+      'give a slot 0 (port 9000) in bunkhouse-echo-1',
+      'reserve ports 9001 to 9003 for a new container bunkhouse-echo-2',
+      'give b slot 0 (port 9001) in bunkhouse-echo-2',
+      'give c slot 1 (port 9002) in bunkhouse-echo-2',
+    ]);
+  });
+
+  it.each<[string, string | null, string | null]>([
+    ['the image of its pool', null, 'shared:1'],
+    ['an image of its own', 'alone:1', 'alone:1'],
+  ])('has %s', (_, image, expected) => {
+    const templates = new Map([['echo', aTemplate({ image: 'shared:1', legacy: { image } })]]);
+    const { steps } = plan(aWorld({ state: aState([aBot('a', { legacy })]), templates }));
+    expect(steps[0]).toMatchObject({ kind: 'recordContainer', container: { image: expected } });
+  });
+
+  it.each<[string, BotRecord[], Step['kind'][]]>([
+    ['stays while its bot is in it', [aBot('a', { legacy, placement: inSlot(own, 0) })], ['applyBot']],
+    ['waits for its bot, which has no place yet', [aBot('a', { legacy })], ['assign']],
+    ['goes when its bot was forgotten', [], ['retireContainer']],
+    ['goes when its bot has gone elsewhere', [aBot('a', { placement: inSlot(elsewhere, 0) })], ['retireContainer']],
+  ])('%s', (_, bots, expected) => {
+    expect(kinds(worldWith(bots, own, anAgent([])))).toEqual(expected);
+  });
+
+  it('goes without having been made', () => {
+    expect(kinds(aWorld({ state: aState([], [own]) }))).toEqual(['retireContainer']);
+  });
+
+  it.each<[string, World, string]>([
+    ['nobody can ask it', worldWith([], own, 'unknown'), 'no answer'],
+    [
+      'it has things of others',
+      worldWith([], own, anAgent([], ['z'])),
+      'z is left in it by bots the store does not know: cleanup archives that',
+    ],
+    [
+      'it runs something',
+      worldWith([], own, anAgent([observedBot(aBot('z'))])),
+      'runs bots the store does not know: z',
+    ],
+  ])('stays when its bot is gone but %s', (_, world, why) => {
+    expect(plan(world)).toEqual({ steps: [], held: [{ target: own.name, why }] });
+  });
+
+  it('is started first, when it is to go but is stopped', () => {
+    const listing = { kind: 'seen' as const, value: new Map([[own.name, observedContainer(own, 'stopped')]]) };
+    expect(kinds(aWorld({ state: aState([], [own]), listing }))).toEqual(['startContainer']);
+  });
+});

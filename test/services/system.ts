@@ -61,6 +61,8 @@ export class Machine implements AsyncDisposable {
   door: Dependencies['door'] = null;
   /** By how much somebody has set the clock. */
   skewMs = 0;
+  /** Whether new bots share containers. */
+  poolMode = true;
   /** Leasable bots of a template. */
   most = 100;
   readonly #openStore: OpenStore;
@@ -148,7 +150,13 @@ export class System implements AsyncDisposable {
       ...parts,
       prober: machine.prober,
       templates: machine.templates,
-      limits: { instanceName: 'test', maxBotsPerContainer: 3, basePort: 9000, bindHost: '127.0.0.1' },
+      limits: {
+        poolMode: machine.poolMode,
+        instanceName: 'test',
+        maxBotsPerContainer: 3,
+        basePort: 9000,
+        bindHost: '127.0.0.1',
+      },
       containerLimits: { memoryBytes: null, cpus: null, processes: null },
       reserve: {
         target: 0,
@@ -169,7 +177,7 @@ export class System implements AsyncDisposable {
     };
     this.reconciler = new Reconciler(deps);
     this.reconciler.onPicture((world) => accounts.observe(world));
-    const options = { poolMode: true, defaultTemplate: 'echo', addresses: BY_PATH };
+    const options = { defaultTemplate: 'echo', addresses: BY_PATH };
     this.api = new PoolIntegration(deps, this.reconciler, options);
     this.backups = new Backups(deps, this.reconciler, {
       ...options,

@@ -1,4 +1,5 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { MODES } from '../../domain/mode.ts';
 import type { BotView } from '../../services/pool-api.ts';
 import { action } from '../action.ts';
 import { type ContentOptions, contentOf, contentOptions } from '../bot-content.ts';
@@ -14,6 +15,7 @@ interface CreateOptions extends WaitOptions, ContentOptions {
   readonly owner?: string;
   readonly group?: string;
   readonly location?: string;
+  readonly mode?: string;
   readonly stopped?: boolean;
   readonly existsOk?: boolean;
 }
@@ -31,7 +33,10 @@ export function createCommand(bots: Command): void {
     .option('--template <name>', 'what kind of bot (default: DEFAULT_TEMPLATE of the supervisor)')
     .option('--owner <id>', 'whose it is')
     .option('--group <name>', 'trust group: shares containers only within it')
-    .option('--location <name>', 'where');
+    .option('--location <name>', 'where')
+    .addOption(
+      new Option('--mode <mode>', 'share containers, or one of its own (default: as its template says)').choices(MODES),
+    );
   contentOptions(command)
     .option('--stopped', 'do not start it yet')
     .option('--exists-ok', 'a bot of that id, template and owner that is there already is left as it is, and no error')
@@ -64,13 +69,14 @@ function fits(bot: BotView, { template, owner }: CreateOptions): boolean {
 }
 
 function bodyOf(instanceId: string, options: CreateOptions): object {
-  const { template, owner, group, location } = options;
+  const { template, owner, group, location, mode } = options;
   return {
     instanceId,
     ...(template === undefined ? {} : { template }),
     ...(owner === undefined ? {} : { owner }),
     ...(group === undefined ? {} : { group }),
     ...(location === undefined ? {} : { location }),
+    ...(mode === undefined ? {} : { mode }),
     ...contentOf(options),
     desired: options.stopped ? 'stopped' : 'running',
   };

@@ -5,7 +5,7 @@ import type { BotPage, BotView } from '../../services/pool-api.ts';
 import { action } from '../action.ts';
 import type { Client, Reply } from '../client.ts';
 import { show } from '../context.ts';
-import { memoryText, spawnText } from '../resources.ts';
+import { memoryText, modeText, spawnText } from '../resources.ts';
 import { botTable } from '../tables.ts';
 import { duration, facts, mebibytes } from '../text.ts';
 import { botPath, stateLine } from '../wait.ts';
@@ -63,6 +63,7 @@ function botText(bot: BotView): string {
     ['owner', bot.owner],
     ['template', bot.template],
     ['pool', bot.pool],
+    ['mode', modeText(bot)],
     ['container', bot.container === null ? 'none yet' : `${bot.container}, slot ${bot.slot}, port ${bot.port}`],
     ['pid', String(bot.pid ?? '-')],
     ['restarts', String(bot.restarts)],
