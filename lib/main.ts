@@ -146,6 +146,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
         sinks: [
           loggerSink(log),
           counterSink(metrics.events),
+          ({ event }) => metrics.event(event),
           ({ event }) => metrics.leases.event(event),
           ({ event }) => metrics.backups.event(event),
         ],

@@ -25,9 +25,16 @@ export function modeText({ legacy }: Pick<BotView, 'legacy'>): string {
 
 /** What is worth a word though it runs; empty when all is as it should be. */
 export function concern({ spawn, warning, legacy }: ResourcesView & Partial<Pick<BotView, 'legacy'>>): string {
-  if (warning !== '') return warning;
-  if (legacy?.cause === 'fallback') return `alone, because the pool could not take it: ${legacy.why}`;
-  return spawn?.kind === 'exec' && spawn.reason !== '' ? `not forked: ${spawn.reason}` : '';
+  return (
+    warning ||
+    fallbackText(legacy ?? null) ||
+    (spawn?.kind === 'exec' && spawn.reason !== '' ? `not forked: ${spawn.reason}` : '')
+  );
+}
+
+/** Empty unless the pool could not take the bot. */
+export function fallbackText(legacy: BotView['legacy']): string {
+  return legacy?.cause === 'fallback' ? `alone, because the pool could not take it: ${legacy.why}` : '';
 }
 
 export function memoryText(memory: MemoryView | null): string {

@@ -1,5 +1,5 @@
 import type { BotView, ContainerView } from '../services/pool-api.ts';
-import { concern } from './resources.ts';
+import { concern, fallbackText } from './resources.ts';
 import { count, mebibytes, table } from './text.ts';
 
 /** Bots for people, one a line. `columns`: width of the terminal, 0 for none. */
@@ -38,7 +38,7 @@ export function containerTable(containers: readonly ContainerView[], columns: nu
     mebibytes(container.memory?.pssBytes ?? null),
     mebibytes(container.memory?.privateBytes ?? null),
     zygotesText(container),
-    container.reason,
+    container.reason || fallbackText(container.legacy),
   ]);
   const head = [
     'CONTAINER',

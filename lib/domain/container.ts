@@ -27,6 +27,8 @@ export interface ContainerRecord {
   readonly soleBot: string | null;
   /** Set: its bots move out, and none is placed here any more. */
   readonly emptying: Emptying | null;
+  /** Whether it ever heard of a bot; until then nothing of any can be in it. */
+  readonly entered: boolean;
   readonly createdAt: string;
 }
 

@@ -1,6 +1,6 @@
 import type { BotState, Desired } from './bot.ts';
 import type { LeaseEnd } from './lease.ts';
-import type { Destination } from './move.ts';
+import type { Destination, FallbackReason } from './move.ts';
 
 /** Everything that happens, as one union. Ids and facts only: never a secret. */
 export type BunkhouseEvent =
@@ -12,6 +12,16 @@ export type BunkhouseEvent =
       readonly slot: number;
       readonly port: number;
     }
+  /** It gets a container of its own, because the pool could not take it. */
+  | {
+      readonly type: 'bot.fallback';
+      readonly bot: string;
+      readonly template: string;
+      readonly reason: FallbackReason;
+      readonly why: string;
+    }
+  /** It could have no container of its own, and the pool has room for it again. */
+  | { readonly type: 'bot.rejoined'; readonly bot: string }
   | { readonly type: 'bot.desired'; readonly bot: string; readonly desired: Desired }
   | { readonly type: 'bot.changed'; readonly bot: string }
   | {

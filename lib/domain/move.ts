@@ -61,6 +61,12 @@ export interface Move {
   readonly since: string;
 }
 
+/**
+ * What kept the pool from taking a bot. `ports`: no free ones for a whole container; `image`: the pool's is not there; `container`: it
+ * could not be made.
+ */
+export type FallbackReason = 'ports' | 'image' | 'container';
+
 /** A bot in a container of its own. */
 export interface LegacyLife {
   /** `asked`: by its owner, its template or the settings. `fallback`: the pool could not take it. */

@@ -1,7 +1,7 @@
 import type { BotSpec } from './agent.ts';
 import type { ContainerRecord, NewContainer } from './container.ts';
 import { type ReservePlace, reserveKey } from './lease.ts';
-import type { Destination, MoveCause } from './move.ts';
+import type { Destination, FallbackReason, MoveCause } from './move.ts';
 import type { Placement } from './placement.ts';
 import type { State } from './state.ts';
 
@@ -11,6 +11,10 @@ export interface StepArgs {
   recordContainer: { readonly container: NewContainer };
   /** Claim a slot for a bot, by compare-and-set in the store. */
   assign: { readonly bot: string; readonly placement: Placement };
+  /** Let a bot that the pool cannot take have a container of its own. */
+  fallBack: { readonly bot: string; readonly reason: FallbackReason; readonly why: string };
+  /** Take back a fallback that did not help. */
+  rejoinPool: { readonly bot: string };
   /** Ask the driver for a recorded container; idempotent. */
   createContainer: { readonly container: ContainerRecord };
   startContainer: { readonly container: string };
@@ -31,7 +35,7 @@ export interface StepArgs {
   restartBot: { readonly bot: string; readonly why: string };
   /** Carry out pause or resume by the template's HTTP call. */
   controlBot: { readonly bot: string; readonly action: 'pause' | 'resume'; readonly generation: number };
-  /** Mark the container of one bot, which has gone and left it proven empty, so that it is removed. */
+  /** Mark a container, so that it is removed: its only bot has gone and left it proven empty, or it cannot be made and nobody waits for it. */
   retireContainer: { readonly container: string };
   /** Stop and remove a container that was found empty, its leftovers archived, before it was marked. */
   removeContainer: { readonly container: string };
@@ -88,6 +92,8 @@ export function stepLane(step: Step): string {
     case 'forgetContainer':
       return containerLane(step.container);
     case 'assign':
+    case 'fallBack':
+    case 'rejoinPool':
     case 'beginMove':
     case 'applyBot':
     case 'archiveBot':
@@ -121,6 +127,8 @@ export function stepContainer(step: Step, bots: State['bots']): string | null {
 const STORE_STEPS: ReadonlySet<StepKind> = new Set([
   'recordContainer',
   'assign',
+  'fallBack',
+  'rejoinPool',
   'beginMove',
   'forgetBot',
   'retireContainer',

@@ -20,6 +20,7 @@ function levelOf(event: BunkhouseEvent): 'debug' | 'info' | 'warn' {
     case 'sweep':
       return 'debug';
     case 'container.lost':
+    case 'bot.fallback':
     case 'step.failed':
     case 'bot.restarted':
       return 'warn';

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { type BotRecord, poolKey } from '../domain/bot.ts';
+import type { BunkhouseEvent } from '../domain/events.ts';
 import type { Usage } from '../domain/usage.ts';
 import type { BackupOverview } from '../services/backup-api.ts';
 import type { ReserveStatus } from '../services/lease-api.ts';
@@ -23,6 +24,8 @@ export interface Metrics {
   httpRequest(request: { method: string; route: string; status: number; seconds: number }): void;
   /** For the meter of usage. */
   usage(bot: BotRecord, usage: Usage): void;
+  /** For the event log: what is counted of bots. */
+  event(event: BunkhouseEvent): void;
   readonly leases: LeaseMetrics;
   readonly backups: BackupMetrics;
   /** Pools, bots, reserves and backups are read from here at each scrape. */
@@ -63,6 +66,12 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
     labelNames: ['pool'] as const,
     registers,
   });
+  const fallbacks = new Counter({
+    name: 'bunkhouse_legacy_fallbacks_total',
+    help: 'Bots that got a container of their own because the pool could not take them, by what kept it from that',
+    labelNames: ['template', 'reason'] as const,
+    registers,
+  });
   const pools = poolMetrics(registry);
   const leases = leaseMetrics(registry);
   const backups = backupMetrics(registry);
@@ -75,6 +84,9 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
     driverCall: (method, outcome, seconds) => driver.observe({ method, outcome }, seconds),
     httpRequest: ({ method, route, status, seconds }) => http.observe({ method, route, status }, seconds),
     usage: (bot, { cpuSeconds }) => cpu.inc({ pool: poolKey(bot) }, cpuSeconds),
+    event(event) {
+      if (event.type === 'bot.fallback') fallbacks.inc({ template: event.template, reason: event.reason });
+    },
     leases,
     backups,
     observe: (poolStatus, reserveStatus, backupOverview) => {

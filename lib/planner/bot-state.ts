@@ -1,6 +1,6 @@
 import type { BotObservation } from '../domain/agent.ts';
 import { type BotRecord, type BotState, wantsProcess } from '../domain/bot.ts';
-import { botLane } from '../domain/steps.ts';
+import { botLane, containerLane } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { unhealthyReason } from './bots.ts';
 import { observedIn, type Seat } from './sightings.ts';
@@ -35,7 +35,7 @@ function derive(world: World, bot: BotRecord): DerivedState {
   if (world.listing.kind === 'unknown') return without('unknown', world.listing.reason);
   if (bot.placement === null) return without('pending', world.unreachable.get(bot.location) ?? 'waits for a container');
   const container = world.listing.value.get(bot.placement.container);
-  if (container === undefined) return without('pending', 'its container is being made');
+  if (container === undefined) return without('pending', whyNotMade(world, bot.placement.container));
   if (container.status === 'unknown') return without('unknown', container.reason);
   if (container.status === 'stopped')
     return without(wantsProcess(bot) ? 'pending' : 'stopped', 'its container is stopped');
@@ -45,6 +45,11 @@ function derive(world: World, bot: BotRecord): DerivedState {
   const seat = observedIn(container.name, agent.value, bot.instanceId);
   if (seat === undefined) return without(wantsProcess(bot) ? 'pending' : 'stopped', '');
   return known(world, template, seat);
+}
+
+function whyNotMade({ failures }: World, container: string): string {
+  const failure = failures.get(containerLane(container));
+  return failure === undefined ? 'its container is being made' : `its container cannot be made: ${failure.reason}`;
 }
 
 const without = (state: BotState, reason: string): DerivedState => ({ state, reason, observed: null });

@@ -2,6 +2,7 @@ import type { ContainerObservation, ContainerRecord } from '../domain/container.
 import { containerLane, type Step } from '../domain/steps.ts';
 import { type Decision, planSubjects } from './decisions.ts';
 import { judge, tenantsOf } from './emptiness.ts';
+import { isGivenUp } from './fallback.ts';
 import type { Held, Plan, World } from './world.ts';
 
 /** Brings every recorded container into being, running, or away; by itself those of one bot that has gone. */
@@ -20,7 +21,7 @@ function decide(world: World, container: ContainerRecord, occupied: boolean): De
   const observed = world.listing.kind === 'seen' ? world.listing.value.get(container.name) : undefined;
   if (container.removing) return decideRemoval(world, container, observed, occupied);
   if (observed?.status === 'stopped') return { kind: 'startContainer', container: container.name };
-  if (isDeserted(world, container)) return decideRetirement(world, container.name);
+  if (isDeserted(world, container) || isGivenUp(world, container)) return decideRetirement(world, container.name);
   if (observed === undefined) return { kind: 'createContainer', container };
   if (observed.status === 'unknown') return { target: container.name, why: observed.reason };
   const agent = world.agents.get(container.name);

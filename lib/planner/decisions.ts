@@ -12,6 +12,11 @@ export interface Subjects<T> {
   readonly decide: (subject: T) => Decision;
 }
 
+/** Whether a step of the lane is under way, or it is left alone for a while. */
+export function isHeld({ busy, holds, monotonic }: World, lane: string): boolean {
+  return busy.has(lane) || (holds.get(lane)?.until ?? 0) > monotonic;
+}
+
 /** The decisions as a plan, in order. A step whose lane failed lately is held back, with the failure as the reason. */
 export function planSubjects<T>(world: World, { among, name, lane, decide }: Subjects<T>): Plan {
   const steps: Step[] = [];

@@ -11,6 +11,10 @@ export function explainStep(step: Step): string {
       return `give ${step.bot} slot ${step.placement.slot} (port ${step.placement.port}) in ${step.placement.container}`;
     case 'beginMove':
       return `move ${step.bot} to ${explainDestination(step.to)}`;
+    case 'fallBack':
+      return `give ${step.bot} a container of its own, because the pool cannot take it: ${step.why}`;
+    case 'rejoinPool':
+      return `bring ${step.bot} back into the pool, because it cannot have a container of its own`;
     case 'createContainer':
       return `make container ${step.container.name}`;
     case 'startContainer':
@@ -30,7 +34,7 @@ export function explainStep(step: Step): string {
     case 'controlBot':
       return `${step.action} ${step.bot} by its control call`;
     case 'retireContainer':
-      return `give up container ${step.container}, whose only bot has gone`;
+      return `give up container ${step.container}, which nobody needs any more`;
     case 'removeContainer':
       return `remove empty container ${step.container}`;
     case 'addReserve':

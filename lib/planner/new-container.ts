@@ -31,16 +31,18 @@ export function designContainer(world: World, made: readonly NewContainer[], pur
     removing: false,
     soleBot,
     emptying: null,
+    entered: false,
     createdAt: new Date(world.now).toISOString(),
   };
 }
 
-// Private
-
-function imageOf(template: Template | undefined, alone: boolean): string | null {
+/** Of containers of that template, shared or of one bot alone. */
+export function imageOf(template: Template | undefined, alone: boolean): string | null {
   const shared = template?.image ?? null;
   return alone ? (template?.legacy.image ?? shared) : shared;
 }
+
+// Private
 
 /** Ranges of recorded and of observed containers: one the store forgot still holds its ports. */
 function knownRanges(world: World): PortRange[] {

@@ -1,5 +1,7 @@
 import type { BotRecord } from '../domain/bot.ts';
 import { botLane, type Step } from '../domain/steps.ts';
+import { isHeld } from './decisions.ts';
+import { mayFallBack } from './fallback.ts';
 import type { Rooms } from './rooms.ts';
 import { findBots } from './sightings.ts';
 import { type Held, NOTHING, type Plan, type World } from './world.ts';
@@ -21,7 +23,9 @@ export function planPlacement(world: World, rooms: Rooms): Plan {
   for (const bot of homeless) {
     const sighting = sightings.get(bot.instanceId);
     const search = sighting === undefined ? rooms.find(bot, wishOf(bot)) : rooms.adopt(bot, sighting);
-    if (search.kind !== 'found') held.push({ target: bot.instanceId, why: search.why });
+    if (search.kind === 'noPorts' && canBeAlone(rooms, bot))
+      steps.push({ kind: 'fallBack', bot: bot.instanceId, reason: 'ports', why: search.why });
+    else if (search.kind !== 'found') held.push({ target: bot.instanceId, why: search.why });
     else steps.push(...search.steps, { kind: 'assign', bot: bot.instanceId, placement: search.placement });
   }
   return { steps, held };
@@ -29,8 +33,9 @@ export function planPlacement(world: World, rooms: Rooms): Plan {
 
 // Private
 
-function isHeld(world: World, lane: string): boolean {
-  return world.busy.has(lane) || (world.holds.get(lane)?.until ?? 0) > world.monotonic;
+/** A container of one bot needs a single port. */
+function canBeAlone(rooms: Rooms, bot: BotRecord): boolean {
+  return mayFallBack(bot) && rooms.find(bot, { kind: 'alone' }).kind === 'found';
 }
 
 const wishOf = ({ legacy }: BotRecord): { readonly kind: 'pool' | 'alone' } =>

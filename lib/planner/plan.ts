@@ -1,5 +1,6 @@
 import { planBots } from './bots.ts';
 import { planContainers } from './containers.ts';
+import { planFallback } from './fallback.ts';
 import { planLeases } from './leases.ts';
 import { planPlacement } from './place.ts';
 import { planReserve } from './reserve.ts';
@@ -13,5 +14,12 @@ export function plan(world: World): Plan {
   if (listing.kind === 'unknown')
     return joinPlans([leases, { steps: [], held: [{ target: 'driver', why: listing.reason }] }]);
   const rooms = new Rooms(world);
-  return joinPlans([leases, planPlacement(world, rooms), planContainers(world), planBots(world), planReserve(world)]);
+  return joinPlans([
+    leases,
+    planPlacement(world, rooms),
+    planFallback(world, rooms),
+    planContainers(world),
+    planBots(world),
+    planReserve(world),
+  ]);
 }

@@ -1,5 +1,6 @@
 import type { AgentObservation } from '../domain/agent.ts';
 import type { ContainerObservation } from '../domain/container.ts';
+import type { ErrorCode } from '../domain/errors.ts';
 import type { ReservePlace } from '../domain/lease.ts';
 import type { State } from '../domain/state.ts';
 import type { Step } from '../domain/steps.ts';
@@ -25,6 +26,13 @@ export interface Hold {
   /** By `monotonic`. */
   readonly until: number;
   readonly reason: string;
+}
+
+/** Of a lane: the last one, and how many there were in a row. */
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly reason: string;
+  readonly count: number;
 }
 
 export interface PoolLimits {
@@ -73,6 +81,8 @@ export interface World {
   readonly busy: ReadonlySet<string>;
   /** Lanes that failed and are left alone for a while. */
   readonly holds: ReadonlyMap<string, Hold>;
+  /** Of the same lanes. */
+  readonly failures: ReadonlyMap<string, Failure>;
   /** Bots whose unhealthiness was answered by a restart lately. */
   readonly restartHolds: ReadonlyMap<string, Hold>;
   readonly limits: PoolLimits;

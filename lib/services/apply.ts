@@ -1,4 +1,4 @@
-import { type BotRecord, placedGeneration } from '../domain/bot.ts';
+import type { BotRecord } from '../domain/bot.ts';
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
 import type { Step } from '../domain/steps.ts';
 import { renderCall } from '../planner/render.ts';
@@ -8,6 +8,7 @@ import {
   addContainer,
   assignBots,
   type Claim,
+  enterContainer,
   findBot,
   forgetBot,
   forgetContainer,
@@ -16,6 +17,7 @@ import {
   reviseBot,
 } from './bot-container-mapper.ts';
 import type { ApplyContext, Executors } from './executors.ts';
+import { fallBack, rejoinPool } from './fallback-changes.ts';
 import { moveExecutors } from './move-steps.ts';
 import { keepArchive } from './packing.ts';
 import { overtake } from './reserve-changes.ts';
@@ -28,6 +30,13 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
   const { store, driver, events } = context;
 
   const assign = batched<Claim, BotRecord>((claims) => store.update(assignBots(claims)));
+
+  const enter = async (container: string, bot: string, generation: number): Promise<boolean> => {
+    const change = enterContainer(container, bot, generation);
+    const before = store.current();
+    const { state, result } = change(before);
+    return state === before ? result : store.update(change);
+  };
 
   const forget = async (bot: string): Promise<void> => {
     const { owner, archive } = await store.update(forgetBot(bot));
@@ -48,6 +57,14 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       const { owner } = await assign({ bot, placement });
       events.emit({ type: 'bot.placed', bot, ...placement }, owner);
     },
+    async fallBack({ bot, reason, why }) {
+      const { owner, template } = await store.update(fallBack(bot, why, context.clock.now()));
+      events.emit({ type: 'bot.fallback', bot, template, reason, why }, owner);
+    },
+    async rejoinPool({ bot }) {
+      const { owner } = await store.update(rejoinPool(bot));
+      events.emit({ type: 'bot.rejoined', bot }, owner);
+    },
     async createContainer({ container }) {
       await driver.create({ record: container, limits: context.containerLimits });
       events.emit({ type: 'container.created', container: container.name, pool: container.pool }, null);
@@ -58,8 +75,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
     },
     async applyBot({ container, spec }) {
       // Changed while this step waited its turn: the pass after it plans anew.
-      const record = store.current().bots.get(spec.bot);
-      if (record === undefined || placedGeneration(record) !== spec.generation) return;
+      if (!(await enter(container, spec.bot, spec.generation))) return;
       const agent = await context.agents.get(container);
       await overtakeIfStale(context, spec.bot, spec.generation, () => agent.apply(spec));
     },

@@ -165,6 +165,20 @@ export function addContainer(container: NewContainer): Change<ContainerRecord> {
   };
 }
 
+/**
+ * Notes that a container hears of a bot, before it does: from then on something of bots may be there. False: the bot has no place
+ * there any more, or is another by now.
+ */
+export function enterContainer(name: string, bot: string, generation: number): Change<boolean> {
+  return (state) => {
+    const record = state.bots.get(bot);
+    const isMeant = record?.placement?.container === name && placedGeneration(record) === generation;
+    const container = findContainer(state, name);
+    if (!isMeant || container.entered) return { state, result: isMeant };
+    return { state: putContainer(state, { ...container, entered: true }), result: true };
+  };
+}
+
 /** Only an empty container may be marked for removal; from then on no bot is placed in it. */
 export function markRemoving(name: string): Change<void> {
   return (state) => {
@@ -189,6 +203,7 @@ export function adoptForRemoval(found: ContainerObservation, now: number): Chang
     removing: true,
     soleBot: null,
     emptying: null,
+    entered: true,
     createdAt: new Date(now).toISOString(),
   };
   return (state) => ({ state: putContainer(state, record), result: undefined });

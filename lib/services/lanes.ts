@@ -1,7 +1,7 @@
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import { type Step, stepLane } from '../domain/steps.ts';
 import { explainStep, stepTarget } from '../planner/explain.ts';
-import type { Hold } from '../planner/world.ts';
+import type { Failure, Hold } from '../planner/world.ts';
 import { backoffMs } from '../util/backoff.ts';
 import { Semaphore } from '../util/semaphore.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -10,9 +10,7 @@ const RETRY = { minMs: 1_000, maxMs: 60_000 };
 /** Steps of one kind under way at the same time: long ones, like archives, do not hold up starts and stops. */
 const WIDTH = 16;
 
-interface Failure extends Hold {
-  readonly count: number;
-}
+type Trouble = Hold & Failure;
 
 /**
  * Runs steps beside each other, one per lane. A step that fails puts its lane on hold with capped exponential backoff, for
@@ -24,7 +22,7 @@ export class Lanes {
   readonly #onDone: (step: Step) => void;
   readonly #busy = new Set<string>();
   readonly #semaphores = new Map<string, Semaphore>();
-  readonly #failures = new Map<string, Failure>();
+  readonly #failures = new Map<string, Trouble>();
   readonly #underway = new Set<Promise<void>>();
   #closed = false;
 
@@ -42,7 +40,7 @@ export class Lanes {
     return this.#busy;
   }
 
-  get holds(): ReadonlyMap<string, Hold> {
+  get holds(): ReadonlyMap<string, Trouble> {
     return this.#failures;
   }
 
@@ -102,8 +100,8 @@ export class Lanes {
     const count = (this.#failures.get(lane)?.count ?? 0) + 1;
     const delay = backoffMs(count, RETRY, random());
     const message = messageOf(error);
-    this.#failures.set(lane, { count, until: clock.monotonic() + delay, reason: message });
     const code = error instanceof BunkhouseError ? error.code : 'INTERNAL';
+    this.#failures.set(lane, { count, code, until: clock.monotonic() + delay, reason: message });
     log.warn(
       {
         step: step.kind,

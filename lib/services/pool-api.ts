@@ -134,6 +134,8 @@ export interface ContainerView {
   readonly reason: string;
   /** `legacy`: of one bot alone. */
   readonly mode: Mode;
+  /** Why its bot is alone; null when it is shared, or empty. */
+  readonly legacy: LegacyLife | null;
   readonly botsCount: number;
   readonly capacity: number;
   readonly utilizationPercent: number;

@@ -159,6 +159,7 @@ export class Reconciler {
       blockedPorts: this.#blockedPorts.now(),
       busy: this.#lanes.busy,
       holds: this.#lanes.holds,
+      failures: this.#lanes.holds,
       restartHolds: this.monitor.restartHolds,
       // Only when asked for: it means a look at every bot, and most who want the world ask about one.
       get reserves() {

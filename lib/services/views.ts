@@ -99,6 +99,7 @@ function containerView(
     containerName: container.name,
     ...containerStatus(world, container.name),
     mode: container.soleBot == null ? 'pooled' : 'legacy',
+    legacy: container.soleBot == null ? null : (bots[0]?.legacy ?? null),
     botsCount: bots.length,
     capacity: container.capacity,
     utilizationPercent: Math.round((bots.length / container.capacity) * 100),

@@ -29,7 +29,7 @@ function addMoves(old: Document): Document {
   return {
     ...old,
     bots: withAll(old.bots, { move: null, legacy: null }),
-    containers: withAll(old.containers, { soleBot: null, emptying: null }),
+    containers: withAll(old.containers, { soleBot: null, emptying: null, entered: true }),
     upgrades: {},
   };
 }

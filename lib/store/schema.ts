@@ -115,6 +115,7 @@ const container = z.strictObject({
   removing: z.boolean(),
   soleBot: z.string().regex(INSTANCE_ID).nullable(),
   emptying: z.strictObject({ why: z.enum(['drain', 'upgrade', 'consolidate']), since: z.iso.datetime() }).nullable(),
+  entered: z.boolean(),
   createdAt: z.iso.datetime(),
 });
 

@@ -140,6 +140,7 @@ function touch(store: Store): Promise<number> {
       removing: false,
       soleBot: null,
       emptying: null,
+      entered: true,
       createdAt: '2026-01-01T00:00:00.000Z',
     };
     return { state: { ...state, generation, containers: { ...state.containers, [name]: record } }, result: generation };

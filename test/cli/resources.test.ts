@@ -140,6 +140,22 @@ describe('doctor, of what runs', () => {
     ]);
   });
 
+  it('tells which bots the pool could not take, why, and how to bring them in', () => {
+    const since = '2026-05-01T10:00:00.000Z';
+    const [fallback, asked] = (['fallback', 'asked'] as const).map((cause) => ({ cause, why: 'no image', since }));
+    const fallen = aContainerView('c-1', [aBotView('a')], { mode: 'legacy', legacy: fallback ?? null });
+    const wanted = aContainerView('c-2', [aBotView('b')], { mode: 'legacy', legacy: asked ?? null });
+    expect(runningFindings(aStatus([fallen, wanted]), null).filter(({ name }) => name === 'legacy')).toEqual([
+      {
+        name: 'legacy',
+        level: 'warn',
+        found: `c-1: a is alone since ${since}, because the pool could not take it: no image`,
+        next: 'When that is put right, bring it in: bunkhouse bots pool a',
+      },
+    ]);
+    expect(containerTable([fallen], 0)).toContain('alone, because the pool could not take it: no image');
+  });
+
   it('tells of a zygote that failed, and what is worth knowing of one that works', () => {
     const zygotes = [
       aZygoteView({ state: 'failed', reason: 'No module named x' }),

@@ -55,6 +55,7 @@ export function aContainerView(id: string, bots: readonly BotView[], more: Parti
     status: 'running',
     reason: '',
     mode: 'pooled',
+    legacy: null,
     botsCount: bots.length,
     capacity: 10,
     utilizationPercent: 10 * bots.length,

@@ -30,6 +30,7 @@ export function driverContract(name: string, makeHarness: () => Promise<DriverHa
           removing: false,
           soleBot: null,
           emptying: null,
+          entered: true,
           createdAt: '2026-01-01T00:00:00.000Z',
         };
         records.push(record);

@@ -64,6 +64,7 @@ withDocker('cgroups for the bots of a container, made from outside', () => {
       removing: false,
       soleBot: null,
       emptying: null,
+      entered: true,
       createdAt: '2026-01-01T00:00:00.000Z',
     };
     await harness.driver.create({ record, limits });

@@ -42,6 +42,7 @@ withDocker('the docker driver and what it makes of an engine', () => {
       removing: false,
       soleBot: null,
       emptying: null,
+      entered: true,
       createdAt: '2026-01-01T00:00:00.000Z',
     };
   };

@@ -33,6 +33,7 @@ withDocker('a container that runs out of memory', () => {
       removing: false,
       soleBot: null,
       emptying: null,
+      entered: true,
       createdAt: '2026-01-01T00:00:00.000Z',
     };
     await harness.driver.create({ record, limits: { memoryBytes: MEMORY_BYTES, cpus: null, processes: null } });

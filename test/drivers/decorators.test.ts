@@ -19,6 +19,7 @@ const record = {
   removing: false,
   soleBot: null,
   emptying: null,
+  entered: true,
   createdAt: '',
 };
 const services = [serviceUse(serviceSpec('db'))];

@@ -53,7 +53,7 @@ afterEach(() => {
 
 function recordIn(location: string, name = `box-${location}`): ContainerRecord {
   const pool = `demo/default/${location}`;
-  const rest = { image: null, removing: false, soleBot: null, emptying: null, createdAt: '' };
+  const rest = { image: null, removing: false, soleBot: null, emptying: null, entered: true, createdAt: '' };
   return { name, pool, capacity: 3, basePort: 9000, generation: 1, ...rest };
 }
 

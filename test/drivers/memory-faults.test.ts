@@ -28,6 +28,7 @@ const record = (name = 'a-b-1', basePort = 9000, capacity = 10) => ({
   removing: false,
   soleBot: null,
   emptying: null,
+  entered: true,
   createdAt: '',
 });
 

@@ -169,6 +169,7 @@ export async function startApp({
       capacity: 1000,
       sinks: [
         counterSink(metrics.events),
+        ({ event }) => metrics.event(event),
         ({ event }) => metrics.leases.event(event),
         ({ event }) => metrics.backups.event(event),
       ],

@@ -67,6 +67,21 @@ describe('metrics', { timeout: 20_000 }, () => {
     expect(found.filter((line) => line.startsWith(`bunkhouse_pool_fallbacks{${pool}`))).toHaveLength(5);
   });
 
+  it('count bots that the pool could not take, and only those', async () => {
+    await using app = await startApp();
+    app.world.faults.failNext('create', 'INTERNAL', 3);
+    await app.call('POST', '/api/bots', { body: { instanceId: 'f1', template: 'forked' } });
+    await app.settled();
+    await app.call('POST', '/api/bots', { body: { instanceId: 'f2', template: 'forked' } });
+    await app.call('POST', '/api/bots', { body: { instanceId: 'f3', template: 'forked', mode: 'legacy' } });
+    await app.settled();
+    expect((await lines(app)).filter((line) => line.startsWith('bunkhouse_legacy_fallbacks_total{'))).toEqual([
+      'bunkhouse_legacy_fallbacks_total{template="forked",reason="container"} 1',
+    ]);
+    const { json: bot } = await app.call('GET', '/api/bots/f1');
+    expect(bot).toMatchObject({ mode: 'legacy', legacy: { cause: 'fallback' } });
+  });
+
   it('have three series of each bot, which go with it', async () => {
     await using app = await withBots();
     const ofBots = async () => (await lines(app)).filter((line) => /^bunkhouse_bot_\w+\{/.test(line));

@@ -109,6 +109,7 @@ export function aContainer(name: string, overrides: Partial<ContainerRecord> = {
     removing: false,
     soleBot: null,
     emptying: null,
+    entered: true,
     createdAt: '2026-01-01T00:00:00.000Z',
     ...overrides,
   };
@@ -191,6 +192,7 @@ export function aWorld(overrides: Partial<World> = {}): World {
     blockedPorts: new Set(),
     busy: new Set(),
     holds: new Map(),
+    failures: new Map(),
     restartHolds: new Map(),
     reserves: new Map(),
     shut: new Map(),

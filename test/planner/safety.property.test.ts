@@ -4,13 +4,14 @@ import type { BotSpec } from '../../lib/domain/agent.ts';
 import type { BotRecord, Desired } from '../../lib/domain/bot.ts';
 import type { ContainerRecord } from '../../lib/domain/container.ts';
 import type { State } from '../../lib/domain/state.ts';
-import type { Step } from '../../lib/domain/steps.ts';
+import { type Step, stepLane } from '../../lib/domain/steps.ts';
 import { plan } from '../../lib/planner/plan.ts';
-import type { World } from '../../lib/planner/world.ts';
+import type { Failure, World } from '../../lib/planner/world.ts';
 import {
   addBot,
   addContainer,
   assignBot,
+  enterContainer,
   forgetBot,
   forgetContainer,
   markDeleting,
@@ -18,8 +19,9 @@ import {
   noteOnBot,
   setDesired,
 } from '../../lib/services/bot-container-mapper.ts';
+import { fallBack, rejoinPool } from '../../lib/services/fallback-changes.ts';
 import type { Change } from '../../lib/store/store.ts';
-import { aBot, anAgent, aState, aWorld, observedBot, observedContainer } from './builders.ts';
+import { aBot, anAgent, aState, aWorld, NOW, observedBot, observedContainer } from './builders.ts';
 
 /**
  * A whole system in miniature: the state, and containers that do what the steps say, lose power, fall silent and come
@@ -28,6 +30,10 @@ import { aBot, anAgent, aState, aWorld, observedBot, observedContainer } from '.
 class Model {
   state: State = aState([]);
   listable = true;
+  /** No shared container, or no container of one bot, can be made. */
+  readonly broken = new Set<'pooled' | 'legacy'>();
+  /** By lane, as often as it failed in a row. */
+  readonly failures = new Map<string, Failure>();
   readonly containers = new Map<string, ModelContainer>();
   readonly archives = new Set<string>();
 
@@ -45,6 +51,8 @@ class Model {
     const containers = [...this.containers.values()];
     return aWorld({
       state: this.state,
+      failures: this.failures,
+      holds: new Map([...this.failures.keys()].map((lane) => [lane, { until: NOW, reason: 'broken' }])),
       listing: this.listable
         ? {
             kind: 'seen',
@@ -72,7 +80,17 @@ class Model {
       case 'assign':
         this.change(assignBot(step.bot, step.placement));
         return;
+      case 'fallBack':
+        this.change(fallBack(step.bot, step.why, NOW));
+        return;
+      case 'rejoinPool':
+        this.change(rejoinPool(step.bot));
+        return;
+      case 'retireContainer':
+        this.change(markRemoving(step.container));
+        return;
       case 'createContainer': {
+        if (this.#fails(step)) return;
         const known = this.containers.get(step.container.name);
         this.containers.set(step.container.name, known ?? new ModelContainer(step.container));
         return;
@@ -81,7 +99,8 @@ class Model {
         this.containers.get(step.container)?.start();
         return;
       case 'applyBot':
-        this.containers.get(step.container)?.apply(step.spec);
+        if (this.change(enterContainer(step.container, step.spec.bot, step.spec.generation)))
+          this.containers.get(step.container)?.apply(step.spec);
         return;
       case 'archiveBot':
         this.archive(step.container, step.bot);
@@ -102,6 +121,21 @@ class Model {
       case 'controlBot':
         return;
     }
+  }
+
+  /** Failures of lanes for which nothing is left to do are over. */
+  settle(planned: readonly Step[]): void {
+    const needed = new Set(planned.map(stepLane));
+    for (const lane of this.failures.keys()) if (!needed.has(lane)) this.failures.delete(lane);
+  }
+
+  #fails(step: Extract<Step, { kind: 'createContainer' }>): boolean {
+    const lane = stepLane(step);
+    const fails = this.broken.has(step.container.soleBot === null ? 'pooled' : 'legacy');
+    const count = (this.failures.get(lane)?.count ?? 0) + 1;
+    if (fails) this.failures.set(lane, { code: 'INTERNAL', reason: 'broken', count });
+    else this.failures.delete(lane);
+    return fails;
   }
 
   archive(container: string, bot: string): void {
@@ -168,7 +202,8 @@ class ModelContainer {
 }
 
 type Command =
-  | { readonly do: 'create' | 'delete'; readonly bot: string }
+  | { readonly do: 'create' | 'create alone' | 'delete'; readonly bot: string }
+  | { readonly do: 'break' | 'mend'; readonly what: 'pooled' | 'legacy' }
   | { readonly do: 'desire'; readonly bot: string; readonly desired: Desired }
   | { readonly do: 'power' | 'silence' | 'speak' | 'cleanup'; readonly box: number }
   | { readonly do: 'blind' | 'see' }
@@ -178,6 +213,14 @@ type Command =
 const bot = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h');
 const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('create' as const), bot }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('create alone' as const), bot }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constantFrom('break' as const, 'mend' as const),
+      what: fc.constantFrom('pooled' as const, 'legacy' as const),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('delete' as const), bot }) },
   {
     weight: 2,
@@ -205,10 +248,21 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
 );
 
+const ASKED = { cause: 'asked', why: 'asked for', since: '2026-01-01T00:00:00.000Z' } as const;
+
 function run(model: Model, given: Command): void {
   switch (given.do) {
     case 'create':
       model.change(addBot(aBot(given.bot)));
+      return;
+    case 'create alone':
+      model.change(addBot(aBot(given.bot, { legacy: ASKED })));
+      return;
+    case 'break':
+      model.broken.add(given.what);
+      return;
+    case 'mend':
+      model.broken.delete(given.what);
       return;
     case 'delete':
       model.change(markDeleting(given.bot));
@@ -220,12 +274,15 @@ function run(model: Model, given: Command): void {
     case 'see':
       model.listable = given.do === 'see';
       return;
-    case 'pass':
-      for (const step of plan(model.world()).steps.slice(0, given.steps)) {
+    case 'pass': {
+      const { steps } = plan(model.world());
+      if (model.listable) model.settle(steps);
+      for (const step of steps.slice(0, given.steps)) {
         model.apply(step);
         if (given.twice) model.apply(step);
       }
       return;
+    }
     default:
       disturb(model, [...model.containers.values()][given.box], given.do);
   }
@@ -249,6 +306,10 @@ function check(model: Model): void {
   for (const container of Object.values(model.state.containers)) {
     const inside = claims.filter((claim) => claim.container === container.name).length;
     expect(inside, 'more bots than slots').toBeLessThanOrEqual(container.capacity);
+    const strangers = bots.filter(
+      ({ placement, instanceId }) => placement?.container === container.name && instanceId !== container.soleBot,
+    );
+    if (container.soleBot !== null) expect(strangers, 'another bot in a container of one').toEqual([]);
   }
   const alive = model.alive();
   expect(new Set(alive).size, 'a bot in two places').toBe(alive.length);
@@ -257,6 +318,7 @@ function check(model: Model): void {
 /** Everything is switched on and can be seen, and passes run until nothing is left to do. */
 function calm(model: Model): void {
   model.listable = true;
+  model.broken.clear();
   for (const box of model.containers.values()) box.silent = false;
   for (let round = 0; round < 40; round++) run(model, { do: 'pass', steps: 99, twice: false });
   expect(plan(model.world()).steps).toEqual([]);
@@ -295,6 +357,10 @@ function expectAsWished(model: Model): void {
   const wanted = bots.filter((record) => record.desired === 'running').map((record) => record.instanceId);
   expect(model.alive().sort()).toEqual(wanted.sort());
   expect(bots.filter((record) => record.deleting)).toEqual([]);
+  // Nobody is left alone who did not have to be or want to be, and no container of one is left behind.
+  const alone = bots.filter(({ legacy }) => legacy !== null).map(({ instanceId }) => instanceId);
+  const made = Object.values(model.state.containers).flatMap(({ soleBot }) => soleBot ?? []);
+  expect(made.sort()).toEqual(alone.sort());
 }
 
 describe('the planner, whatever happens', () => {

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { BunkhouseError } from '../../lib/domain/errors.ts';
+import type { BunkhouseEvent } from '../../lib/domain/events.ts';
 import type { Mode } from '../../lib/domain/mode.ts';
 import type { Actor } from '../../lib/domain/state.ts';
 import type { Template } from '../../lib/domain/template.ts';
@@ -88,3 +90,116 @@ describe('whether a new bot shares a container', () => {
     expect(system.api.poolStatus().poolMode).toBe(poolMode);
   });
 });
+
+describe('a bot that the pool cannot take', () => {
+  const template = quickTemplate({ image: 'shared:1', legacy: { image: 'alone:1' } });
+
+  /** A machine that lacks these images; more may be taken away and brought. */
+  async function machineWithout(...images: string[]): Promise<{ machine: Machine; missing: Set<string> }> {
+    const machine = await Machine.make([template]);
+    const missing = new Set(images);
+    machine.world.faults.hook = async ({ method, target, when }) => {
+      const image = (await machine.store()).current().containers[target]?.image ?? '';
+      if (method === 'create' && when === 'before' && missing.has(image))
+        throw new BunkhouseError('NOT_FOUND', `there is no image ${image}`);
+    };
+    return { machine, missing };
+  }
+
+  it('runs alone, and says why; the next ones share again when they can', async () => {
+    const { machine, missing } = await machineWithout('shared:1');
+    await using _ = machine;
+    await using system = await System.start(machine);
+    const seen: BunkhouseEvent[] = [];
+    const following = follow(system, seen);
+    await system.api.createBot(ADMIN, { instanceId: 'a' });
+    await system.until({ a: 'running' });
+
+    expect(system.api.getBot(ADMIN, 'a').legacy).toMatchObject({
+      cause: 'fallback',
+      why: 'there is no image shared:1',
+    });
+    expect(system.api.assignment(ADMIN, 'a')).toMatchObject({ isPooled: false, mode: 'legacy' });
+    await waitFor('the other container to go', () => containers(system).length === 1);
+    expect(containers(system)).toEqual(['legacy of 1: a']);
+    expect(system.api.poolStatus().pools[0]?.legacy).toMatchObject({ cause: 'fallback' });
+    await waitFor('its event', () => seen.some(({ type }) => type === 'bot.fallback'));
+    expect(seen.filter(({ type }) => type === 'bot.fallback')).toEqual([
+      { type: 'bot.fallback', bot: 'a', template: 'echo', reason: 'image', why: 'there is no image shared:1' },
+    ]);
+
+    missing.clear();
+    await system.api.createBot(ADMIN, { instanceId: 'b' });
+    await system.until({ a: 'running', b: 'running' });
+    expect(containers(system)).toEqual(['legacy of 1: a', 'pooled of 3: b']);
+    await following.stop();
+  });
+
+  it('stays pending while nothing can take it, with the reason, and goes where it can first', async () => {
+    const { machine, missing } = await machineWithout('shared:1', 'alone:1');
+    await using _ = machine;
+    await using system = await System.start(machine);
+    await system.api.createBot(ADMIN, { instanceId: 'a' });
+    const reason = 'its container cannot be made: there is no image alone:1';
+    await waitFor('its reason', () => system.api.getBot(ADMIN, 'a').reason === reason);
+    expect(system.states()).toEqual({ a: 'pending' });
+
+    missing.delete('shared:1');
+    await system.api.createBot(ADMIN, { instanceId: 'b' });
+    await system.until({ a: 'running', b: 'running' });
+    await waitFor('the others to go', () => containers(system).length === 1, 5000);
+    expect(containers(system)).toEqual(['pooled of 3: a,b']);
+    expect(system.api.getBot(ADMIN, 'a').legacy).toBeNull();
+  });
+
+  it('does not leave a container that was there and cannot be made again: it may have its data there', async () => {
+    const { machine, missing } = await machineWithout();
+    await using _ = machine;
+    await using system = await System.start(machine);
+    await system.api.createBot(ADMIN, { instanceId: 'a' });
+    await system.until({ a: 'running' });
+    const [name = ''] = machine.world.containers.keys();
+    missing.add('shared:1');
+    machine.world.containers.delete(name);
+    await system.reconciler.pass('all');
+    await waitFor('its reason', () => system.api.getBot(ADMIN, 'a').reason.startsWith('its container cannot be made'));
+    await system.reconciler.pass('all');
+    expect(system.api.getBot(ADMIN, 'a')).toMatchObject({ mode: 'pooled', container: name, state: 'pending' });
+
+    missing.clear();
+    await waitFor('it to be back', () => system.states().a === 'running', 5000);
+    expect(containers(system)).toEqual(['pooled of 3: a']);
+  });
+
+  it('is not in two containers, however often the orchestrator is killed at the moment it falls back', async () => {
+    const { machine } = await machineWithout('shared:1');
+    await using _ = machine;
+    for (let life = 0; life < 6; life++) {
+      await using system = await System.start(machine);
+      await system.api.createBot(ADMIN, { instanceId: `a${life}` });
+      for (let step = 0; step < life; step++) await system.reconciler.pass();
+    }
+    await machine.reopened();
+    await using last = await System.start(machine);
+    const wanted = Object.fromEntries(Array.from({ length: 6 }, (_, life) => [`a${life}`, 'running']));
+    await last.until(wanted);
+    const alive = [...machine.world.containers.values()].flatMap((box) =>
+      Object.keys(wanted).filter((id) => box.bot(id)?.alive === true),
+    );
+    expect(alive.sort()).toEqual(Object.keys(wanted));
+  });
+});
+
+/** Reads the events along until told to stop. */
+function follow(system: System, into: BunkhouseEvent[]): { stop(): Promise<void> } {
+  const abort = new AbortController();
+  const reading = (async () => {
+    for await (const { event } of system.api.events(ADMIN, null, abort.signal)) into.push(event);
+  })();
+  return {
+    async stop() {
+      abort.abort();
+      await reading;
+    },
+  };
+}

@@ -9,7 +9,7 @@ import { botRecord } from './bot-record.ts';
 /** As a version that knew no moves wrote it. */
 function beforeMoves(): Record<string, unknown> {
   const { move: _, legacy: _legacy, ...bot } = botRecord('a');
-  const { soleBot: _sole, emptying: _emptying, ...container } = aContainer('c');
+  const { soleBot: _sole, emptying: _emptying, entered: _entered, ...container } = aContainer('c');
   const { upgrades: _upgrades, ...state } = emptyState('i');
   const bots = { a: bot };
   return {

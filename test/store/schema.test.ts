@@ -42,6 +42,7 @@ describe('state schema', () => {
           removing: true,
           soleBot: null,
           emptying: null,
+          entered: true,
           createdAt: '2026-01-01T00:00:00.000Z',
         },
       },

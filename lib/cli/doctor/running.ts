@@ -20,6 +20,7 @@ const WHAT_TO_DO: Readonly<Record<Exclude<Fallback, 'switched-off'>, string>> = 
 export function runningFindings({ pools, locations }: PoolStatus, ksm: string | null): Finding[] {
   return [
     ...pools.flatMap(fallbacks),
+    ...pools.flatMap(alone),
     ...pools.flatMap(zygotes),
     ...pools.flatMap(services),
     ...sharing(pools),
@@ -40,6 +41,13 @@ function fallbacks({ id, bots }: ContainerView): Finding[] {
     const found = `${id}: ${who}: ${reason}`;
     return kind === 'switched-off' ? ok('not forked', found) : warn('not forked', found, WHAT_TO_DO[kind]);
   });
+}
+
+function alone({ id, bots, legacy }: ContainerView): Finding[] {
+  const [bot] = bots;
+  if (legacy?.cause !== 'fallback' || bot === undefined) return [];
+  const found = `${id}: ${bot.instanceId} is alone since ${legacy.since}, because the pool could not take it: ${legacy.why}`;
+  return [warn('legacy', found, `When that is put right, bring it in: bunkhouse bots pool ${bot.instanceId}`)];
 }
 
 function zygotes({ id, template, zygotes }: ContainerView): Finding[] {

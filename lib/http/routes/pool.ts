@@ -73,6 +73,7 @@ const containerView = z
     status: z.enum(['running', 'stopped', 'unknown', 'creating', 'removing']),
     reason: z.string(),
     mode: mode.meta({ description: 'legacy: of one bot alone' }),
+    legacy: legacy.meta({ description: 'Why its bot is alone; null when it is shared, or empty' }),
     botsCount: z.int(),
     capacity: z.int(),
     utilizationPercent: z.number(),

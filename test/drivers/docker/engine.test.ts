@@ -23,6 +23,7 @@ const record = {
   removing: false,
   soleBot: null,
   emptying: null,
+  entered: true,
   createdAt: '2026-01-01T00:00:00.000Z',
 };
 

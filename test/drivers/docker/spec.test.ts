@@ -20,6 +20,7 @@ const record: ContainerRecord = {
   removing: false,
   soleBot: null,
   emptying: null,
+  entered: true,
   createdAt: '2026-01-01T00:00:00.000Z',
 };
 const limits = { memoryBytes: 2 ** 30, cpus: 1.5, processes: 200 };

@@ -51,6 +51,7 @@ describe.skipIf(missingForProcesses() !== null)('process driver', () => {
       removing: false,
       soleBot: null,
       emptying: null,
+      entered: true,
       createdAt: '',
     };
     await driver.create(specOf(record));
