@@ -115,6 +115,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
       log,
       archives: shelfOf(createFolderVault(join(config.dataDir, 'archives'))),
       backups: shelfOf(await openVault(config.backupUrl)),
+      carried: shelfOf(createFolderVault(join(config.dataDir, 'moves'))),
       limits: {
         instanceName: config.instanceName,
         poolMode: config.poolModeEnabled,
@@ -149,6 +150,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
           ({ event }) => metrics.event(event),
           ({ event }) => metrics.leases.event(event),
           ({ event }) => metrics.backups.event(event),
+          ({ event }) => metrics.moves(event),
         ],
         logger: log,
       }),

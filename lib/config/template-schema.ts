@@ -88,6 +88,26 @@ const backup = z.strictObject({
     .default(null),
 });
 
+const fact = z.strictObject({
+  kind: z.enum(['same', 'sum', 'max']),
+  from: z
+    .array(
+      z.strictObject({
+        path: urlPath,
+        pointer: z.string().regex(/^(\/[^/]*)*$/, 'must be a JSON pointer such as "/total" or "/*/id"'),
+        take: z.enum(['value', 'count']).default('value'),
+      }),
+    )
+    .min(1, 'must hold at least one question')
+    .readonly(),
+});
+
+const move = z.strictObject({
+  deadlineSeconds: seconds(1).nullable().default(null),
+  headers,
+  facts: z.record(z.string().regex(/^(?!__proto__$)[A-Za-z][A-Za-z0-9_]{0,30}$/, 'must be a name'), fact).default({}),
+});
+
 const secretName = z.string().regex(SECRET_NAME, 'must begin with a letter and hold only letters, digits, "_" and "-"');
 
 const image = z
@@ -124,6 +144,7 @@ export const templateSchema = z.strictObject({
   prefork: prefork.nullable().default(null),
   services: services.default({}),
   backup: backup.prefault({}),
+  move: move.prefault({}),
 });
 
 /** A template as its YAML says it, checked and with everything that was left out. */

@@ -82,19 +82,28 @@ export function wantsProcess(bot: Pick<BotRecord, 'desired' | 'deleting' | 'rest
 
 /** All slots that are its own: while it moves, that of its other place as well. */
 export function placesOf({ placement, move }: Pick<BotRecord, 'placement' | 'move'>): readonly Placement[] {
-  const places = [placement, move?.from?.placement ?? null];
+  const places = [placement, move?.other?.placement ?? null];
   return places.filter((place) => place !== null);
 }
 
 /**
- * The generation under which its present place knows it. Where it only arrives that is one less than where it came from, so that
- * the newest data is always where the highest generation is, whatever copy of the store looks at it.
+ * The generation under which its present place is to know it. Where it only arrives that is one less than where it came from, so
+ * that the newest data is always where the highest generation is, whatever copy of the store looks at it.
  */
 export function placedGeneration({ generation, move }: Pick<BotRecord, 'generation' | 'move'>): number {
   return move?.phase === 'arriving' ? generation - 1 : generation;
 }
 
+/** The same of any container that has a place of it; null: it has none there. */
+export function generationAt(
+  bot: Pick<BotRecord, 'placement' | 'generation' | 'move'>,
+  container: string,
+): number | null {
+  if (bot.placement?.container === container) return placedGeneration(bot);
+  return bot.move?.other?.placement.container === container ? bot.generation - 1 : null;
+}
+
 /** Whether the container keeps a slot for it. */
 export function isIn(bot: Pick<BotRecord, 'placement' | 'move'>, container: string): boolean {
-  return bot.placement?.container === container || bot.move?.from?.placement.container === container;
+  return bot.placement?.container === container || bot.move?.other?.placement.container === container;
 }

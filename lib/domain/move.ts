@@ -2,12 +2,12 @@ import type { Placement } from './placement.ts';
 
 /**
  * How far a move has come; each phase is durable before anything of it is done, and may be repeated.
- * `asking`: it still runs where it is, and is asked for its facts. `leaving`: held stopped where it is, until it is seen stopped
- * there. `carrying`: its data is copied to the orchestrator's disk. `arriving`: its placement is the new one; held stopped while its
- * data is put in place there. `proving`: it runs in the new place and has to show that it is well and has all it had.
- * `clearing`: what it left in its old place is removed.
+ * `preparing`: it goes on where it is, while a slot elsewhere is claimed and made ready; then it is asked for its facts.
+ * `leaving`: held stopped where it is, until it is seen stopped there. `carrying`: its data is copied to the orchestrator's disk.
+ * `arriving`: its placement is the new one; held stopped while its data is put in place there. `proving`: it runs in the new place
+ * and has to show that it is well and has all it had. `clearing`: what there is of it in its other place is removed.
  */
-export const MOVE_PHASES = ['asking', 'leaving', 'carrying', 'arriving', 'proving', 'clearing'] as const;
+export const MOVE_PHASES = ['preparing', 'leaving', 'carrying', 'arriving', 'proving', 'clearing'] as const;
 export type MovePhase = (typeof MOVE_PHASES)[number];
 
 export type Destination =
@@ -23,38 +23,29 @@ export type MoveCause =
   | { readonly kind: 'drain'; readonly container: string }
   | { readonly kind: 'upgrade'; readonly template: string };
 
-/** The other place of a bot on its way, kept for it until the move is over: its slot, and what its record says of it there. */
-export interface Origin {
+/** A place of a bot: its slot, and what its record says of it there. */
+export interface Place {
   readonly placement: Placement;
   readonly location: string;
   readonly legacy: LegacyLife | null;
 }
 
-/** Why a move failed, and with what data the bot goes back: what it has now, or what never left its old place. */
-export interface Undo {
-  readonly why: string;
-  readonly data: 'new' | 'old';
-}
-
 /**
  * A bot on its way from one container to another. It runs in one of them at the most, at any moment.
- * Where its newest data is, its generation is the highest that any container knows: a place where it only arrives knows one less.
+ * Where its newest data is, its generation is the highest that any container knows: its other place knows one less at the most.
  */
 export interface Move {
   readonly to: Destination;
   readonly cause: MoveCause;
   readonly phase: MovePhase;
-  /**
-   * The place besides `placement`: from `arriving` on where it came from; while it is carried back, where it is to go; null
-   * before it has a new place.
-   */
-  readonly from: Origin | null;
+  /** Its place besides `placement`: where it is to go, and from `arriving` on where it came from. Null: none is claimed yet. */
+  readonly other: Place | null;
   /** Id of its data on the orchestrator's disk, once that is whole. */
   readonly archive: string | null;
   /** What it said of itself before it was stopped, to be found again; null: it did not run well then, and is proven by its data. */
   readonly facts: Readonly<Record<string, string>> | null;
-  /** Set when it goes back to where it was. */
-  readonly undone: Undo | null;
+  /** Set when it goes back to where it was: why the move failed. */
+  readonly undone: string | null;
   /** ISO 8601, UTC: when it was stopped for this; null while it was not. */
   readonly left: string | null;
   /** ISO 8601, UTC: of the present phase. */

@@ -29,6 +29,30 @@ export interface StepArgs {
   restoreBot: { readonly container: string; readonly bot: string; readonly generation: number };
   /** Put a bot on its way to another container. */
   beginMove: { readonly bot: string; readonly to: Destination; readonly cause: MoveCause };
+  /** Claim the slot that a bot is to move to, beside the one it has. */
+  claimPlace: { readonly bot: string; readonly placement: Placement };
+  /** Ask a bot for its facts before it is held stopped for its move. */
+  askBot: { readonly bot: string };
+  /** Hold a bot stopped for its move. `well`: whether it runs well, and has to show that in its new place. */
+  leavePlace: { readonly bot: string; readonly well: boolean };
+  beginCarrying: { readonly bot: string };
+  /** Copy a stopped bot's data to the orchestrator's disk. */
+  carryBot: { readonly container: string; readonly bot: string; readonly generation: number };
+  /** From now on a bot's other place is its present one. */
+  crossOver: { readonly bot: string; readonly generation: number };
+  /** Put its data in place where it arrives. */
+  arriveBot: { readonly container: string; readonly bot: string; readonly generation: number };
+  /** See whether a bot has in its new place what it had before. */
+  proveBot: { readonly bot: string };
+  /** Take a stopped bot's data, which arrived whole, for the proof. */
+  takeForProven: { readonly bot: string };
+  undoMove: { readonly bot: string; readonly why: string };
+  /** Remove what is left of a bot in its other place, which from then on refuses older commands. */
+  clearPlace: { readonly container: string; readonly bot: string; readonly generation: number };
+  /** Its other place is gone with everything in it. */
+  endMove: { readonly bot: string; readonly container: string };
+  /** A container knows a bot by a newer generation than the store: it belongs there. */
+  followNewest: { readonly bot: string; readonly placement: Placement; readonly generation: number };
   /** Forget a deleted bot that never got a place. */
   forgetBot: { readonly bot: string };
   /** Ask for a restart of an unhealthy bot. */
@@ -95,6 +119,19 @@ export function stepLane(step: Step): string {
     case 'fallBack':
     case 'rejoinPool':
     case 'beginMove':
+    case 'claimPlace':
+    case 'askBot':
+    case 'leavePlace':
+    case 'beginCarrying':
+    case 'carryBot':
+    case 'crossOver':
+    case 'arriveBot':
+    case 'proveBot':
+    case 'takeForProven':
+    case 'undoMove':
+    case 'clearPlace':
+    case 'endMove':
+    case 'followNewest':
     case 'applyBot':
     case 'archiveBot':
     case 'removeBot':
@@ -119,6 +156,7 @@ export const botLane = (instanceId: string): string => `bot ${instanceId}`;
 
 /** Which container a step may have changed. */
 export function stepContainer(step: Step, bots: State['bots']): string | null {
+  if (step.kind === 'followNewest') return step.placement.container;
   if ('container' in step) return typeof step.container === 'string' ? step.container : step.container.name;
   if (!('bot' in step)) return null;
   return bots.get(step.bot)?.placement?.container ?? null;
@@ -130,6 +168,14 @@ const STORE_STEPS: ReadonlySet<StepKind> = new Set([
   'fallBack',
   'rejoinPool',
   'beginMove',
+  'claimPlace',
+  'leavePlace',
+  'beginCarrying',
+  'crossOver',
+  'takeForProven',
+  'undoMove',
+  'endMove',
+  'followNewest',
   'forgetBot',
   'retireContainer',
   'forgetContainer',

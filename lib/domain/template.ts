@@ -1,5 +1,6 @@
 import type { BackupRule } from './backup-rule.ts';
 import type { Mode } from './mode.ts';
+import type { MoveRule } from './move-rule.ts';
 
 /**
  * What a kind of bot is. Strings may hold placeholders `{{id}} {{owner}} {{port}} {{host}} {{desired}} {{secret.NAME}}
@@ -60,6 +61,7 @@ export interface Template {
   /** By name: programs that run once in each container, for all its bots. */
   readonly services: Readonly<Record<string, Service>>;
   readonly backup: BackupRule;
+  readonly move: MoveRule;
 }
 
 /**

@@ -8,6 +8,7 @@ import type { PoolStatus } from '../services/pool-api.ts';
 import { type BackupMetrics, backupMetrics } from './backup-metrics.ts';
 import { botSeries } from './bot-series.ts';
 import { type LeaseMetrics, leaseMetrics } from './lease-metrics.ts';
+import { moveMetrics } from './move-metrics.ts';
 import { poolMetrics } from './pool-metrics.ts';
 
 export interface MetricsOptions {
@@ -28,6 +29,8 @@ export interface Metrics {
   event(event: BunkhouseEvent): void;
   readonly leases: LeaseMetrics;
   readonly backups: BackupMetrics;
+  /** For the event log. */
+  readonly moves: (event: BunkhouseEvent) => void;
   /** Pools, bots, reserves and backups are read from here at each scrape. */
   observe(status: () => PoolStatus, reserves: () => readonly ReserveStatus[], overview: () => BackupOverview): void;
   text(): Promise<string>;
@@ -89,6 +92,7 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
     },
     leases,
     backups,
+    moves: moveMetrics(registry),
     observe: (poolStatus, reserveStatus, backupOverview) => {
       status = poolStatus;
       reserves = reserveStatus;

@@ -3,6 +3,7 @@ import { BOT_STATES } from '../domain/bot.ts';
 import { CONTAINER_NAME, FILE_PATH, INSTANCE_ID, NAME, OWNER_ID } from '../domain/ids.ts';
 import { POOL_OWNER } from '../domain/lease.ts';
 import { MODES } from '../domain/mode.ts';
+import { MOVE_PHASES } from '../domain/move.ts';
 import { isVisitor, VISITOR_PREFIX } from '../domain/visitor.ts';
 
 /** Shapes that several routes share: what comes in is strict, so that a misspelt field is an error and not ignored. */
@@ -115,6 +116,18 @@ export const botAddress = z
   .string()
   .meta({ description: 'Where the bot is reached: by host name, otherwise its path behind this server' });
 
+const move = z
+  .object({
+    phase: z.enum(MOVE_PHASES),
+    since: time.meta({ description: 'When the phase was entered' }),
+    to: z.string(),
+    other: z.string().nullable().meta({
+      description: 'Container of its other place: where it is to go, and once it has arrived there, where it came from',
+    }),
+    undone: z.string().nullable().meta({ description: 'Why it goes back to where it was' }),
+    cause: z.enum(['request', 'drain', 'upgrade']),
+  })
+  .meta({ id: 'Move' });
 export const legacy = z
   .object({
     cause: z.enum(['asked', 'fallback']).meta({ description: 'fallback: the pool could not take it' }),
@@ -147,6 +160,7 @@ export const botView = z
     deleting: z.boolean(),
     createdAt: time,
     files: z.array(z.string()).meta({ description: 'Names only' }),
+    move: move.nullable().meta({ description: 'Set while it is on its way to another container' }),
   })
   .meta({ id: 'Bot' });
 

@@ -1,8 +1,9 @@
 import type { BotObservation } from '../domain/agent.ts';
 import { type BotRecord, type BotState, wantsProcess } from '../domain/bot.ts';
+import { isHeldStill } from '../domain/move.ts';
 import { botLane, containerLane } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
-import { unhealthyReason } from './bots.ts';
+import { unhealthyReason } from './health.ts';
 import { observedIn, type Seat } from './sightings.ts';
 import type { BotHealth, World } from './world.ts';
 
@@ -23,10 +24,13 @@ export function deriveState(world: World, bot: BotRecord): DerivedState {
 
 // Private
 
-/** A bot held stopped for a restore says so. */
-function withNews({ restore }: BotRecord, derived: DerivedState): DerivedState {
-  if (restore === null || derived.reason !== '') return derived;
-  return { ...derived, reason: `its data is being replaced by that of ${restore.backup}` };
+/** A bot held stopped for a restore or a move says so, and why it comes back. */
+function withNews({ restore, move }: BotRecord, derived: DerivedState): DerivedState {
+  if (derived.reason !== '') return derived;
+  if (restore !== null) return { ...derived, reason: `its data is being replaced by that of ${restore.backup}` };
+  if (move === null) return derived;
+  if (move.undone !== null) return { ...derived, reason: `its move failed: ${move.undone}` };
+  return isHeldStill(move) ? { ...derived, reason: `is being moved (${move.phase})` } : derived;
 }
 
 function derive(world: World, bot: BotRecord): DerivedState {

@@ -1,11 +1,14 @@
 import type { AgentObservation, BotObservation } from '../domain/agent.ts';
-import { type BotRecord, placedGeneration, wantsProcess } from '../domain/bot.ts';
+import { type BotRecord, generationAt, placedGeneration, wantsProcess } from '../domain/bot.ts';
+import { slotPort } from '../domain/container.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Placement } from '../domain/placement.ts';
 import { botLane, type Step } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { type Decision, planSubjects } from './decisions.ts';
+import { unhealthyReason } from './health.ts';
 import { leaseOf } from './leases.ts';
+import { decideClearing, decideMove, decideUndo, isTraveller, type Traveller } from './moves.ts';
 import { renderSpec } from './render.ts';
 import { findBots, isAlive, observedIn, type Sighting } from './sightings.ts';
 import type { Plan, World } from './world.ts';
@@ -25,14 +28,32 @@ export function planBots(world: World): Plan {
 
 function decide(world: World, bot: BotRecord, sighting: Sighting | undefined): Decision {
   if (bot.placement === null) return bot.deleting ? { kind: 'forgetBot', bot: bot.instanceId } : null;
-  const agent = world.agents.get(bot.placement.container);
-  if (agent?.kind !== 'seen') return null;
-  if (sighting?.alive && sighting.container !== bot.placement.container) {
-    const why = `still runs in ${sighting.container}, where it has no place; stop that container, so that it does not run twice`;
-    return { target: bot.instanceId, why };
-  }
-  const observed = observedIn(bot.placement.container, agent.value, bot.instanceId)?.observed;
+  const { container } = bot.placement;
+  const undo = isTraveller(bot) && !bot.deleting ? decideUndo(world, bot, world.templates.get(bot.template)) : null;
+  const first = decideMisplaced(world, bot, container, sighting) ?? undo;
+  const agent = world.agents.get(container);
+  if (first !== null || agent?.kind !== 'seen') return first;
+  const observed = observedIn(container, agent.value, bot.instanceId)?.observed;
   if (bot.deleting) return decideDeletion(world, bot, bot.placement, observed, agent.value);
+  return decideStaying(world, bot, bot.placement, observed, agent.value);
+}
+
+/** Seen where it has no place. */
+function decideMisplaced(world: World, bot: BotRecord, container: string, sighting: Sighting | undefined): Decision {
+  if (sighting === undefined || sighting.container === container) return null;
+  if (sighting.generation > bot.generation) return followNewest(world, bot, sighting);
+  if (!sighting.alive || world.agents.get(container)?.kind !== 'seen') return null;
+  const why = `still runs in ${sighting.container}, where it has no place; stop that container, so that it does not run twice`;
+  return { target: bot.instanceId, why };
+}
+
+function decideStaying(
+  world: World,
+  bot: BotRecord,
+  placement: Placement,
+  observed: BotObservation | undefined,
+  agent: AgentObservation,
+): Decision {
   const template = world.templates.get(bot.template);
   if (template === undefined) {
     return {
@@ -41,11 +62,45 @@ function decide(world: World, bot: BotRecord, sighting: Sighting | undefined): D
     };
   }
   if (observed === undefined || observed.generation !== placedGeneration(bot)) {
-    return applyStep(world, bot, bot.placement, template, agent.value);
+    return applyStep(world, bot, placement, template, agent);
   }
-  if (bot.restore !== null) return decideRestore(bot, bot.placement, observed);
-  if (observed.state !== 'running') return null;
-  return decideLiving(world, bot, template, observed);
+  if (bot.restore !== null) return decideRestore(bot, placement, observed);
+  const rest = (): Decision => (observed.state === 'running' ? decideLiving(world, bot, template, observed) : null);
+  if (!isTraveller(bot)) return rest();
+  return decidePlace(world, bot, template) ?? decideMove(world, bot, template, observed, rest);
+}
+
+/** The place that is kept for a bot is made ready before the bot has to leave its own: held stopped there, with all but its data. */
+function decidePlace(world: World, bot: Traveller, template: Template): Decision {
+  const { instanceId, move } = bot;
+  if (move.phase !== 'preparing' || move.other === null) return null;
+  const { placement } = move.other;
+  const agent = world.agents.get(placement.container);
+  if (agent?.kind !== 'seen') return null;
+  const there = observedIn(placement.container, agent.value, instanceId)?.observed;
+  const generation = generationAt(bot, placement.container);
+  if (generation === null || there?.generation === generation) return null;
+  const step = applyStep(world, bot, placement, template, agent.value);
+  if (step === null || !('kind' in step) || step.kind !== 'applyBot') return step;
+  return { ...step, spec: { ...step.spec, generation, run: false } };
+}
+
+/** The highest generation is where its newest data is. */
+function followNewest(
+  { state }: World,
+  { instanceId }: BotRecord,
+  { container, slot, generation }: Sighting,
+): Decision {
+  const record = state.containers[container];
+  if (record !== undefined)
+    return {
+      kind: 'followNewest',
+      bot: instanceId,
+      placement: { container, slot, port: slotPort(record, slot) },
+      generation,
+    };
+  const why = `was in ${container} last, which no record knows because an older copy of the store was brought back`;
+  return { target: instanceId, why };
 }
 
 /** Its process is held stopped meanwhile; once it is, its directory is replaced. Repeated until the wish is carried out. */
@@ -97,6 +152,8 @@ function decideDeletion(
   const { instanceId, generation } = bot;
   const { container } = placement;
   const template = world.templates.get(bot.template);
+  // Its data is not here yet.
+  if (bot.move?.phase === 'arriving') return { kind: 'undoMove', bot: instanceId, why: 'it is being deleted' };
   if (observed !== undefined && isAlive(observed)) {
     if (observed.generation === generation) return null;
     if (template === undefined) {
@@ -116,6 +173,8 @@ function decideDeletion(
   // What somebody did in a lease is nobody's to keep.
   if (bot.reserve === null && bot.archive === null && agent.directories.includes(instanceId))
     return { kind: 'archiveBot', container, bot: instanceId };
+  const clearing = decideClearing(world, bot);
+  if (clearing !== null) return clearing;
   return { kind: 'removeBot', container, bot: instanceId, generation };
 }
 
@@ -136,17 +195,4 @@ function decideRestart(world: World, bot: BotRecord, template: Template, observe
   if (hold !== undefined && hold.until > world.monotonic)
     return { target: bot.instanceId, why: `${why}; ${hold.reason}` };
   return { kind: 'restartBot', bot: bot.instanceId, why };
-}
-
-/** Why a ready process does not count as well; null when it does. */
-export function unhealthyReason(
-  world: Pick<World, 'health'>,
-  instanceId: string,
-  template: Template,
-  observed: BotObservation,
-): string | null {
-  if (observed.listener === 'other') return `port ${observed.port} is held by another process`;
-  const health = world.health.get(instanceId);
-  if (health === undefined || health.startedAt !== observed.startedAt) return null;
-  return health.failures >= template.failureThreshold ? health.reason : null;
 }

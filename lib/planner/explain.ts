@@ -15,6 +15,32 @@ export function explainStep(step: Step): string {
       return `give ${step.bot} a container of its own, because the pool cannot take it: ${step.why}`;
     case 'rejoinPool':
       return `bring ${step.bot} back into the pool, because it cannot have a container of its own`;
+    case 'claimPlace':
+      return `keep slot ${step.placement.slot} (port ${step.placement.port}) in ${step.placement.container} for ${step.bot}, which moves there`;
+    case 'askBot':
+      return `ask ${step.bot} what it will have to show after its move`;
+    case 'leavePlace':
+      return `hold ${step.bot} stopped for its move`;
+    case 'beginCarrying':
+      return `take ${step.bot} for stopped where its data is`;
+    case 'carryBot':
+      return `fetch the data of ${step.bot} from ${step.container}`;
+    case 'crossOver':
+      return `have ${step.bot} arrive in its other place`;
+    case 'arriveBot':
+      return `put the data of ${step.bot} in place in ${step.container}`;
+    case 'proveBot':
+      return `ask ${step.bot} whether it has all it had`;
+    case 'takeForProven':
+      return `take the move of ${step.bot} for proven by its data`;
+    case 'undoMove':
+      return `take the move of ${step.bot} back: ${step.why}`;
+    case 'clearPlace':
+      return `clear what is left of ${step.bot} in ${step.container}`;
+    case 'endMove':
+      return `end the move of ${step.bot}: ${step.container} is gone`;
+    case 'followNewest':
+      return `take ${step.bot} for where it is seen last, in ${step.placement.container}: an older copy of the store was brought back`;
     case 'createContainer':
       return `make container ${step.container.name}`;
     case 'startContainer':

@@ -4,7 +4,7 @@ import { isHeld } from './decisions.ts';
 import { mayFallBack } from './fallback.ts';
 import type { Rooms } from './rooms.ts';
 import { findBots } from './sightings.ts';
-import { type Held, NOTHING, type Plan, type World } from './world.ts';
+import { type Held, joinPlans, NOTHING, type Plan, type World } from './world.ts';
 
 /**
  * Gives every bot without a place a slot, oldest bots first. Containers just recorded count at once, so many bots at a time
@@ -29,6 +29,22 @@ export function planPlacement(world: World, rooms: Rooms): Plan {
     else steps.push(...search.steps, { kind: 'assign', bot: bot.instanceId, placement: search.placement });
   }
   return { steps, held };
+}
+
+/** Gives every bot that is to move a slot to go to, beside the one it has. */
+export function planDestinations(world: World, rooms: Rooms): Plan {
+  return joinPlans(
+    world.state.bots.records.flatMap((bot): Plan[] => {
+      const { instanceId, move, deleting } = bot;
+      if (move === null || move.phase !== 'preparing' || move.other !== null || deleting) return [];
+      if (isHeld(world, botLane(instanceId))) return [];
+      const search = rooms.find(bot, move.to);
+      if (search.kind !== 'found') return [{ steps: [], held: [{ target: instanceId, why: search.why }] }];
+      return [
+        { steps: [...search.steps, { kind: 'claimPlace', bot: instanceId, placement: search.placement }], held: [] },
+      ];
+    }),
+  );
 }
 
 // Private

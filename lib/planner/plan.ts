@@ -2,7 +2,7 @@ import { planBots } from './bots.ts';
 import { planContainers } from './containers.ts';
 import { planFallback } from './fallback.ts';
 import { planLeases } from './leases.ts';
-import { planPlacement } from './place.ts';
+import { planDestinations, planPlacement } from './place.ts';
 import { planReserve } from './reserve.ts';
 import { Rooms } from './rooms.ts';
 import { joinPlans, type Plan, type World } from './world.ts';
@@ -17,6 +17,7 @@ export function plan(world: World): Plan {
   return joinPlans([
     leases,
     planPlacement(world, rooms),
+    planDestinations(world, rooms),
     planFallback(world, rooms),
     planContainers(world),
     planBots(world),

@@ -48,7 +48,8 @@ export function isMember(bot: BotRecord): bot is Member {
 
 function planMembers(world: World, members: readonly Member[]): Plan {
   return planSubjects(world, {
-    among: members,
+    // One that moves is seen to when it is there: its lease may end on the way.
+    among: members.filter((bot) => bot.move === null),
     name: (bot) => bot.instanceId,
     lane: (bot) => botLane(bot.instanceId),
     decide: (bot) => DECIDE[bot.reserve.phase](world, bot),

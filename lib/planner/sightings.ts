@@ -5,6 +5,7 @@ import type { World } from './world.ts';
 export interface Sighting {
   readonly container: string;
   readonly slot: number;
+  readonly generation: number;
   readonly alive: boolean;
 }
 
@@ -25,19 +26,24 @@ export function observedIn(container: string, agent: AgentObservation, bot: stri
   return seatsOf(container, agent).get(bot);
 }
 
-/** Bots by id, wherever they are seen, also where the store has no claim of them. A living one hides a dead one. */
+/** Bots by id, wherever they are seen, also where the store has no claim of them. A living one hides dead ones, a newer one older ones. */
 export function findBots(world: Pick<World, 'agents'>): Map<string, Sighting> {
   const found = new Map<string, Sighting>();
   for (const [container, agent] of world.agents) {
     if (agent.kind === 'unknown') continue;
     for (const [bot, { sighting }] of seatsOf(container, agent.value)) {
-      if (sighting.alive || !found.has(bot)) found.set(bot, sighting);
+      const known = found.get(bot);
+      if (known === undefined || isBetter(sighting, known)) found.set(bot, sighting);
     }
   }
   return found;
 }
 
 // Private
+
+function isBetter(sighting: Sighting, known: Sighting): boolean {
+  return sighting.alive === known.alive ? sighting.generation > known.generation : sighting.alive;
+}
 
 type Seats = ReadonlyMap<string, Seat>;
 
@@ -53,5 +59,6 @@ function seatsOf(container: string, agent: AgentObservation): Seats {
 }
 
 function seatOf(container: string, observed: BotObservation): Seat {
-  return { observed, sighting: { container, slot: observed.slot, alive: isAlive(observed) }, note: null };
+  const { slot, generation } = observed;
+  return { observed, sighting: { container, slot, generation, alive: isAlive(observed) }, note: null };
 }

@@ -17,5 +17,7 @@ export interface Prober {
   check(address: Address, checks: readonly HealthCheck[]): Promise<CheckResult>;
   /** Throws BOT_UNAVAILABLE when there is no answer in time or it is not 2xx. */
   call(address: Address, call: HttpCall): Promise<void>;
+  /** The JSON that is answered to a GET. Throws BOT_UNAVAILABLE as `call`, and when the answer is no JSON. */
+  ask(address: Address, question: Pick<HttpCall, 'path' | 'headers'>): Promise<unknown>;
   close(): Promise<void>;
 }

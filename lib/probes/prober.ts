@@ -8,10 +8,13 @@ const OK: CheckResult = { ok: true, reason: '' };
 const CALL_TIMEOUT_MS = 15_000;
 /** An identity answer is small; more is not read. */
 const MAX_BODY_BYTES = 256 * 1024;
+/** Facts may be made of long lists. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 /** Connections are not kept: a check must meet whoever listens now, not who did a minute ago. */
 export function createProber(): Prober {
   const agent = new Agent({ pipelining: 0, keepAliveTimeout: 1, maxResponseSize: MAX_BODY_BYTES });
+  const asking = new Agent({ pipelining: 0, keepAliveTimeout: 1, maxResponseSize: MAX_ANSWER_BYTES });
   return {
     async check(address, checks) {
       for (const check of checks) {
@@ -22,7 +25,10 @@ export function createProber(): Prober {
       return OK;
     },
     call: (address, call) => callBot(agent, address, call),
-    close: () => agent.close(),
+    ask: (address, question) => askBot(asking, address, { method: 'GET', ...question }),
+    async close() {
+      await Promise.all([agent.close(), asking.close()]);
+    },
   };
 }
 
@@ -85,18 +91,38 @@ function parseObject(text: string): Record<string, unknown> | null {
 }
 
 async function callBot(agent: Agent, address: Address, call: HttpCall): Promise<void> {
-  let status: number;
-  try {
+  await answered(call, async () => {
     const response = await request(agent, address, call, CALL_TIMEOUT_MS);
     await response.body.dump();
-    status = response.statusCode;
-  } catch (error) {
+    return { status: response.statusCode, body: null };
+  });
+}
+
+async function askBot(agent: Agent, address: Address, call: HttpCall): Promise<unknown> {
+  const body = await answered(call, async () => {
+    const response = await request(agent, address, call, CALL_TIMEOUT_MS);
+    return { status: response.statusCode, body: await response.body.text() };
+  });
+  try {
+    return JSON.parse(body ?? '');
+  } catch {
+    throw new BunkhouseError('BOT_UNAVAILABLE', `${call.method} ${nameOf(call)} did not answer with JSON`);
+  }
+}
+
+/** Throws BOT_UNAVAILABLE unless it is answered well. */
+async function answered(
+  call: HttpCall,
+  work: () => Promise<{ readonly status: number; readonly body: string | null }>,
+): Promise<string | null> {
+  const { status, body } = await work().catch((error: unknown) => {
     throw new BunkhouseError('BOT_UNAVAILABLE', `${call.method} ${nameOf(call)}: ${messageOf(error)}`, {
       cause: error,
     });
-  }
+  });
   if (status < 200 || status > 299)
     throw new BunkhouseError('BOT_UNAVAILABLE', `${call.method} ${nameOf(call)} answered ${status}`);
+  return body;
 }
 
 function request(agent: Agent, address: Address, call: HttpCall, timeoutMs: number): Promise<Dispatcher.ResponseData> {

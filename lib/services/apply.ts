@@ -18,9 +18,9 @@ import {
 } from './bot-container-mapper.ts';
 import type { ApplyContext, Executors } from './executors.ts';
 import { fallBack, rejoinPool } from './fallback-changes.ts';
-import { moveExecutors } from './move-steps.ts';
+import { dropCarried, moveExecutors } from './move-steps.ts';
+import { overtakeIfStale } from './overtaking.ts';
 import { keepArchive } from './packing.ts';
-import { overtake } from './reserve-changes.ts';
 import { reserveExecutors } from './reserve-steps.ts';
 import { restoreExecutor } from './restore-step.ts';
 import { stopGrace } from './stop-grace.ts';
@@ -39,6 +39,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
   };
 
   const forget = async (bot: string): Promise<void> => {
+    await dropCarried(context.carried, bot);
     const { owner, archive } = await store.update(forgetBot(bot));
     events.emit({ type: 'bot.deleted', bot, archive }, owner);
   };
@@ -123,24 +124,6 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
     const execute = executors[step.kind] as (args: Step) => Promise<void>;
     return execute(step);
   };
-}
-
-/** False: the container has seen a newer generation (an older store was restored), so the bot got one above that. */
-async function overtakeIfStale(
-  { store, leaseClock }: ApplyContext,
-  bot: string,
-  generation: number,
-  work: () => Promise<unknown>,
-): Promise<boolean> {
-  try {
-    await work();
-    return true;
-  } catch (error) {
-    if (!hasCode(error, 'STALE_GENERATION')) throw error;
-    const seen = Number(error.details?.generation ?? generation);
-    await store.update(overtake(bot, seen, leaseClock.now()));
-    return false;
-  }
 }
 
 /** What is gone already need not be stopped. */

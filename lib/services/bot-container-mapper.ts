@@ -1,4 +1,4 @@
-import { type BotRecord, type Desired, isIn, placedGeneration, placesOf, poolKey } from '../domain/bot.ts';
+import { type BotRecord, type Desired, generationAt, isIn, placesOf, poolKey } from '../domain/bot.ts';
 import type { ContainerObservation, ContainerRecord, NewContainer } from '../domain/container.ts';
 import { BunkhouseError } from '../domain/errors.ts';
 import type { Placement } from '../domain/placement.ts';
@@ -136,9 +136,10 @@ export function noteOnBot(
 export function overtakeGeneration(instanceId: string, seen: number): Change<void> {
   return (state) => {
     const bot = findBot(state, instanceId);
-    const known = placedGeneration(bot);
-    if (known > seen) return { state, result: undefined };
-    const generation = Math.max(state.generation, seen) + 1 + (bot.generation - known);
+    // The other place of a bot on its way knows one less.
+    const spread = bot.move === null ? 0 : 1;
+    if (bot.generation - spread > seen) return { state, result: undefined };
+    const generation = Math.max(state.generation, seen) + 1 + spread;
     return { state: { ...putBot(state, { ...bot, generation }), generation }, result: undefined };
   };
 }
@@ -172,7 +173,7 @@ export function addContainer(container: NewContainer): Change<ContainerRecord> {
 export function enterContainer(name: string, bot: string, generation: number): Change<boolean> {
   return (state) => {
     const record = state.bots.get(bot);
-    const isMeant = record?.placement?.container === name && placedGeneration(record) === generation;
+    const isMeant = record !== undefined && generationAt(record, name) === generation;
     const container = findContainer(state, name);
     if (!isMeant || container.entered) return { state, result: isMeant };
     return { state: putContainer(state, { ...container, entered: true }), result: true };

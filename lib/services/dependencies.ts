@@ -21,6 +21,8 @@ export interface Dependencies {
   readonly archives: Shelf;
   /** Of living ones. */
   readonly backups: Shelf;
+  /** Of bots on their way between containers: on this machine's disk, and only until they have arrived. */
+  readonly carried: Shelf;
   readonly prober: Prober;
   readonly templates: ReadonlyMap<string, Template>;
   readonly limits: PoolLimits;

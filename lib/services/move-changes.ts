@@ -7,14 +7,12 @@ import {
   type Move,
   type MoveCause,
   type MovePhase,
-  type Origin,
-  type Undo,
+  type Place,
 } from '../domain/move.ts';
-import type { Placement } from '../domain/placement.ts';
 import type { State } from '../domain/state.ts';
 import type { Change } from '../store/store.ts';
 import { isoTime } from '../util/clock.ts';
-import { checkFree, findBot, findContainer, putBot } from './bot-container-mapper.ts';
+import { type Claim, checkFree, findBot, findContainer, putBot } from './bot-container-mapper.ts';
 
 /**
  * The changes of moves in the store, each a pure compare-and-set. One that comes too late, because the move is further or over,
@@ -32,27 +30,30 @@ export function beginMove(instanceId: string, to: Destination, cause: MoveCause,
       return { state, result: bot };
     checkMovable(bot);
     checkDestination(state, bot, to, cause);
-    const move: Move = {
-      to,
-      cause,
-      phase: 'asking',
-      from: null,
-      archive: null,
-      facts: null,
-      undone: null,
-      left: null,
-      since: isoTime(now),
-    };
+    const move = freshMove(to, cause, now);
     const record: BotRecord = { ...bot, move };
     return { state: putBot(state, record), result: record };
   };
 }
 
+/** Claims the slot it is to go to; it keeps the one it has. Throws CONFLICT when that is not free. */
+export function claimPlace({ bot: instanceId, placement }: Claim, now: number): Change<BotRecord | null> {
+  return inPhase(instanceId, 'preparing', (state, bot, move) => {
+    if (move.other !== null) return { state, result: null };
+    const container = findContainer(state, placement.container);
+    const location = poolLocation(container.pool);
+    checkFree(state, { ...bot, location }, placement);
+    const legacy = container.soleBot === null ? null : (bot.legacy ?? aloneSince(now));
+    return renew(state, bot, 2, { move: { ...move, other: { placement, location, legacy } } });
+  });
+}
+
 /** It was asked what there was to ask; from now on it is held stopped. */
 export function leave(instanceId: string, facts: Move['facts'], now: number): Change<BotRecord | null> {
-  return inPhase(instanceId, 'asking', (state, bot, move) =>
-    renew(state, bot, 2, { move: { ...enter(move, 'leaving', now), facts, left: isoTime(now) } }),
-  );
+  return inPhase(instanceId, 'preparing', (state, bot, move) => {
+    if (move.other === null) return { state, result: null };
+    return renew(state, bot, 2, { move: { ...enter(move, 'leaving', now), facts, left: isoTime(now) } });
+  });
 }
 
 /** It was seen stopped where its data is. */
@@ -60,36 +61,33 @@ export function beginCarrying(instanceId: string, now: number): Change<BotRecord
   return inPhase(instanceId, 'leaving', (state, bot, move) => note(state, bot, enter(move, 'carrying', now)));
 }
 
-/** Its data is whole on the orchestrator's disk. */
-export function noteCarried(instanceId: string, archive: string): Change<BotRecord | null> {
-  return inPhase(instanceId, 'carrying', (state, bot, move) => note(state, bot, { ...move, archive }));
+/** Its data is whole on the orchestrator's disk. `generation`: under which it was packed. */
+export function noteCarried(instanceId: string, generation: number, archive: string): Change<BotRecord | null> {
+  return inPhase(instanceId, 'carrying', (state, bot, move) =>
+    bot.generation === generation ? note(state, bot, { ...move, archive }) : { state, result: null },
+  );
 }
 
-/**
- * Claims the new place; the old one stays its own. On its way back that is the place it came from. `generation`: under which it was
- * seen stopped. Throws CONFLICT when the slot is not free.
- */
-export function claimPlace(
-  { bot: instanceId, placement, generation }: { bot: string; placement: Placement; generation: number },
-  now: number,
-): Change<BotRecord | null> {
+/** From now on its other place is its present one, where it arrives. `generation`: under which it was seen stopped. */
+export function crossOver(instanceId: string, generation: number, now: number): Change<BotRecord | null> {
   return inPhase(instanceId, 'carrying', (state, bot, move) => {
     if (bot.generation !== generation || move.archive === null) return { state, result: null };
-    const arriving = { ...enter(move, 'arriving', now), from: originOf(bot) };
-    if (move.undone !== null) return note(state, bot, arriving, otherPlace(bot, move));
-    const container = findContainer(state, placement.container);
-    const location = poolLocation(container.pool);
-    checkFree(state, { ...bot, location }, placement);
-    const legacy = container.soleBot === null ? null : (bot.legacy ?? aloneSince(now));
-    return note(state, bot, arriving, { placement, location, legacy });
+    return note(state, bot, { ...enter(move, 'arriving', now), other: placeOf(bot) }, otherPlace(bot, move));
   });
 }
 
 /** Its data is in place: it runs there from now on, if it is to run. On its way back that is where the move ends. */
 export function noteArrived(instanceId: string, now: number): Change<BotRecord | null> {
+  return inPhase(instanceId, 'arriving', (state, bot, move) =>
+    renew(state, bot, 1, { move: enter(move, move.undone === null ? 'proving' : 'clearing', now) }),
+  );
+}
+
+/** What was carried is gone from the orchestrator's disk: it is fetched once more from where it came from. */
+export function carryAgain(instanceId: string, now: number): Change<BotRecord | null> {
   return inPhase(instanceId, 'arriving', (state, bot, move) => {
-    const next = move.undone === null ? enter(move, 'proving', now) : enter(move, 'clearing', now);
-    return renew(state, bot, 1, { move: next });
+    const again = { ...enter(move, 'leaving', now), archive: null, other: placeOf(bot) };
+    return renew(state, bot, 2, { ...otherPlace(bot, move), move: again });
   });
 }
 
@@ -102,37 +100,57 @@ export function noteProven(instanceId: string, now: number): Change<BotRecord | 
 }
 
 /**
- * Takes a move back, by as little as has to be: what has not left stays, what has not run in its new place goes on in the old one with
- * the data that never left it, and what did run there is stopped and carried back (`data`: or goes on with the old data). Null: it cannot
- * be taken back any more, or is already.
+ * Takes a move back, by as little as has to be: what has not run in its new place goes on in the old one with the data that never left
+ * it, and what did run there is stopped and carried back. Null: it cannot be taken back any more, or is already.
  */
-export function undoMove(instanceId: string, undone: Undo, now: number): Change<BotRecord | null> {
+export function undoMove(instanceId: string, why: string, now: number): Change<BotRecord | null> {
   return (state) => {
     const bot = findBot(state, instanceId);
     const { move } = bot;
     if (move === null || move.phase === 'clearing') return { state, result: null };
     if (move.undone === null) {
-      const taken = takeBack(state, bot, { ...move, undone }, now);
-      return { ...taken, state: credit(taken.state, bot, move, undone.why, now) };
+      const taken = takeBack(state, bot, { ...move, undone: why }, now);
+      return { ...taken, state: credit(taken.state, bot, move, why, now) };
     }
     // Back is back; but a bot that is to be deleted ends where its newest data is.
     return bot.deleting && move.phase === 'arriving' ? takeBack(state, bot, move, now) : { state, result: null };
   };
 }
 
-/** It goes back to what never left its old place. Its process must be stopped where it is. */
-export function reclaimPlace(instanceId: string, now: number): Change<BotRecord | null> {
-  return inPhase(instanceId, 'carrying', (state, bot, move) =>
-    move.undone?.data === 'old' ? turnBack(state, bot, move, now) : { state, result: null },
-  );
+/**
+ * A container knows the bot by a newer generation than the store, of which an older copy was brought back: its newest data is there, so it
+ * belongs there, and what it has in the place the store tells of is cleared.
+ */
+export function followNewest(
+  { bot: instanceId, placement }: Claim,
+  seen: number,
+  now: number,
+): Change<BotRecord | null> {
+  return (state) => {
+    const bot = findBot(state, instanceId);
+    if (bot.generation >= seen || bot.placement === null || bot.placement.container === placement.container)
+      return { state, result: null };
+    const container = findContainer(state, placement.container);
+    const location = poolLocation(container.pool);
+    checkFree({ ...state, bots: state.bots.drop(instanceId) }, { ...bot, location }, placement);
+    const move: Move = { ...(bot.move ?? freshMove({ kind: 'pool' }, { kind: 'request' }, now)), other: placeOf(bot) };
+    const legacy = container.soleBot === null ? null : (bot.legacy ?? aloneSince(now));
+    const raised = { ...state, generation: Math.max(state.generation, seen) };
+    return renew(raised, bot, 1, {
+      placement,
+      location,
+      legacy,
+      move: { ...enter(move, 'clearing', now), undone: null },
+    });
+  };
 }
 
-/** Nothing of it is left in that other place. */
+/** Nothing of it is left in its other place. */
 export function finishMove(instanceId: string, container: string): Change<BotRecord | null> {
   return (state) => {
     const bot = state.bots.get(instanceId);
     const isDue = bot?.move?.phase === 'clearing' || bot?.deleting === true;
-    if (!isDue || bot.move?.from?.placement.container !== container) return { state, result: null };
+    if (!isDue || bot.move?.other?.placement.container !== container) return { state, result: null };
     return note(state, bot, null);
   };
 }
@@ -140,6 +158,11 @@ export function finishMove(instanceId: string, container: string): Change<BotRec
 // Private
 
 type Changed = { readonly state: State; readonly result: BotRecord };
+
+function freshMove(to: Destination, cause: MoveCause, now: number): Move {
+  const nothing = { other: null, archive: null, facts: null, undone: null, left: null };
+  return { to, cause, phase: 'preparing', ...nothing, since: isoTime(now) };
+}
 
 function inPhase(
   instanceId: string,
@@ -168,35 +191,28 @@ function renew(state: State, bot: BotRecord, by: number, facts: Partial<BotRecor
 }
 
 function takeBack(state: State, bot: BotRecord, move: Move, now: number): Changed {
+  const clearing = enter(move, 'clearing', now);
   switch (move.phase) {
-    case 'asking':
-      return note(state, bot, null);
-    case 'leaving':
-    case 'carrying':
-      return renew(state, bot, 1, { move: null });
+    case 'preparing':
+      return note(state, bot, move.other === null ? null : clearing);
     case 'proving':
       return renew(state, bot, 2, { move: { ...enter(move, 'leaving', now), archive: null } });
+    case 'arriving':
+      return renew(state, bot, 1, { ...otherPlace(bot, move), move: { ...clearing, other: placeOf(bot) } });
     default:
-      return turnBack(state, bot, move, now);
+      return renew(state, bot, 1, { move: clearing });
   }
 }
 
-/** Its other place is its own again, and what it leaves is cleared. */
-function turnBack(state: State, bot: BotRecord, move: Move, now: number): Changed {
-  const clearing = { ...enter(move, 'clearing', now), from: originOf(bot) };
-  return renew(state, bot, 1, { ...otherPlace(bot, move), move: clearing });
+function otherPlace({ instanceId }: BotRecord, { other }: Move): Place {
+  if (other === null) throw new BunkhouseError('INTERNAL', `${instanceId} has no other place`);
+  return other;
 }
 
 /** What its record says of the place it is in. */
-function originOf({ instanceId, placement, location, legacy }: BotRecord): Origin {
+function placeOf({ instanceId, placement, location, legacy }: BotRecord): Place {
   if (placement === null) throw new BunkhouseError('INTERNAL', `${instanceId} moves without a place`);
   return { placement, location, legacy };
-}
-
-/** The record with its other place as its present one. */
-function otherPlace({ instanceId }: BotRecord, { from }: Move): Origin {
-  if (from === null) throw new BunkhouseError('INTERNAL', `${instanceId} has no place to go back to`);
-  return from;
 }
 
 function aloneSince(now: number): LegacyLife {

@@ -1,4 +1,5 @@
 import { nextExpiry } from '../planner/leases.ts';
+import { nextMoveDeadline } from '../planner/moves.ts';
 import type { World } from '../planner/world.ts';
 
 /** How soon another look is taken when the containers could not be listed, or one of them could not be asked. */
@@ -23,6 +24,8 @@ export function nextLook(world: World): NextLook | null {
   // An engine may tell that a container died before it lists it as such: nothing but another look will show it.
   if ([...agents.values()].some((agent) => agent.kind === 'unknown')) due.push(monotonic + BLIND_RETRY_MS);
   if (world.unreachable.size > 0) due.push(monotonic + BLIND_RETRY_MS);
+  const deadline = nextMoveDeadline(world);
+  if (deadline !== null) due.push(monotonic + deadline - world.now);
   due.push(...dueInReserve(world));
   return due.length === 0 ? null : { inMs: Math.min(LONGEST_MS, Math.min(...due) - monotonic + 1), scope: null };
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { ArchiveInfo } from '../domain/agent.ts';
 import { type BackupFacts, type BackupKind, keptBot } from '../domain/backup.ts';
 import type { BotRecord } from '../domain/bot.ts';
@@ -39,6 +40,31 @@ export async function keepBackup(
   // It is safe already; a container that forgets to throw its copy away loses it with the next one.
   await agent.discardArchive(packed.archive).catch(() => {});
   return facts;
+}
+
+/** Sends an archive to where it is to be restored. Returns its SHA-256. */
+export async function sendArchive(
+  agent: Agent,
+  bot: string,
+  upload: string,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<string> {
+  const hash = createHash('sha256');
+  let offset = 0;
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
+      const piece = chunk.subarray(at, at + PIECE_BYTES);
+      await agent.sendArchive(bot, upload, offset, piece);
+      offset += piece.length;
+    }
+  }
+  return hash.digest('hex');
+}
+
+/** Under what name an archive is sent: the same again takes the place of what was sent of it before. */
+export function uploadName(archive: string, generation: number): string {
+  return createHash('sha256').update(`${archive} ${generation}`).digest('hex').slice(0, 16);
 }
 
 // Private

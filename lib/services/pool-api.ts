@@ -3,7 +3,7 @@ import type { BotState, Desired } from '../domain/bot.ts';
 import type { BunkhouseEvent } from '../domain/events.ts';
 import type { Addresses } from '../domain/hosts.ts';
 import type { Mode } from '../domain/mode.ts';
-import type { LegacyLife } from '../domain/move.ts';
+import type { LegacyLife, MoveCause, MovePhase } from '../domain/move.ts';
 import type { Actor } from '../domain/state.ts';
 import type { BotLimits } from '../domain/template.ts';
 import type { OnePerContainer } from './alone.ts';
@@ -34,6 +34,26 @@ export interface ChangeBot {
   readonly args?: readonly string[];
   readonly limits?: Partial<BotLimits>;
   readonly desired?: Desired;
+}
+
+/** Where a bot is to go; nothing said: to another container of its pool. */
+export interface MoveBot {
+  /** `pool`, `alone` (a container of its own), or the name of a container. */
+  readonly to?: string;
+  readonly location?: string;
+}
+
+export interface MoveView {
+  readonly phase: MovePhase;
+  /** Of the phase, ISO 8601. */
+  readonly since: string;
+  /** As a sentence's end: a container, `another container of its pool` … */
+  readonly to: string;
+  /** Its other place: where it is to go, and once it has arrived there, where it came from. */
+  readonly other: string | null;
+  /** Why it goes back to where it was; null: it does not. */
+  readonly undone: string | null;
+  readonly cause: MoveCause['kind'];
 }
 
 export interface PoolOptions {
@@ -85,6 +105,8 @@ export interface BotView extends ResourcesView {
   readonly createdAt: string;
   /** Names of the bot's own files. */
   readonly files: readonly string[];
+  /** Null: it is on no way. */
+  readonly move: MoveView | null;
 }
 
 export interface BotPage {
@@ -244,6 +266,8 @@ export interface PoolApi {
   /** Throws UNSUPPORTED when the template cannot pause. */
   setDesired(actor: Actor, instanceId: string, desired: Desired): Promise<BotView>;
   restartBot(actor: Actor, instanceId: string): Promise<BotView>;
+  /** Moves it to another container; an owner may not. Throws FORBIDDEN, CONFLICT, UNSUPPORTED, BOT_UNAVAILABLE, INVALID. */
+  moveBot(actor: Actor, instanceId: string, request: MoveBot): Promise<BotView>;
   assignment(actor: Actor, instanceId: string): AssignmentView;
   /** Throws BOT_UNAVAILABLE while its container cannot be reached. */
   log(actor: Actor, instanceId: string, offset: number, length: number): Promise<LogChunk>;

@@ -15,6 +15,7 @@ import { cleanup } from './container-pool.ts';
 import type { Dependencies } from './dependencies.ts';
 import { Lives, lifeOf } from './lives.ts';
 import { sumMemory } from './memory.ts';
+import { requestMove } from './move-request.ts';
 import type {
   AssignmentView,
   BotFilter,
@@ -23,6 +24,7 @@ import type {
   ChangeBot,
   CreateBot,
   LocationView,
+  MoveBot,
   PlanView,
   PoolApi,
   PoolOptions,
@@ -120,6 +122,10 @@ export class PoolIntegration implements PoolApi {
     const record = await this.#deps.store.update(reviseBot(instanceId, () => ({}), true));
     this.#deps.events.emit({ type: 'bot.restarted', bot: instanceId, why: 'asked for' }, record.owner);
     return this.#changed(record);
+  }
+
+  async moveBot(actor: Actor, instanceId: string, request: MoveBot): Promise<BotView> {
+    return this.#changed(await requestMove(this.#deps, actor, instanceId, request));
   }
 
   assignment(actor: Actor, instanceId: string): AssignmentView {

@@ -266,7 +266,8 @@ export class Reconciler {
 
   /** A claim in a container that could not be recorded (its ports were taken) is planned anew. */
   #isPossible(step: Step): boolean {
-    return step.kind !== 'assign' || step.placement.container in this.#deps.store.current().containers;
+    if (step.kind !== 'assign' && step.kind !== 'claimPlace') return true;
+    return step.placement.container in this.#deps.store.current().containers;
   }
 
   #follow(world: World): void {

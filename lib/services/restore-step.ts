@@ -1,12 +1,10 @@
-import { createHash } from 'node:crypto';
 import type { BackupFacts, KeptBot } from '../domain/backup.ts';
 import type { BotRecord } from '../domain/bot.ts';
 import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import type { RestoreWish } from '../domain/restore.ts';
-import type { Agent } from '../drivers/driver.ts';
 import { findBot } from './bot-container-mapper.ts';
 import type { ApplyContext, Executors } from './executors.ts';
-import { keepBackup, PIECE_BYTES } from './packing.ts';
+import { keepBackup, sendArchive, uploadName } from './packing.ts';
 import { abandonRestore, finishRestore, noteKept } from './restore-changes.ts';
 import type { Shelf } from './shelf.ts';
 
@@ -89,28 +87,13 @@ async function replace(
   if (found === null) throw gone(backup);
   const { shelf, facts } = found;
   const agent = await context.agents.get(container);
-  const upload = createHash('sha256').update(`${backup} ${record.generation}`).digest('hex').slice(0, 16);
-  const sha256 = await send(agent, record.instanceId, upload, existing(backup, shelf.content(facts)));
+  const upload = uploadName(backup, record.generation);
+  const sha256 = await sendArchive(agent, record.instanceId, upload, existing(backup, shelf.content(facts)));
   const limits = { ...context.templates.get(record.template)?.limits, ...record.limits };
   const maxBytes = limits.diskBytes ?? LARGEST_BYTES;
   await agent.restore(record.instanceId, record.generation, { upload, sha256, maxBytes, tolerate });
   const kept = await shelf.bot(backup);
   return kept === null ? null : { files: kept.files, env: kept.env, args: kept.args };
-}
-
-/** Returns the SHA-256 of what was sent. */
-async function send(agent: Agent, bot: string, upload: string, chunks: AsyncIterable<Uint8Array>): Promise<string> {
-  const hash = createHash('sha256');
-  let offset = 0;
-  for await (const chunk of chunks) {
-    hash.update(chunk);
-    for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
-      const piece = chunk.subarray(at, at + PIECE_BYTES);
-      await agent.sendArchive(bot, upload, offset, piece);
-      offset += piece.length;
-    }
-  }
-  return hash.digest('hex');
 }
 
 /** What is gone from its vault is so for good, unlike what a container does not find. */

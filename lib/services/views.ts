@@ -4,9 +4,19 @@ import type { ContainerRecord } from '../domain/container.ts';
 import { type Addresses, botUrl } from '../domain/hosts.ts';
 import { type Locations, WELL_KNOWN_LOCATIONS } from '../domain/location.ts';
 import { modeOf } from '../domain/mode.ts';
+import type { Move } from '../domain/move.ts';
+import { explainDestination } from '../planner/explain.ts';
 import type { World } from '../planner/world.ts';
 import { containerMemory } from './memory.ts';
-import type { BotView, ContainerView, HealthSummary, LocationView, ResourcesView, SeatView } from './pool-api.ts';
+import type {
+  BotView,
+  ContainerView,
+  HealthSummary,
+  LocationView,
+  MoveView,
+  ResourcesView,
+  SeatView,
+} from './pool-api.ts';
 import type { StateTracker } from './state-tracker.ts';
 
 /** A bot as people may see it: wishes and observations, no files, environment or secrets. */
@@ -35,6 +45,7 @@ export function botView(bot: BotRecord, states: StateTracker, addresses: Address
     deleting: bot.deleting,
     createdAt: bot.createdAt,
     files: Object.keys(bot.files),
+    move: bot.move && moveView(bot.move),
   };
 }
 
@@ -74,6 +85,11 @@ export function healthSummary(world: World, states: StateTracker, lastCheck: str
 }
 
 // Private
+
+function moveView({ phase, since, to, other, undone, cause }: Move): MoveView {
+  const container = other?.placement.container ?? null;
+  return { phase, since, to: explainDestination(to), other: container, undone, cause: cause.kind };
+}
 
 function verdict(world: World, wanted: number, well: number): HealthSummary['status'] {
   if (world.listing.kind === 'unknown' || (wanted > 0 && well === 0)) return 'unhealthy';

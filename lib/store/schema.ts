@@ -37,10 +37,10 @@ const move = z.strictObject({
     z.strictObject({ kind: z.literal('upgrade'), template: z.string().regex(NAME) }),
   ]),
   phase: z.enum(MOVE_PHASES),
-  from: z.strictObject({ placement, location: z.string().regex(NAME), legacy: legacy.nullable() }).nullable(),
+  other: z.strictObject({ placement, location: z.string().regex(NAME), legacy: legacy.nullable() }).nullable(),
   archive: z.string().nullable(),
   facts: z.record(z.string(), z.string()).nullable(),
-  undone: z.strictObject({ why: z.string(), data: z.enum(['new', 'old']) }).nullable(),
+  undone: z.string().nullable(),
   left: z.iso.datetime().nullable(),
   since: z.iso.datetime(),
 });

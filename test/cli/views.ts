@@ -39,6 +39,7 @@ export function aBotView(instanceId: string, more: Partial<BotView> = {}): BotVi
     reason: '',
     deleting: false,
     createdAt: '2026-05-01T10:00:00.000Z',
+    move: null,
     files: [],
     ...more,
   };

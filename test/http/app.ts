@@ -149,6 +149,7 @@ export async function startApp({
     prober: createProber(),
     archives: shelf('archives'),
     backups: shelf('backups'),
+    carried: shelf('moves'),
     templates: new Map([
       ['demo', parseTemplate(`${TEMPLATE}lease: ${lease}\n`, 'demo.yaml')],
       ['forked', parseTemplate(FORKED, 'forked.yaml')],

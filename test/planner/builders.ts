@@ -44,6 +44,7 @@ export function aTemplate(overrides: Partial<Template> = {}): Template {
     lease: null,
     prefork: null,
     backup: { schedule: null, keep: null },
+    move: { deadlineSeconds: null, headers: {}, facts: {} },
     capacity: null,
     services: {},
     ...overrides,

@@ -77,7 +77,7 @@ describe('a slot for a bot', () => {
   });
 
   it('is nobody else’s once found, nor while a bot that left it may come back', () => {
-    const move = { from: { placement: inSlot(one, 0), location: 'local', legacy: null } } as Move;
+    const move = { other: { placement: inSlot(one, 0), location: 'local', legacy: null } } as Move;
     const rooms = new Rooms(worldOf([one, two], [aBot('gone', { placement: inSlot(two, 0), move })]));
     const found = ['b', 'c', 'd', 'e', 'f'].map((id) => outcome(rooms.find(aBot(id), { kind: 'pool' })));
     expect(found).toEqual(['one/1', 'one/2', 'two/1', 'two/2', 'new of 3 for echo/default/local']);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { createFolderVault } from '../../lib/backup/folder.ts';
 import type { Vault } from '../../lib/backup/vault.ts';
+import { BunkhouseError } from '../../lib/domain/errors.ts';
 import type { Locations } from '../../lib/domain/location.ts';
 import type { LeaseRule, Template } from '../../lib/domain/template.ts';
 import type { Driver } from '../../lib/drivers/driver.ts';
@@ -40,6 +41,15 @@ export class StagedProber implements Prober {
 
   async call(address: { readonly port: number }, call: { readonly path: string }): Promise<void> {
     this.calls.push(`${address.port}${call.path}`);
+  }
+
+  /** What bots on these ports answer, by path. */
+  readonly facts = new Map<number, (path: string) => unknown>();
+
+  async ask({ port }: { readonly port: number }, { path }: { readonly path: string }): Promise<unknown> {
+    const answer = this.facts.get(port);
+    if (answer === undefined) throw new BunkhouseError('BOT_UNAVAILABLE', `nobody answers on ${port}`);
+    return answer(path);
   }
 
   async close(): Promise<void> {}
@@ -98,7 +108,7 @@ export class Machine implements AsyncDisposable {
     const newId = (): string => randomUUID();
     const shelf = (name: string): Shelf =>
       new Shelf({ vault: wrap(createFolderVault(join(this.folder, name))), clock, log: silentLogger, newId });
-    return { archives: shelf('archives'), backups: shelf('backups') };
+    return { archives: shelf('archives'), backups: shelf('backups'), carried: shelf('moves') };
   }
 
   accounts(): Promise<Accounts> {
@@ -116,6 +126,7 @@ export class Machine implements AsyncDisposable {
 export interface Shelves {
   readonly archives: Shelf;
   readonly backups: Shelf;
+  readonly carried: Shelf;
 }
 
 interface Parts extends Shelves {

@@ -15,7 +15,7 @@ export class MemoryWorld {
   readonly containers = new Map<string, MemoryContainer>();
   /** Ports that a program outside the pool holds. */
   readonly foreignPorts = new Set<number>();
-  /** How bots behave that `behaviours` does not name. */
+  /** How bots behave that `behaviours` does not name: by `BOT`, or by `BOT@CONTAINER` for one place only. */
   behaviour: Behaviour = WELL_BEHAVED;
   readonly behaviours = new Map<string, Partial<Behaviour>>();
   /** Why no bot can be forked; empty when they can. */
@@ -57,7 +57,11 @@ export class MemoryWorld {
     return new MemoryContainer(record, installation, {
       clock: this.clock,
       random: this.#random,
-      behaviourOf: (bot) => ({ ...this.behaviour, ...this.behaviours.get(bot) }),
+      behaviourOf: (bot) => ({
+        ...this.behaviour,
+        ...this.behaviours.get(bot),
+        ...this.behaviours.get(`${bot}@${record.name}`),
+      }),
       nextPid: () => ++this.#pid,
       zygoteTrouble: () => this.zygoteTrouble,
     });

@@ -63,6 +63,16 @@ const changeBot = z
   })
   .meta({ id: 'ChangeBot' });
 
+const moveBot = z
+  .strictObject({
+    to: z
+      .union([z.literal('pool'), z.literal('alone'), containerName], 'must be pool, alone or the name of a container')
+      .exactOptional()
+      .meta({ description: 'pool: another container of its pool; alone: one of its own; or the name of one' }),
+    location: name.exactOptional(),
+  })
+  .meta({ id: 'MoveBot', description: 'Nothing said: to another container of its pool' });
+
 /** `/api/bots`: bots themselves. Each change is a wish; what becomes of it shows in `state` and in the events. */
 export function botRoutes(api: PoolApi): Route[] {
   return [
@@ -121,6 +131,18 @@ export function botRoutes(api: PoolApi): Route[] {
     action('stop', 'Want it stopped; it stays stopped', (actor, id) => api.setDesired(actor, id, 'stopped')),
     action('pause', 'Want it paused, where the template can', (actor, id) => api.setDesired(actor, id, 'paused')),
     action('restart', 'Restart it once', (actor, id) => api.restartBot(actor, id)),
+    route({
+      method: 'POST',
+      path: '/api/bots/{id}/move',
+      access: 'admin',
+      summary:
+        'Move it with its data to another container; it is away for moments, and goes back if it is not well there',
+      params: botParams,
+      body: moveBot,
+      reply: { status: 202, json: botView },
+      errors: ['CONFLICT', 'UNSUPPORTED', 'BOT_UNAVAILABLE', 'UNKNOWN_LOCATION'],
+      handle: async ({ actor, params, body }) => ({ json: await api.moveBot(actor, params.id, body) }),
+    }),
   ];
 }
 
