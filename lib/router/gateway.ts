@@ -34,7 +34,7 @@ export interface BotGateway {
 export interface GatewayOptions {
   readonly proxy: BotProxy;
   readonly actorOf: (token: string) => Actor | null;
-  readonly api: Pick<PoolApi, 'route' | 'isPublic' | 'untilRouted'>;
+  readonly api: Pick<PoolApi, 'route' | 'isPublic' | 'untilRouted' | 'isMoving'>;
   readonly clock: Clock;
   /** Bots are reached by host name below it; null: by path only. */
   readonly baseDomain: string | null;
@@ -45,7 +45,10 @@ export interface GatewayOptions {
 /** The way to the bots themselves, `/bots/:id/*` and `<id>.BASE_DOMAIN`, for whoever may see them. */
 export function createBotGateway(options: GatewayOptions): BotGateway {
   const { proxy, actorOf, api, baseDomain, otherAddresses, clock } = options;
-  const patience = createPatience((bot, signal) => api.untilRouted(bot, signal), clock);
+  const patience = createPatience(
+    { untilRouted: (bot, signal) => api.untilRouted(bot, signal), isMoving: (bot) => api.isMoving(bot) },
+    clock,
+  );
   const addressed = ({ headers: { host = '' }, url = '' }: IncomingMessage): BotPath | null =>
     (baseDomain === null ? null : splitBotHost(host, url, baseDomain)) ?? splitBotPath(url);
 

@@ -4,8 +4,10 @@ import type { PoolApi } from '../services/pool-api.ts';
 import type { Clock } from '../util/clock.ts';
 import { HungUp, isRepeatable } from './proxy.ts';
 
-/** How long a request waits for a bot that is being restarted or moved. */
+/** How long a request waits for a bot that is being restarted. */
 const PATIENCE_MS = 10_000;
+/** The same for one that is being moved: it is stopped, carried and started anew, maybe the first of its container. */
+const MOVING_MS = 30_000;
 /** Between two tries at a bot that is thought to run: what became of it will be known by then. */
 const PAUSE_MS = 50;
 /** How often a bot that had a request and hung up is given it again: one that it ends of must not end it over and over. */
@@ -19,7 +21,10 @@ export interface Patience {
 }
 
 /** Callers hardly notice that a bot was started anew. */
-export function createPatience(untilRouted: PoolApi['untilRouted'], clock: Clock): Patience {
+export function createPatience(
+  { untilRouted, isMoving }: Pick<PoolApi, 'untilRouted' | 'isMoving'>,
+  clock: Clock,
+): Patience {
   let waiting = 0;
 
   async function returns(bot: string, res: ServerResponse, deadline: number): Promise<boolean> {
@@ -41,7 +46,8 @@ export function createPatience(untilRouted: PoolApi['untilRouted'], clock: Clock
 
   return {
     async attempt(req, res, bot, work) {
-      const deadline = clock.monotonic() + PATIENCE_MS;
+      const began = clock.monotonic();
+      let patience = PATIENCE_MS;
       let hungUp = 0;
       for (;;) {
         try {
@@ -49,7 +55,8 @@ export function createPatience(untilRouted: PoolApi['untilRouted'], clock: Clock
         } catch (error) {
           hungUp += Number(isHungUp(error));
           const again = hungUp <= MOST_HUNG_UP && waiting < MOST_WAITING && isAway(error) && canRepeat(req, res);
-          if (!again || !(await returns(bot, res, deadline))) throw error;
+          if (isMoving(bot)) patience = MOVING_MS;
+          if (!again || !(await returns(bot, res, began + patience))) throw error;
         }
       }
     },

@@ -32,7 +32,7 @@ export class Lives {
     const look = (): boolean | null => {
       const bot = find();
       const state = bot && (this.#reconciler.states.get(bot.instanceId)?.state ?? 'pending');
-      if (bot === undefined || !wantsProcess(bot) || state === 'failed') return false;
+      if (bot === undefined || !isOnItsWay(bot) || state === 'failed') return false;
       return state === 'running' ? true : null;
     };
     let outcome = look();
@@ -68,6 +68,9 @@ export function lifeOf(
 }
 
 // Private
+
+/** Also while it is held stopped because it moves. */
+const isOnItsWay = (bot: BotRecord): boolean => wantsProcess({ ...bot, move: null });
 
 function unproven(bot: string, why: string): BunkhouseError {
   const message = `${bot} cannot be proven to be who listens on its port: ${why}. Try again soon.`;

@@ -285,6 +285,8 @@ export interface PoolApi {
   prove(instanceId: string, life: string): Promise<void>;
   /** Resolves with true as soon as it can be routed to, with false at once when it will not by itself, or when `signal` aborts. */
   untilRouted(instanceId: string, signal: AbortSignal): Promise<boolean>;
+  /** Whether it is on its way to another container. */
+  isMoving(instanceId: string): boolean;
   /** Whether anybody may visit it by its host name now. */
   isPublic(instanceId: string): boolean;
   locations(): readonly LocationView[];

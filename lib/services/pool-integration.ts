@@ -175,6 +175,10 @@ export class PoolIntegration implements PoolApi {
     return this.#lives.untilRunning(() => this.#deps.store.current().bots.get(instanceId), signal);
   }
 
+  isMoving(instanceId: string): boolean {
+    return (this.#deps.store.current().bots.get(instanceId)?.move ?? null) !== null;
+  }
+
   route(actor: Actor | null, instanceId: string): RouteTarget {
     if (actor === null && !this.isPublic(instanceId))
       throw new BunkhouseError('UNAUTHORIZED', 'This bot is reached with a token only.');

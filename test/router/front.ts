@@ -59,6 +59,7 @@ export async function front(port: number, options: FrontOptions = {}): Promise<n
     clock,
     api: {
       untilRouted,
+      isMoving: () => false,
       isPublic: (id) => isPublic && id === 'b',
       route: (_actor, id) => {
         if (id !== 'b') throw new BunkhouseError('NOT_FOUND', `there is no bot ${id}`);

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import type { BotRecord } from '../../lib/domain/bot.ts';
 import type { State } from '../../lib/domain/state.ts';
 import type { Agent, Driver } from '../../lib/drivers/driver.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
@@ -75,10 +76,7 @@ function nameOf(subject: string, method: string, target: object, [change]: reado
 function whatChanges(change: Change<unknown>, before: State): string {
   try {
     const after = change(before).state;
-    const bots = after.bots.since(before.bots).put.map(([id, bot]) => {
-      const [from, to] = [before.bots.get(id)?.reserve?.phase ?? 'new', bot.reserve?.phase ?? ''];
-      return from === to ? 'bot changed' : `${from} → ${to}`;
-    });
+    const bots = after.bots.since(before.bots).put.map(([id, bot]) => whatChanged(before.bots.get(id), bot));
     const leases = after.leases.since(before.leases).put.map(([id, lease]) => {
       const old = before.leases.get(id);
       if (old === undefined) return 'lease granted';
@@ -88,6 +86,14 @@ function whatChanges(change: Change<unknown>, before: State): string {
   } catch {
     return 'nothing';
   }
+}
+
+/** In its life in the reserve, or on its way to another container. */
+function whatChanged(before: BotRecord | undefined, after: BotRecord): string {
+  const way = ({ move }: BotRecord): string => `${move?.undone ? 'back: ' : ''}${move?.phase ?? 'at home'}`;
+  if (before !== undefined && way(before) !== way(after)) return `${way(before)} → ${way(after)}`;
+  const [from, to] = [before?.reserve?.phase ?? 'new', after.reserve?.phase ?? ''];
+  return from === to ? 'bot changed' : `${from} → ${to}`;
 }
 
 export async function startFused(machine: Machine, fuse: Fuse): Promise<System> {

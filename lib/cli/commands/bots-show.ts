@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { BOT_STATES } from '../../domain/bot.ts';
-import type { BotPage, BotView } from '../../services/pool-api.ts';
+import type { BotPage, BotView, MoveView } from '../../services/pool-api.ts';
 import { action } from '../action.ts';
 import type { Client, Reply } from '../client.ts';
 import { show } from '../context.ts';
@@ -65,6 +65,7 @@ function botText(bot: BotView): string {
     ['pool', bot.pool],
     ['mode', modeText(bot)],
     ['container', bot.container === null ? 'none yet' : `${bot.container}, slot ${bot.slot}, port ${bot.port}`],
+    ...(bot.move === null ? [] : ([['move', moveText(bot.move)]] as const)),
     ['pid', String(bot.pid ?? '-')],
     ['restarts', String(bot.restarts)],
     ['memory', memoryText(bot.memory)],
@@ -77,4 +78,9 @@ function botText(bot: BotView): string {
     ['created', bot.createdAt],
     ['address', bot.url],
   ]);
+}
+
+function moveText({ phase, to, other, undone }: MoveView): string {
+  const place = other === null ? '' : `, other place ${other}`;
+  return undone === null ? `to ${to}, ${phase}${place}` : `back, ${phase}${place}: ${undone}`;
 }
