@@ -1,9 +1,14 @@
 import type { BotSpec } from './agent.ts';
-import type { ContainerRecord, NewContainer } from './container.ts';
+import type { ContainerObservation, ContainerRecord, NewContainer } from './container.ts';
 import { type ReservePlace, reserveKey } from './lease.ts';
 import type { Destination, FallbackReason, MoveCause } from './move.ts';
 import type { Placement } from './placement.ts';
 import type { State } from './state.ts';
+
+export interface NewerPlace {
+  readonly placement: Placement;
+  readonly generation: number;
+}
 
 /** Arguments of every step: the one table from which the union and the executor table are made. */
 export interface StepArgs {
@@ -19,8 +24,16 @@ export interface StepArgs {
   createContainer: { readonly container: ContainerRecord };
   startContainer: { readonly container: string };
   /** Tell the container about a bot. */
-  /** `sake`: whether somebody waits for the bot, or it is one that the reserve is to have. */
-  applyBot: { readonly container: string; readonly spec: BotSpec; readonly sake: 'demand' | 'reserve' };
+  /**
+   * `sake`: whether somebody waits for the bot, or it is one that the reserve is to have. `newer`: where it is seen by a newer
+   * generation, so that it belongs there unless this container knows one that is newer still.
+   */
+  applyBot: {
+    readonly container: string;
+    readonly spec: BotSpec;
+    readonly sake: 'demand' | 'reserve';
+    readonly newer: NewerPlace | null;
+  };
   /** Copy a stopped bot's data to the orchestrator's archive and note its name. */
   archiveBot: { readonly container: string; readonly bot: string };
   /** Remove an archived bot from its container, which from then on refuses older commands, and forget it. */
@@ -51,6 +64,10 @@ export interface StepArgs {
   clearPlace: { readonly container: string; readonly bot: string; readonly generation: number };
   /** Its other place is gone with everything in it. */
   endMove: { readonly bot: string; readonly container: string };
+  /** Containers know a generation that the store does not reach, because an older copy of it was brought back: none is given twice. */
+  raiseGeneration: { readonly to: number };
+  /** Write the record of a container of ours that the store does not know, because an older copy of it was brought back. */
+  adoptContainer: { readonly found: ContainerObservation };
   /** A container knows a bot by a newer generation than the store: it belongs there. */
   followNewest: { readonly bot: string; readonly placement: Placement; readonly generation: number };
   /** Forget a deleted bot that never got a place. */
@@ -107,6 +124,10 @@ export function stepLane(step: Step): string {
     case 'shiftLeases':
     case 'forgetLeases':
       return LEASES_LANE;
+    case 'raiseGeneration':
+      return GENERATION_LANE;
+    case 'adoptContainer':
+      return containerLane(step.found.name);
     case 'recordContainer':
     case 'createContainer':
       return containerLane(step.container.name);
@@ -152,10 +173,12 @@ export const containerLane = (name: string): string => `container ${name}`;
 export const reserveLane = (place: ReservePlace): string => `reserve ${reserveKey(place)}`;
 export const leaseLane = (id: string): string => `lease ${id}`;
 export const LEASES_LANE = 'leases';
+export const GENERATION_LANE = 'generation';
 export const botLane = (instanceId: string): string => `bot ${instanceId}`;
 
 /** Which container a step may have changed. */
 export function stepContainer(step: Step, bots: State['bots']): string | null {
+  if (step.kind === 'adoptContainer') return step.found.name;
   if (step.kind === 'followNewest') return step.placement.container;
   if ('container' in step) return typeof step.container === 'string' ? step.container : step.container.name;
   if (!('bot' in step)) return null;
@@ -175,6 +198,8 @@ const STORE_STEPS: ReadonlySet<StepKind> = new Set([
   'takeForProven',
   'undoMove',
   'endMove',
+  'raiseGeneration',
+  'adoptContainer',
   'followNewest',
   'forgetBot',
   'retireContainer',

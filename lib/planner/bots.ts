@@ -30,7 +30,7 @@ function decide(world: World, bot: BotRecord, sighting: Sighting | undefined): D
   if (bot.placement === null) return bot.deleting ? { kind: 'forgetBot', bot: bot.instanceId } : null;
   const { container } = bot.placement;
   const undo = isTraveller(bot) && !bot.deleting ? decideUndo(world, bot, world.templates.get(bot.template)) : null;
-  const first = decideMisplaced(world, bot, container, sighting) ?? undo;
+  const first = decideMisplaced(world, bot, bot.placement, sighting) ?? undo;
   const agent = world.agents.get(container);
   if (first !== null || agent?.kind !== 'seen') return first;
   const observed = observedIn(container, agent.value, bot.instanceId)?.observed;
@@ -38,13 +38,43 @@ function decide(world: World, bot: BotRecord, sighting: Sighting | undefined): D
   return decideStaying(world, bot, bot.placement, observed, agent.value);
 }
 
-/** Seen where it has no place. */
-function decideMisplaced(world: World, bot: BotRecord, container: string, sighting: Sighting | undefined): Decision {
-  if (sighting === undefined || sighting.container === container) return null;
-  if (sighting.generation > bot.generation) return followNewest(world, bot, sighting);
-  if (!sighting.alive || world.agents.get(container)?.kind !== 'seen') return null;
+/** Seen where it has no place, or further than the store knows. */
+function decideMisplaced(world: World, bot: BotRecord, placement: Placement, sighting: Sighting | undefined): Decision {
+  if (sighting === undefined) return null;
+  const isHere = sighting.container === placement.container;
+  // Where it arrives it was told less than its generation; more it can only know because it has arrived there since.
+  if (sighting.generation > bot.generation && (!isHere || bot.move?.phase === 'arriving'))
+    return decideNewer(world, bot, placement, sighting);
+  if (isHere || !sighting.alive || world.agents.get(placement.container)?.kind !== 'seen') return null;
   const why = `still runs in ${sighting.container}, where it has no place; stop that container, so that it does not run twice`;
   return { target: bot.instanceId, why };
+}
+
+/**
+ * The highest generation is where its newest data is. A container that was started since knows its generation, but does not show
+ * it: it is told to hold the bot stopped, and answers with it.
+ */
+function decideNewer(world: World, bot: BotRecord, placement: Placement, sighting: Sighting): Decision {
+  const { instanceId } = bot;
+  const { container, slot, generation } = sighting;
+  const agent = world.agents.get(placement.container);
+  const held = (why: string): Decision => ({
+    target: instanceId,
+    why: `was in ${container} later than here, but ${why}`,
+  });
+  if (agent?.kind !== 'seen') return held(`${placement.container} cannot be asked`);
+  const record = world.state.containers[container];
+  const found = world.listing.kind === 'seen' ? world.listing.value.get(container) : undefined;
+  if (record === undefined) return found === undefined ? null : { kind: 'adoptContainer', found };
+  const newer = { placement: { container, slot, port: slotPort(record, slot) }, generation };
+  const here = observedIn(placement.container, agent.value, instanceId);
+  if (here !== undefined || !agent.value.directories.includes(instanceId))
+    return { kind: 'followNewest', bot: instanceId, ...newer };
+  const template = world.templates.get(bot.template);
+  if (template === undefined) return held(`its template ${bot.template} does not exist; add it again`);
+  const step = applyStep(world, bot, placement, template, agent.value);
+  if (step === null || !('kind' in step) || step.kind !== 'applyBot') return step;
+  return { ...step, spec: { ...step.spec, run: false }, newer };
 }
 
 function decideStaying(
@@ -61,7 +91,9 @@ function decideStaying(
       why: `its template ${bot.template} does not exist; add it again`,
     };
   }
-  if (observed === undefined || observed.generation !== placedGeneration(bot)) {
+  // The same generation with another wish is one that was given twice, to an older copy of the store.
+  const isTold = observed?.generation === placedGeneration(bot) && observed.run === wantsProcess(bot);
+  if (observed === undefined || !isTold) {
     return applyStep(world, bot, placement, template, agent);
   }
   if (bot.restore !== null) return decideRestore(bot, placement, observed);
@@ -83,24 +115,6 @@ function decidePlace(world: World, bot: Traveller, template: Template): Decision
   const step = applyStep(world, bot, placement, template, agent.value);
   if (step === null || !('kind' in step) || step.kind !== 'applyBot') return step;
   return { ...step, spec: { ...step.spec, generation, run: false } };
-}
-
-/** The highest generation is where its newest data is. */
-function followNewest(
-  { state }: World,
-  { instanceId }: BotRecord,
-  { container, slot, generation }: Sighting,
-): Decision {
-  const record = state.containers[container];
-  if (record !== undefined)
-    return {
-      kind: 'followNewest',
-      bot: instanceId,
-      placement: { container, slot, port: slotPort(record, slot) },
-      generation,
-    };
-  const why = `was in ${container} last, which no record knows because an older copy of the store was brought back`;
-  return { target: instanceId, why };
 }
 
 /** Its process is held stopped meanwhile; once it is, its directory is replaced. Repeated until the wish is carried out. */
@@ -132,7 +146,7 @@ function applyStep(
     const lease = leaseOf(world.state, bot);
     const spec = renderSpec(bot, placement, template, { host: world.limits.bindHost, directory, lease });
     const sake = bot.reserve === null || bot.reserve.phase === 'assigned' ? 'demand' : 'reserve';
-    return { kind: 'applyBot', container: placement.container, spec, sake };
+    return { kind: 'applyBot', container: placement.container, spec, sake, newer: null };
   } catch (error) {
     return { target: bot.instanceId, why: `does not fit its template ${template.name}: ${messageOf(error)}` };
   }

@@ -5,6 +5,7 @@ import { planLeases } from './leases.ts';
 import { planDestinations, planPlacement } from './place.ts';
 import { planReserve } from './reserve.ts';
 import { Rooms } from './rooms.ts';
+import { highestGeneration } from './sightings.ts';
 import { joinPlans, type Plan, type World } from './world.ts';
 
 /** What to do next, and what is left alone and why. Pure: the same world gives the same plan. */
@@ -13,6 +14,9 @@ export function plan(world: World): Plan {
   const { listing } = world;
   if (listing.kind === 'unknown')
     return joinPlans([leases, { steps: [], held: [{ target: 'driver', why: listing.reason }] }]);
+  const highest = highestGeneration(world);
+  if (highest > world.state.generation)
+    return joinPlans([leases, { steps: [{ kind: 'raiseGeneration', to: highest }], held: [] }]);
   const rooms = new Rooms(world);
   return joinPlans([
     leases,

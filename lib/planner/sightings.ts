@@ -39,7 +39,24 @@ export function findBots(world: Pick<World, 'agents'>): Map<string, Sighting> {
   return found;
 }
 
+/** The highest generation of a bot that any container shows. */
+export function highestGeneration(world: Pick<World, 'agents'>): number {
+  let highest = 0;
+  for (const agent of world.agents.values()) {
+    if (agent.kind === 'seen') highest = Math.max(highest, highestIn(agent.value));
+  }
+  return highest;
+}
+
 // Private
+
+const HIGHEST = new WeakMap<AgentObservation, number>();
+
+function highestIn(agent: AgentObservation): number {
+  const known = HIGHEST.get(agent) ?? agent.bots.reduce((most, { generation }) => Math.max(most, generation), 0);
+  HIGHEST.set(agent, known);
+  return known;
+}
 
 function isBetter(sighting: Sighting, known: Sighting): boolean {
   return sighting.alive === known.alive ? sighting.generation > known.generation : sighting.alive;

@@ -14,6 +14,7 @@ import {
   forgetContainer,
   markRemoving,
   noteOnBot,
+  raiseGeneration,
   reviseBot,
 } from './bot-container-mapper.ts';
 import type { ApplyContext, Executors } from './executors.ts';
@@ -66,6 +67,9 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       const { owner } = await store.update(rejoinPool(bot));
       events.emit({ type: 'bot.rejoined', bot }, owner);
     },
+    async raiseGeneration({ to }) {
+      await store.update(raiseGeneration(to));
+    },
     async createContainer({ container }) {
       await driver.create({ record: container, limits: context.containerLimits });
       events.emit({ type: 'container.created', container: container.name, pool: container.pool }, null);
@@ -74,11 +78,11 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       await driver.start(container);
       events.emit({ type: 'container.started', container }, null);
     },
-    async applyBot({ container, spec }) {
+    async applyBot({ container, spec, newer }) {
       // Changed while this step waited its turn: the pass after it plans anew.
       if (!(await enter(container, spec.bot, spec.generation))) return;
       const agent = await context.agents.get(container);
-      await overtakeIfStale(context, spec.bot, spec.generation, () => agent.apply(spec));
+      await overtakeIfStale(context, spec.bot, spec.generation, () => agent.apply(spec), newer);
     },
     async archiveBot({ container, bot }) {
       const archive = await keepArchive(context, container, bot);

@@ -140,8 +140,15 @@ export function overtakeGeneration(instanceId: string, seen: number): Change<voi
     const spread = bot.move === null ? 0 : 1;
     if (bot.generation - spread > seen) return { state, result: undefined };
     const generation = Math.max(state.generation, seen) + 1 + spread;
-    return { state: { ...putBot(state, { ...bot, generation }), generation }, result: undefined };
+    // What was carried may be older than what is there.
+    const move = bot.move?.phase === 'carrying' ? { ...bot.move, archive: null } : bot.move;
+    return { state: { ...putBot(state, { ...bot, generation, move }), generation }, result: undefined };
   };
+}
+
+/** Generations go on above what any container was told. */
+export function raiseGeneration(to: number): Change<void> {
+  return (state) => ({ state: { ...state, generation: Math.max(state.generation, to) }, result: undefined });
 }
 
 export function forgetBot(instanceId: string): Change<BotRecord> {
@@ -154,12 +161,7 @@ export function forgetBot(instanceId: string): Change<BotRecord> {
 
 export function addContainer(container: NewContainer): Change<ContainerRecord> {
   return (state) => {
-    const end = container.basePort + container.capacity;
-    const clash = Object.values(state.containers).find(
-      (other) =>
-        other.name === container.name || (container.basePort < other.basePort + other.capacity && other.basePort < end),
-    );
-    if (clash !== undefined) throw new BunkhouseError('CONFLICT', `${clash.name} has that name or some of these ports`);
+    checkUnclaimed(state, container);
     const generation = state.generation + 1;
     const record: ContainerRecord = { ...container, generation };
     return { state: { ...putContainer(state, record), generation }, result: record };
@@ -193,21 +195,16 @@ export function markRemoving(name: string): Change<void> {
 
 /** A container of ours that no record knows gets one, so that the passes remove it. */
 export function adoptForRemoval(found: ContainerObservation, now: number): Change<void> {
-  const { name, pool, capacity, basePort, generation } = found;
-  const record: ContainerRecord = {
-    name,
-    pool,
-    capacity,
-    basePort,
-    generation,
-    image: null,
-    removing: true,
-    soleBot: null,
-    emptying: null,
-    entered: true,
-    createdAt: new Date(now).toISOString(),
+  return (state) => ({ state: putContainer(state, recordOf(found, true, now)), result: undefined });
+}
+
+/** The same of one that is to stay, because a bot lives there. Throws CONFLICT when its name or ports are another's by now. */
+export function adoptContainer(found: ContainerObservation, now: number): Change<void> {
+  return (state) => {
+    checkUnclaimed(state, found);
+    const generation = Math.max(state.generation, found.generation);
+    return { state: { ...putContainer(state, recordOf(found, false, now)), generation }, result: undefined };
   };
-  return (state) => ({ state: putContainer(state, record), result: undefined });
 }
 
 export function forgetContainer(name: string): Change<void> {
@@ -219,6 +216,24 @@ export function forgetContainer(name: string): Change<void> {
 }
 
 // Private
+
+function checkUnclaimed(
+  { containers }: State,
+  { name, basePort, capacity }: Pick<ContainerRecord, 'name' | 'basePort' | 'capacity'>,
+): void {
+  const end = basePort + capacity;
+  const clash = Object.values(containers).find(
+    (other) => other.name === name || (basePort < other.basePort + other.capacity && other.basePort < end),
+  );
+  if (clash !== undefined) throw new BunkhouseError('CONFLICT', `${clash.name} has that name or some of these ports`);
+}
+
+function recordOf(found: ContainerObservation, removing: boolean, now: number): ContainerRecord {
+  const { name, pool, capacity, basePort, generation } = found;
+  const createdAt = new Date(now).toISOString();
+  const rest = { image: null, soleBot: null, emptying: null, entered: true };
+  return { name, pool, capacity, basePort, generation, removing, ...rest, createdAt };
+}
 
 export function findContainer(state: State, name: string): ContainerRecord {
   const container = state.containers[name];

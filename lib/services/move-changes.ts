@@ -119,7 +119,7 @@ export function undoMove(instanceId: string, why: string, now: number): Change<B
 
 /**
  * A container knows the bot by a newer generation than the store, of which an older copy was brought back: its newest data is there, so it
- * belongs there, and what it has in the place the store tells of is cleared.
+ * belongs there, and what it has in the place the store tells of is cleared. Where it was to arrive, it has arrived.
  */
 export function followNewest(
   { bot: instanceId, placement }: Claim,
@@ -128,14 +128,14 @@ export function followNewest(
 ): Change<BotRecord | null> {
   return (state) => {
     const bot = findBot(state, instanceId);
-    if (bot.generation >= seen || bot.placement === null || bot.placement.container === placement.container)
-      return { state, result: null };
+    if (bot.generation >= seen || bot.placement === null) return { state, result: null };
+    const raised = { ...state, generation: Math.max(state.generation, seen) };
+    if (bot.placement.container === placement.container) return noteArrived(instanceId, now)(raised);
     const container = findContainer(state, placement.container);
     const location = poolLocation(container.pool);
     checkFree({ ...state, bots: state.bots.drop(instanceId) }, { ...bot, location }, placement);
     const move: Move = { ...(bot.move ?? freshMove({ kind: 'pool' }, { kind: 'request' }, now)), other: placeOf(bot) };
     const legacy = container.soleBot === null ? null : (bot.legacy ?? aloneSince(now));
-    const raised = { ...state, generation: Math.max(state.generation, seen) };
     return renew(raised, bot, 1, {
       placement,
       location,

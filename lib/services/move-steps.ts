@@ -4,7 +4,7 @@ import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import type { Move } from '../domain/move.ts';
 import { lackingOf } from '../domain/move-rule.ts';
 import { whyImmovable } from '../planner/moves.ts';
-import { findBot } from './bot-container-mapper.ts';
+import { adoptContainer, findBot } from './bot-container-mapper.ts';
 import type { ApplyContext, Executors } from './executors.ts';
 import { askFacts } from './facts.ts';
 import {
@@ -39,6 +39,7 @@ type MoveSteps =
   | 'undoMove'
   | 'clearPlace'
   | 'endMove'
+  | 'adoptContainer'
   | 'followNewest';
 
 const LARGEST_BYTES = 2 ** 40;
@@ -126,6 +127,9 @@ export function moveExecutors(context: ApplyContext): Pick<Executors, MoveSteps>
         await finish(bot, container);
     },
     endMove: ({ bot, container }) => finish(bot, container),
+    async adoptContainer({ found }) {
+      await store.update(adoptContainer(found, clock.now()));
+    },
     async followNewest({ bot, placement, generation }) {
       const followed = await store.update(followNewest({ bot, placement }, generation, clock.now()));
       if (followed !== null) events.emit({ type: 'bot.placed', bot, ...placement }, followed.owner);

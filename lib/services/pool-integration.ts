@@ -3,6 +3,7 @@ import { type BotRecord, belongsTo, type Desired, poolKey } from '../domain/bot.
 import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import { botUrl } from '../domain/hosts.ts';
 import { modeOf } from '../domain/mode.ts';
+import { isHeldStill } from '../domain/move.ts';
 import type { Actor } from '../domain/state.ts';
 import type { Template } from '../domain/template.ts';
 import { explainStep, stepTarget } from '../planner/explain.ts';
@@ -185,6 +186,9 @@ export class PoolIntegration implements PoolApi {
     const bot = this.#find(actor ?? ANYBODY, instanceId);
     const template = this.#deps.templates.get(bot.template);
     const { state = 'pending', reason = '', observed = null } = this.#reconciler.states.get(instanceId) ?? {};
+    // It may still be seen running, but what it answers while it ends is of no use.
+    if (isHeldStill(bot.move))
+      throw new BunkhouseError('BOT_UNAVAILABLE', `${instanceId} is being moved`, { retryAfterSeconds: 2 });
     if (state !== 'running' || template === undefined) {
       const why = reason === '' ? '' : `: ${reason}`;
       throw new BunkhouseError('BOT_UNAVAILABLE', `${instanceId} is ${state}${why}`, { retryAfterSeconds: 2 });

@@ -15,6 +15,7 @@ import {
   forgetBot,
   forgetContainer,
   type NewBot,
+  raiseGeneration,
   reviseBot,
 } from '../../lib/services/bot-container-mapper.ts';
 import {
@@ -258,6 +259,9 @@ export class ReserveModel {
         return;
       case 'removeContainer':
         this.containers.delete(step.container);
+        return;
+      case 'raiseGeneration':
+        this.change(raiseGeneration(step.to));
         return;
       case 'forgetContainer':
         this.change(forgetContainer(step.container));
