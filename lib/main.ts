@@ -91,7 +91,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
     closers.push(() => store.close());
     closers.push(endStandby);
     const metrics = createMetrics({ perBot: config.metricsPerBot });
-    const { driver, unreachable } = await connectDriver(config, { store, metrics, log, root: ROOT });
+    const { driver, at, unreachable } = await connectDriver(config, { store, metrics, log, root: ROOT });
     closers.push(() => driver.close());
     const accounts = await openAccounts({
       store: createUsageFiles({ folder: join(config.dataDir, 'usage'), clock, log }),
@@ -109,6 +109,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
     const deps: Dependencies = {
       store,
       driver,
+      at,
       prober,
       templates,
       clock,
@@ -121,7 +122,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
         poolMode: config.poolModeEnabled,
         maxBotsPerContainer: config.maxBotsPerContainer,
         basePort: config.poolBasePort,
-        bindHost: driver.bindHost,
+        bindHost: (location) => at(location).bindHost,
       },
       containerLimits: {
         memoryBytes: config.containerMemoryBytes,

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { endpointsOf } from './config/locations.ts';
+import { endpointsOf, enginesOf } from './config/locations.ts';
 import type { Config } from './config/settings.ts';
 import { withDeadlines } from './drivers/deadline.ts';
-import type { Driver } from './drivers/driver.ts';
+import type { Driver, Site } from './drivers/driver.ts';
 import { FleetDriver } from './drivers/fleet.ts';
 import { withMetrics } from './drivers/metrics.ts';
-import { openDriver } from './drivers/open.ts';
+import { type DriverSettings, openDriver } from './drivers/open.ts';
 import type { Metrics } from './http/metrics.ts';
 import type { Store } from './store/store.ts';
 import { systemClock as clock } from './util/clock.ts';
@@ -13,6 +13,8 @@ import type { Logger } from './util/logger.ts';
 
 export interface OpenedDriver {
   readonly driver: Driver;
+  /** What containers of a location are. */
+  readonly at: (location: string) => Site;
   /** Locations that cannot be reached now, and why. */
   readonly unreachable: () => ReadonlyMap<string, string>;
 }
@@ -41,20 +43,21 @@ export async function connectDriver(config: Config, parts: DriverParts): Promise
  */
 async function openAll(config: Config, parts: DriverParts): Promise<OpenedDriver> {
   const endpoints = await Promise.all(
-    endpointsOf(config).map(async ({ dockerHost, locations }) => ({
-      locations,
-      driver: await openOne({ ...config, dockerHost }, parts),
+    endpointsOf(config).map(async (endpoint) => ({
+      locations: endpoint.locations,
+      driver: await openOne({ ...config, ...endpoint }, parts),
     })),
   );
   const [first] = endpoints;
-  if (first !== undefined && config.driver !== 'docker') return { driver: first.driver, unreachable: () => NONE };
+  if (first !== undefined && enginesOf(config).length === 0 && endpoints.length === 1)
+    return { driver: first.driver, at: () => first.driver, unreachable: () => NONE };
   const fleet = new FleetDriver({ endpoints, recorded: () => parts.store.current().containers, clock });
-  return { driver: fleet, unreachable: () => fleet.unreachable() };
+  return { driver: fleet, at: (location) => fleet.at(location), unreachable: () => fleet.unreachable() };
 }
 
-async function openOne(config: Config, { store, metrics, log, root }: DriverParts): Promise<Driver> {
+async function openOne(settings: DriverSettings, { store, metrics, log, root }: DriverParts): Promise<Driver> {
   const { installation } = store.current();
-  const bare = await openDriver(config, { installation, clock, log, pluginDir: join(root, 'docker/pool') });
+  const bare = await openDriver(settings, { installation, clock, log, pluginDir: join(root, 'docker/pool') });
   const observed = withMetrics(bare, clock, ({ method, outcome, ms }) =>
     metrics.driverCall(method, outcome, ms / 1000),
   );

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { endpointsOf } from './config/locations.ts';
+import { type Endpoint, endpointsOf } from './config/locations.ts';
 import type { Config } from './config/settings.ts';
 import { messageOf } from './domain/errors.ts';
 import { createStandbyApp } from './http/standby.ts';
@@ -64,19 +64,24 @@ function answerAsStandby(
  * over from the other.
  */
 async function homeOf(config: Config): Promise<string> {
-  const { driver, dataDir } = config;
   const machine = await readFile('/etc/machine-id', 'utf8').then(
     (text) => text.trim(),
     () => hostname(),
   );
-  if (driver !== 'docker') return `${driver === 'process' ? dataDir : 'memory'} of machine ${machine}`;
-  const engines = endpointsOf(config).map(({ dockerHost, locations }) => ({
-    locations,
-    engine: dockerHost.startsWith('unix:')
-      ? `the Docker engine ${dockerHost} of machine ${machine}`
-      : `the Docker engine at ${dockerHost}`,
+  const places = endpointsOf(config).map((endpoint) => ({
+    locations: endpoint.locations,
+    place: placeText(config, endpoint, machine),
   }));
-  const [first] = engines;
-  if (first !== undefined && engines.length === 1) return first.engine;
-  return homeText(new Map(engines.flatMap(({ locations, engine }) => locations.map((name) => [name, engine]))));
+  const [first] = places;
+  if (first !== undefined && places.length === 1) return first.place;
+  return homeText(new Map(places.flatMap(({ locations, place }) => locations.map((name) => [name, place]))));
+}
+
+function placeText({ dataDir }: Config, endpoint: Endpoint, machine: string): string {
+  if (endpoint.driver !== 'docker')
+    return `${endpoint.driver === 'process' ? dataDir : 'memory'} of machine ${machine}`;
+  const { dockerHost } = endpoint;
+  return dockerHost.startsWith('unix:')
+    ? `the Docker engine ${dockerHost} of machine ${machine}`
+    : `the Docker engine at ${dockerHost}`;
 }

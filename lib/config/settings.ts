@@ -21,7 +21,7 @@ import {
   size,
   whole,
 } from './kinds.ts';
-import { locationList, locationTargets } from './locations.ts';
+import { DRIVERS, locationList, locationTargets } from './locations.ts';
 import { stateUrl } from './state-url.ts';
 
 /** One setting: a row of the only table of settings. All else (parsing, docs, help, systemd) is made from it. */
@@ -118,9 +118,9 @@ export const SETTINGS = {
   driver: {
     key: 'POOL_DRIVER',
     default: 'process',
-    kind: oneOf('process', 'docker', 'memory'),
+    kind: oneOf(...DRIVERS),
     sentence:
-      'What containers are: a local supervisord (`process`), Docker containers (`docker`), or make-believe for trying the API (`memory`).',
+      'What containers are, where LOCATIONS does not say: a local supervisord (`process`), Docker containers (`docker`), or make-believe for trying the API (`memory`).',
   },
   maxBotsPerContainer: {
     key: 'MAX_BOTS_PER_CONTAINER',
@@ -247,7 +247,7 @@ export const SETTINGS = {
     default: '',
     kind: locationList,
     sentence:
-      'Where containers can be, such as `weur,enam=unix:///run/enam.sock`. Well known are wnam, enam, sam, weur, eeur, apac, oc, afr and me; others are yours to name.',
+      'Where containers can be, such as `weur,enam=unix:///run/enam.sock` or `here=process,there=docker`. Well known are wnam, enam, sam, weur, eeur, apac, oc, afr and me; others are yours to name.',
   },
   instanceName: {
     key: 'INSTANCE_NAME',
@@ -349,7 +349,7 @@ export const SETTINGS = {
     key: 'DOCKER_HOST',
     default: 'unix:///var/run/docker.sock',
     kind: dockerHost,
-    sentence: 'Docker engine of the Docker driver.',
+    sentence: 'Docker engine of the Docker driver, where LOCATIONS does not name another.',
   },
   supervisord: {
     key: 'SUPERVISORD',

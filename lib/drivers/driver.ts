@@ -29,6 +29,9 @@ export interface DriverEvent {
   readonly what: 'started' | 'died' | 'removed' | 'out-of-memory';
 }
 
+/** What one kind of driver has in common for all its containers. */
+export type Site = Pick<Driver, 'name' | 'bindHost'>;
+
 /**
  * Runs containers. Every method may throw DRIVER_UNAVAILABLE when the engine cannot be asked, and DEADLINE when it did
  * not answer in time; neither says anything about the container.

@@ -2,7 +2,7 @@ import { poolLocation } from '../domain/bot.ts';
 import type { ContainerObservation, ContainerRecord, ContainerSpec } from '../domain/container.ts';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
-import type { Agent, Capabilities, Driver, DriverEvent } from './driver.ts';
+import type { Agent, Capabilities, Driver, DriverEvent, Site } from './driver.ts';
 import { Lookout } from './lookout.ts';
 
 /** A driver and the locations whose containers it has. */
@@ -12,7 +12,7 @@ export interface Endpoint {
 }
 
 export interface FleetOptions {
-  /** At least one; all of one kind. */
+  /** At least one, of whatever kinds. */
   readonly endpoints: readonly Endpoint[];
   /** What must be somewhere, by name: the store knows. */
   readonly recorded: () => Readonly<Record<string, ContainerRecord>>;
@@ -31,7 +31,9 @@ interface Post extends Endpoint {
  * reached hides only its own: containers recorded for it are listed as unknown, so that nobody takes them for gone.
  */
 export class FleetDriver implements Driver {
+  /** Of several kinds: all of them. */
   readonly name: string;
+  /** Of the first endpoint: ask for a location's by `at`. */
   readonly bindHost: string;
   readonly #posts: readonly [Post, ...Post[]];
   readonly #recorded: FleetOptions['recorded'];
@@ -44,10 +46,15 @@ export class FleetDriver implements Driver {
       return { ...endpoint, lookout: new Lookout(endpoint.driver, clock, patienceMs) };
     });
     if (first === undefined) throw new TypeError('a fleet has at least one endpoint');
-    this.name = first.driver.name;
+    this.name = [...new Set(endpoints.map(({ driver }) => driver.name))].join('+');
     this.bindHost = first.driver.bindHost;
     this.#posts = [first, ...others];
     this.#recorded = recorded;
+  }
+
+  /** What containers of a location are. Of one that is not configured nothing is made, so anything will do. */
+  at(location: string): Site {
+    return (this.#posts.find(({ locations }) => locations.includes(location)) ?? this.#posts[0]).driver;
   }
 
   /** Locations that could not be seen the last time, and why. */

@@ -1,5 +1,5 @@
 import type { AgentObservation, BotObservation } from '../domain/agent.ts';
-import { type BotRecord, generationAt, placedGeneration, wantsProcess } from '../domain/bot.ts';
+import { type BotRecord, generationAt, placedGeneration, poolLocation, wantsProcess } from '../domain/bot.ts';
 import { slotPort } from '../domain/container.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Placement } from '../domain/placement.ts';
@@ -134,6 +134,12 @@ function decideLiving(world: World, bot: BotRecord, template: Template, observed
   return decideControl(bot, template, observed) ?? restart;
 }
 
+/** Of the place in question, which need not be where its record says that it is: it may be on its way. */
+function hostAt({ limits, state }: World, { location }: BotRecord, { container }: Placement): string {
+  const pool = state.containers[container]?.pool;
+  return limits.bindHost(pool === undefined ? location : poolLocation(pool));
+}
+
 /** A record that does not fit its template (any more) holds up this bot, never the pass. */
 function applyStep(
   world: World,
@@ -144,7 +150,7 @@ function applyStep(
 ): Decision {
   try {
     const lease = leaseOf(world.state, bot);
-    const spec = renderSpec(bot, placement, template, { host: world.limits.bindHost, directory, lease });
+    const spec = renderSpec(bot, placement, template, { host: hostAt(world, bot, placement), directory, lease });
     const sake = bot.reserve === null || bot.reserve.phase === 'assigned' ? 'demand' : 'reserve';
     return { kind: 'applyBot', container: placement.container, spec, sake, newer: null };
   } catch (error) {

@@ -42,8 +42,8 @@ export interface PoolLimits {
   readonly instanceName: string;
   readonly maxBotsPerContainer: number;
   readonly basePort: number;
-  /** Address bots bind in this driver's containers. */
-  readonly bindHost: string;
+  /** Address bots bind in containers of a location. */
+  readonly bindHost: (location: string) => string;
 }
 
 /** What the reserve of a template in a location should be now. Times in ms since the epoch. */

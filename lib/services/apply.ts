@@ -105,7 +105,10 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       const call = context.templates.get(record.template)?.control[action];
       if (call === undefined) throw new BunkhouseError('UNSUPPORTED', `template ${record.template} cannot ${action}`);
       const address = context.addressOf(bot);
-      await context.prober.call(address, renderCall(call, valuesOf(record, address.port, driver.bindHost)));
+      await context.prober.call(
+        address,
+        renderCall(call, valuesOf(record, address.port, context.limits.bindHost(record.location))),
+      );
       await store.update(noteOnBot(bot, { controlledGeneration: generation }));
     },
     async retireContainer({ container }) {

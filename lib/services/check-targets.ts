@@ -49,7 +49,7 @@ function renderedChecks(
   port: number,
 ): Pick<CheckTarget, 'checks' | 'fault'> {
   try {
-    const values = valuesOf(bot, port, world.limits.bindHost);
+    const values = valuesOf(bot, port, world.limits.bindHost(bot.location));
     return { checks: template.checks.map((check) => renderCheck(check, values)), fault: '' };
   } catch (error) {
     return { checks: [], fault: `its health checks do not fit it: ${messageOf(error)}` };

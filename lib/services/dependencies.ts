@@ -1,7 +1,7 @@
 import type { ContainerLimits } from '../domain/container.ts';
 import type { Locations } from '../domain/location.ts';
 import type { Template } from '../domain/template.ts';
-import type { Driver } from '../drivers/driver.ts';
+import type { Driver, Site } from '../drivers/driver.ts';
 import type { EventLog } from '../events/event-log.ts';
 import type { PoolLimits } from '../planner/world.ts';
 import type { Prober } from '../probes/probe.ts';
@@ -17,6 +17,8 @@ import type { Shelf } from './shelf.ts';
 export interface Dependencies {
   readonly store: Store;
   readonly driver: Driver;
+  /** What containers of a location are. */
+  readonly at: (location: string) => Site;
   /** Of deleted bots. */
   readonly archives: Shelf;
   /** Of living ones. */

@@ -6,13 +6,13 @@ import type { ApplyContext } from './executors.ts';
 
 /** What a living bot says of itself, by the names of its template's facts. Throws BOT_UNAVAILABLE. */
 export async function askFacts(
-  { templates, prober, addressOf, driver }: Pick<ApplyContext, 'templates' | 'prober' | 'addressOf' | 'driver'>,
+  { templates, prober, addressOf, limits }: Pick<ApplyContext, 'templates' | 'prober' | 'addressOf' | 'limits'>,
   bot: BotRecord,
 ): Promise<Record<string, string>> {
   const rule = templates.get(bot.template)?.move;
   if (rule === undefined) return {};
   const address = addressOf(bot.instanceId);
-  const values = valuesOf(bot, address.port, driver.bindHost);
+  const values = valuesOf(bot, address.port, limits.bindHost(bot.location));
   const headers = renderRecord(rule.headers, values);
   const found: [string, string][] = [];
   for (const [name, fact] of Object.entries(rule.facts)) {

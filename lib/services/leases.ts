@@ -237,7 +237,8 @@ export class Leases implements LeaseApi {
     const rule = this.#deps.templates.get(template)?.lease ?? null;
     if (record === undefined || rule === null) return null;
     try {
-      return renderRecord(rule.access, valuesOf(record, record.placement?.port ?? 0, this.#deps.limits.bindHost));
+      const host = this.#deps.limits.bindHost(record.location);
+      return renderRecord(rule.access, valuesOf(record, record.placement?.port ?? 0, host));
     } catch (error) {
       if (hasCode(error, 'INVALID')) return null;
       throw error;

@@ -194,7 +194,7 @@ export class PoolIntegration implements PoolApi {
       throw new BunkhouseError('BOT_UNAVAILABLE', `${instanceId} is ${state}${why}`, { retryAfterSeconds: 2 });
     }
     const address = this.#reconciler.addressOf(instanceId);
-    const values = valuesOf(bot, address.port, this.#deps.driver.bindHost);
+    const values = valuesOf(bot, address.port, this.#deps.limits.bindHost(bot.location));
     return {
       ...address,
       location: bot.location,
@@ -211,7 +211,7 @@ export class PoolIntegration implements PoolApi {
   poolStatus(): PoolStatus {
     const world = this.#reconciler.world();
     const { states, lastSweep } = this.#reconciler;
-    const pools = containerViews(world, states, this.#deps.driver.name);
+    const pools = containerViews(world, states, this.#deps.at);
     return {
       poolMode: this.#deps.limits.poolMode,
       locations: locationViews(world, this.#deps.locations),

@@ -42,7 +42,7 @@ export function reserveExecutors(context: ApplyContext): Pick<Executors, Reserve
     await agent.reset(
       bot,
       generation,
-      renderReset(template.lease.reset, record, { host: context.limits.bindHost, directory }),
+      renderReset(template.lease.reset, record, { host: context.limits.bindHost(record.location), directory }),
     );
     await store.update(rewarm(bot, freshSecrets(template, {}, context.secret), leaseClock.now()));
   };

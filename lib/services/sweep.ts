@@ -20,7 +20,7 @@ export async function sweep(deps: Dependencies, reconciler: Reconciler): Promise
     timestamp: isoTime(clock.now()),
     pools: Object.keys(containers).length,
     bots: bots.size,
-    issues: issues(reconciler, deps.driver.name),
+    issues: issues(reconciler, deps.at),
     recoveryActions: [...new Set(steps.map(explainStep))],
     durationMs: Math.round(clock.monotonic() - began),
   };
@@ -43,11 +43,11 @@ async function stepsOf(reconciler: Reconciler, work: () => Promise<void>): Promi
   return steps;
 }
 
-function issues(reconciler: Reconciler, driverName: string): Issue[] {
+function issues(reconciler: Reconciler, at: Dependencies['at']): Issue[] {
   const world = reconciler.world();
   const driver = world.listing.kind === 'unknown' ? [{ target: 'driver', problem: world.listing.reason }] : [];
   const locations = [...world.unreachable].map(([name, problem]) => ({ target: `location ${name}`, problem }));
-  const views = containerViews(world, reconciler.states, driverName);
+  const views = containerViews(world, reconciler.states, at);
   const containers = views
     .filter((container) => container.status !== 'running' || container.reason !== '')
     .map((container) => ({ target: container.id, problem: container.reason || container.status }));

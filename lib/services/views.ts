@@ -7,6 +7,7 @@ import { modeOf } from '../domain/mode.ts';
 import type { Move } from '../domain/move.ts';
 import { explainDestination } from '../planner/explain.ts';
 import type { World } from '../planner/world.ts';
+import type { Dependencies } from './dependencies.ts';
 import { containerMemory } from './memory.ts';
 import type {
   BotView,
@@ -50,13 +51,13 @@ export function botView(bot: BotRecord, states: StateTracker, addresses: Address
 }
 
 /** Recorded containers and those the driver has that no record knows, which are shown so that nobody overlooks them. */
-export function containerViews(world: World, states: StateTracker, driver: string): ContainerView[] {
+export function containerViews(world: World, states: StateTracker, at: Dependencies['at']): ContainerView[] {
   const recorded = Object.values(world.state.containers);
   const known = new Set(recorded.map((container) => container.name));
   const observed = world.listing.kind === 'seen' ? [...world.listing.value.values()] : [];
   const bots = Map.groupBy(world.state.bots.records, (bot) => bot.placement?.container);
   return [...recorded, ...observed.filter((container) => !known.has(container.name))].map((container) =>
-    containerView(world, states, driver, container, bots.get(container.name) ?? []),
+    containerView(world, states, at, container, bots.get(container.name) ?? []),
   );
 }
 
@@ -99,7 +100,7 @@ function verdict(world: World, wanted: number, well: number): HealthSummary['sta
 function containerView(
   world: World,
   states: StateTracker,
-  driver: string,
+  at: Dependencies['at'],
   container: Pick<ContainerRecord, 'name' | 'pool' | 'capacity'> & Partial<Pick<ContainerRecord, 'soleBot'>>,
   bots: readonly BotRecord[],
 ): ContainerView {
@@ -111,7 +112,7 @@ function containerView(
     template,
     group,
     location,
-    driver,
+    driver: at(location).name,
     containerName: container.name,
     ...containerStatus(world, container.name),
     mode: container.soleBot == null ? 'pooled' : 'legacy',

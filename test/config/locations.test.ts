@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../lib/config/config.ts';
-import { endpointsOf, locationsOf, reserveWarnings } from '../../lib/config/locations.ts';
+import { endpointsOf, locationsOf, reserveWarnings, usesDriver } from '../../lib/config/locations.ts';
 import type { Config } from '../../lib/config/settings.ts';
 import { chooseLocation } from '../../lib/domain/location.ts';
 import { leasedTemplate } from '../services/system.ts';
@@ -27,21 +27,42 @@ describe('locations', () => {
   it('that share an engine share its endpoint', () => {
     const LOCATIONS = 'weur,enam=tcp://127.0.0.1:2375,sam=tcp://127.0.0.1:2375';
     expect(endpointsOf(load({ LOCATIONS, POOL_DRIVER: 'docker' }))).toEqual([
-      { dockerHost: HOST, locations: ['weur'] },
-      { dockerHost: 'tcp://127.0.0.1:2375', locations: ['enam', 'sam'] },
+      { driver: 'docker', dockerHost: HOST, locations: ['weur'] },
+      { driver: 'docker', dockerHost: 'tcp://127.0.0.1:2375', locations: ['enam', 'sam'] },
     ]);
-    expect(endpointsOf(load({ LOCATIONS: 'weur,enam' }))).toEqual([{ dockerHost: HOST, locations: ['weur', 'enam'] }]);
+    expect(endpointsOf(load({ LOCATIONS: 'weur,enam' }))).toEqual([{ driver: 'process', locations: ['weur', 'enam'] }]);
+  });
+
+  it.each<{ POOL_DRIVER: string; LOCATIONS: string; endpoints: readonly object[] }>([
+    {
+      POOL_DRIVER: 'process',
+      LOCATIONS: `here,there=${HOST},cellar=process`,
+      endpoints: [
+        { driver: 'process', locations: ['here', 'cellar'] },
+        { driver: 'docker', dockerHost: HOST, locations: ['there'] },
+      ],
+    },
+    {
+      POOL_DRIVER: 'docker',
+      LOCATIONS: 'here=process,there,also=docker',
+      endpoints: [
+        { driver: 'process', locations: ['here'] },
+        { driver: 'docker', dockerHost: HOST, locations: ['there', 'also'] },
+      ],
+    },
+    { POOL_DRIVER: 'memory', LOCATIONS: 'a,b', endpoints: [{ driver: 'memory', locations: ['a', 'b'] }] },
+  ])('of different kinds: $LOCATIONS with POOL_DRIVER=$POOL_DRIVER', ({ endpoints, ...env }) => {
+    const config = load(env);
+    expect(endpointsOf(config)).toEqual(endpoints);
+    for (const kind of ['process', 'docker', 'memory'] as const)
+      expect(usesDriver(config, kind)).toBe(endpoints.some((endpoint) => Object(endpoint).driver === kind));
   });
 
   it.each<{ what: string; env: Record<string, string>; says: RegExp }>([
     { what: 'a name twice', env: { LOCATIONS: 'weur,weur' }, says: /LOCATIONS = "weur,weur"/ },
     { what: 'no name', env: { LOCATIONS: 'West Europe' }, says: /LOCATIONS/ },
     { what: 'no engine', env: { LOCATIONS: 'weur=ssh://there', POOL_DRIVER: 'docker' }, says: /LOCATIONS/ },
-    {
-      what: 'an engine for processes',
-      env: { LOCATIONS: `weur=${HOST}` },
-      says: /only POOL_DRIVER=docker has engines/,
-    },
+    { what: 'a kind there is not', env: { LOCATIONS: 'weur=kubernetes' }, says: /LOCATIONS = "weur=kubernetes"/ },
     { what: 'a default that is elsewhere', env: { LOCATIONS: 'weur', LOCATION: 'enam' }, says: /not one of LOCATIONS/ },
     { what: 'a reserve nowhere', env: { POOL_LOCATION_TARGETS: 'enam=3' }, says: /enam is not one of LOCATIONS/ },
     { what: 'a reserve of nothing', env: { POOL_LOCATION_TARGETS: 'local' }, says: /POOL_LOCATION_TARGETS = "local"/ },

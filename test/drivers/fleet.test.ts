@@ -95,6 +95,25 @@ describe('a fleet', () => {
     expect(await codeOf(open().create(specOf(recordIn('mars'))))).toBe('DRIVER_UNAVAILABLE');
   });
 
+  it('says what containers of a location are, whatever kinds there are', () => {
+    const process = { name: 'process', bindHost: '127.0.0.1' };
+    const docker = { name: 'docker', bindHost: '0.0.0.0' };
+    const endpoints = [
+      { locations: ['here'], driver: Object.assign(new MemoryDriver({ clock }), process) },
+      { locations: ['there', 'also'], driver: Object.assign(new MemoryDriver({ clock }), docker) },
+      { locations: ['third'], driver: Object.assign(new MemoryDriver({ clock }), docker) },
+    ];
+    const fleet = new FleetDriver({ endpoints, recorded: () => ({}), clock });
+    expect(fleet.name).toBe('process+docker');
+    for (const [location, site] of [
+      ['here', process],
+      ['there', docker],
+      ['also', docker],
+      ['third', docker],
+    ] as const)
+      expect(fleet.at(location)).toMatchObject(site);
+  });
+
   it('takes what an endpoint hides for unknown, also when it was not seen before', async () => {
     const { there, records, open, make } = setUp();
     const driver = open();

@@ -203,7 +203,7 @@ export function aWorld(overrides: Partial<World> = {}): World {
       instanceName: 'bunkhouse',
       maxBotsPerContainer: 3,
       basePort: 9000,
-      bindHost: '127.0.0.1',
+      bindHost: () => '127.0.0.1',
     },
     ...overrides,
   };

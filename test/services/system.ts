@@ -158,6 +158,7 @@ export class System implements AsyncDisposable {
     const deps: Dependencies = {
       locations: { default: 'local', all: ['local'] },
       unreachable: () => new Map(),
+      at: () => parts.driver,
       ...parts,
       prober: machine.prober,
       templates: machine.templates,
@@ -166,7 +167,7 @@ export class System implements AsyncDisposable {
         instanceName: 'test',
         maxBotsPerContainer: 3,
         basePort: 9000,
-        bindHost: '127.0.0.1',
+        bindHost: () => '127.0.0.1',
       },
       containerLimits: { memoryBytes: null, cpus: null, processes: null },
       reserve: {

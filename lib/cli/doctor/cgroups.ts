@@ -1,3 +1,4 @@
+import { usesDriver } from '../../config/locations.ts';
 import { askEngine } from './engine.ts';
 import { type Check, type Finding, ok, warn } from './finding.ts';
 import type { Machine } from './machine.ts';
@@ -19,10 +20,12 @@ interface Cgroups {
 }
 
 export const checkCgroups: Check = async (machine) => {
-  const { driver } = machine.config;
-  if (driver === 'memory') return null;
   const here = await cgroupsOf(machine);
-  return driver === 'docker' ? ofContainers(machine, here) : ofMachine(machine, here);
+  const findings = [
+    ...(usesDriver(machine.config, 'process') ? [ofMachine(machine, here)] : []),
+    ...(usesDriver(machine.config, 'docker') ? [await ofContainers(machine, here)] : []),
+  ];
+  return findings.find(({ level }) => level !== 'ok') ?? findings[0] ?? null;
 };
 
 // Private

@@ -1,3 +1,4 @@
+import { usesDriver } from '../../config/locations.ts';
 import { type Check, type Finding, fail, ok, warn } from './finding.ts';
 
 const NAME = 'front';
@@ -6,7 +7,7 @@ const LEAST: readonly [number, number] = [2, 6];
 
 /** Caddy before the bots' host names: whether it answers, is new enough, and who else may configure it. Null: there is none. */
 export const checkFront: Check = async (machine) => {
-  const { caddyAdmin, baseDomain, driver } = machine.config;
+  const { caddyAdmin, baseDomain } = machine.config;
   if (caddyAdmin === null) return null;
   if (baseDomain === null) {
     return warn(NAME, 'CADDY_ADMIN does nothing without BASE_DOMAIN', 'Set BASE_DOMAIN, so that bots have host names.');
@@ -21,7 +22,9 @@ export const checkFront: Check = async (machine) => {
   const { error: refused, listen = '' } = (answer.json as typeof answer.json | null) ?? {};
   if (typeof refused === 'string') return fail(NAME, `Caddy refuses: ${refused}`, 'Correct CADDY_ADMIN.');
   const version = await machine.run('caddy', ['version']);
-  return judgeVersion(version) ?? judgeListener(caddyAdmin, String(listen), driver, version);
+  return (
+    judgeVersion(version) ?? judgeListener(caddyAdmin, String(listen), usesDriver(machine.config, 'process'), version)
+  );
 };
 
 // Private
@@ -34,7 +37,7 @@ function judgeVersion(version: string | null): Finding | null {
 }
 
 /** Whoever reaches Caddy's API needs no password to send all callers elsewhere. */
-function judgeListener(admin: string, listen: string, driver: string, version: string | null): Finding {
+function judgeListener(admin: string, listen: string, botsHere: boolean, version: string | null): Finding {
   const found = `Caddy ${version ?? '(version not known)'} answers at ${admin}`;
   const host = listen.startsWith('unix/') ? null : hostOf(listen === '' ? admin : `tcp://${listen}`);
   if (host !== null && !/^(localhost|127\.[\d.]+|::1)$/.test(host)) {
@@ -45,7 +48,7 @@ function judgeListener(admin: string, listen: string, driver: string, version: s
       'Have it listen at loopback, or better at a Unix socket (`admin` in its configuration).',
     );
   }
-  if (host !== null && driver === 'process') {
+  if (host !== null && botsHere) {
     const next =
       'Have it listen at a Unix socket that only Bunkhouse and Caddy may open (`admin` in its configuration).';
     return warn(NAME, `${found}, where bots on this machine can reach it too`, next);

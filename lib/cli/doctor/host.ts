@@ -1,4 +1,5 @@
 import { urlOf } from '../../config/cli.ts';
+import { usesDriver } from '../../config/locations.ts';
 import { mebibytes } from '../text.ts';
 import { type Check, fail, ok, warn } from './finding.ts';
 
@@ -58,8 +59,9 @@ export const checkBotPorts: Check = async (machine) => {
   );
 };
 
-export const checkIsolation: Check = ({ config: { driver, uidBase }, root }) => {
-  if (driver !== 'process') return null;
+export const checkIsolation: Check = ({ config, root }) => {
+  const { uidBase } = config;
+  if (!usesDriver(config, 'process')) return null;
   if (root && uidBase !== null) return ok('users', `each bot has a user of its own, from uid ${uidBase} on`);
   return warn(
     'users',

@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import { type EngineEndpoint, endpointsOf } from '../../config/locations.ts';
+import { type EngineEndpoint, enginesOf, usesDriver } from '../../config/locations.ts';
 import { askEngine } from './engine.ts';
 import { type Check, type Finding, fail, ok, warn } from './finding.ts';
 import type { Machine } from './machine.ts';
@@ -15,7 +15,7 @@ export const checkNode: Check = ({ nodeVersion }) => {
 };
 
 export const checkPython: Check = async (machine) => {
-  if (machine.config.driver !== 'process') return null;
+  if (!usesDriver(machine.config, 'process')) return null;
   const python = join(dirname(machine.config.supervisord), 'python3');
   const version = await machine.run(python, ['-c', 'import platform; print(platform.python_version())']);
   if (version === null) return fail('python', `no Python at ${python}`, MAKE_VENV);
@@ -37,8 +37,8 @@ export const checkPython: Check = async (machine) => {
 };
 
 export const checkSupervisord: Check = async (machine) => {
-  const { driver, supervisord } = machine.config;
-  if (driver !== 'process') return null;
+  const { supervisord } = machine.config;
+  if (!usesDriver(machine.config, 'process')) return null;
   const version = await machine.run(supervisord, ['--version']);
   if (version === null) return fail('supervisord', `no supervisord at ${supervisord}`, MAKE_VENV);
   if (version.startsWith('4.3.')) return ok('supervisord', `supervisord ${version}`);
@@ -50,8 +50,8 @@ export const checkSupervisord: Check = async (machine) => {
 };
 
 export const checkFreqtrade: Check = async (machine) => {
-  const { driver, botPath } = machine.config;
-  if (driver !== 'process') return null;
+  const { botPath } = machine.config;
+  if (!usesDriver(machine.config, 'process')) return null;
   for (const folder of botPath.split(':')) {
     if ((await machine.stat(join(folder, 'freqtrade'))) === null) continue;
     const ask = 'from importlib.metadata import version; print(version("freqtrade"))';
@@ -75,8 +75,8 @@ const WORDPRESS: Readonly<Record<string, string>> = {
 };
 
 export const checkWordPress: Check = async (machine) => {
-  const { driver, defaultTemplate } = machine.config;
-  if (driver !== 'process' || defaultTemplate !== 'wordpress') return null;
+  const { defaultTemplate } = machine.config;
+  if (!usesDriver(machine.config, 'process') || defaultTemplate !== 'wordpress') return null;
   const missing: string[] = [];
   for (const [name, file] of Object.entries(WORDPRESS)) if ((await machine.stat(file)) === null) missing.push(name);
   if (missing.length === 0) return ok('wordpress', 'WordPress, Apache with PHP and MariaDB are installed');
@@ -85,8 +85,9 @@ export const checkWordPress: Check = async (machine) => {
 };
 
 export const checkDocker: Check = async (machine) => {
-  if (machine.config.driver !== 'docker') return null;
-  const findings = await Promise.all(endpointsOf(machine.config).map((endpoint) => checkEngine(machine, endpoint)));
+  const engines = enginesOf(machine.config);
+  if (engines.length === 0) return null;
+  const findings = await Promise.all(engines.map((endpoint) => checkEngine(machine, endpoint)));
   const trouble = findings.find(({ level }) => level !== 'ok');
   return trouble ?? ok('docker', [...new Set(findings.map(({ found }) => found))].join('; '));
 };
