@@ -170,8 +170,16 @@ export interface AgentObservation {
   readonly bots: readonly BotObservation[];
   /** Names of all bot directories there are, also of bots not applied since supervisord started. */
   readonly directories: readonly string[];
+  /** Bots of an earlier life of the container that were not applied since, and by what generation it knows them. */
+  readonly dormant: readonly DormantBot[];
   /** Names of all services that have kept something here, whether or not anybody wants them now. */
   readonly serviceDirectories: readonly string[];
+}
+
+export interface DormantBot {
+  readonly bot: string;
+  readonly slot: number;
+  readonly generation: number;
 }
 
 /** A preloaded parent of bots. Normally one; another while bots of an older template or app are still applied. */

@@ -5,11 +5,6 @@ import type { Destination, FallbackReason, MoveCause } from './move.ts';
 import type { Placement } from './placement.ts';
 import type { State } from './state.ts';
 
-export interface NewerPlace {
-  readonly placement: Placement;
-  readonly generation: number;
-}
-
 /** Arguments of every step: the one table from which the union and the executor table are made. */
 export interface StepArgs {
   /** Write the record of a new container into the store, before anything is created. */
@@ -25,14 +20,14 @@ export interface StepArgs {
   startContainer: { readonly container: string };
   /** Tell the container about a bot. */
   /**
-   * `sake`: whether somebody waits for the bot, or it is one that the reserve is to have. `newer`: where it is seen by a newer
-   * generation, so that it belongs there unless this container knows one that is newer still.
+   * `sake`: whether somebody waits for the bot, or it is one that the reserve is to have. `blind`: why it might be further elsewhere,
+   * should this container know a newer generation than the store; null: every place is seen.
    */
   applyBot: {
     readonly container: string;
     readonly spec: BotSpec;
     readonly sake: 'demand' | 'reserve';
-    readonly newer: NewerPlace | null;
+    readonly blind: string | null;
   };
   /** Copy a stopped bot's data to the orchestrator's archive and note its name. */
   archiveBot: { readonly container: string; readonly bot: string };
@@ -66,10 +61,13 @@ export interface StepArgs {
   endMove: { readonly bot: string; readonly container: string };
   /** Containers know a generation that the store does not reach, because an older copy of it was brought back: none is given twice. */
   raiseGeneration: { readonly to: number };
-  /** Write the record of a container of ours that the store does not know, because an older copy of it was brought back. */
-  adoptContainer: { readonly found: ContainerObservation };
   /** A container knows a bot by a newer generation than the store: it belongs there. */
-  followNewest: { readonly bot: string; readonly placement: Placement; readonly generation: number };
+  followNewest: {
+    readonly bot: string;
+    readonly placement: Placement;
+    readonly generation: number;
+    readonly found: ContainerObservation;
+  };
   /** Forget a deleted bot that never got a place. */
   forgetBot: { readonly bot: string };
   /** Ask for a restart of an unhealthy bot. */
@@ -126,8 +124,6 @@ export function stepLane(step: Step): string {
       return LEASES_LANE;
     case 'raiseGeneration':
       return GENERATION_LANE;
-    case 'adoptContainer':
-      return containerLane(step.found.name);
     case 'recordContainer':
     case 'createContainer':
       return containerLane(step.container.name);
@@ -178,7 +174,6 @@ export const botLane = (instanceId: string): string => `bot ${instanceId}`;
 
 /** Which container a step may have changed. */
 export function stepContainer(step: Step, bots: State['bots']): string | null {
-  if (step.kind === 'adoptContainer') return step.found.name;
   if (step.kind === 'followNewest') return step.placement.container;
   if ('container' in step) return typeof step.container === 'string' ? step.container : step.container.name;
   if (!('bot' in step)) return null;
@@ -199,7 +194,6 @@ const STORE_STEPS: ReadonlySet<StepKind> = new Set([
   'undoMove',
   'endMove',
   'raiseGeneration',
-  'adoptContainer',
   'followNewest',
   'forgetBot',
   'retireContainer',

@@ -10,7 +10,7 @@ import { unhealthyReason } from './health.ts';
 import { leaseOf } from './leases.ts';
 import { decideClearing, decideMove, decideUndo, isTraveller, type Traveller } from './moves.ts';
 import { renderSpec } from './render.ts';
-import { findBots, isAlive, observedIn, type Sighting } from './sightings.ts';
+import { blindness, findBots, isAlive, observedIn, type Sighting } from './sightings.ts';
 import type { Plan, World } from './world.ts';
 
 /** One step for each bot whose container can be asked: what brings it nearer to its record. */
@@ -44,37 +44,22 @@ function decideMisplaced(world: World, bot: BotRecord, placement: Placement, sig
   const isHere = sighting.container === placement.container;
   // Where it arrives it was told less than its generation; more it can only know because it has arrived there since.
   if (sighting.generation > bot.generation && (!isHere || bot.move?.phase === 'arriving'))
-    return decideNewer(world, bot, placement, sighting);
+    return decideNewer(world, bot, sighting);
   if (isHere || !sighting.alive || world.agents.get(placement.container)?.kind !== 'seen') return null;
   const why = `still runs in ${sighting.container}, where it has no place; stop that container, so that it does not run twice`;
   return { target: bot.instanceId, why };
 }
 
-/**
- * The highest generation is where its newest data is. A container that was started since knows its generation, but does not show
- * it: it is told to hold the bot stopped, and answers with it.
- */
-function decideNewer(world: World, bot: BotRecord, placement: Placement, sighting: Sighting): Decision {
-  const { instanceId } = bot;
+/** The highest generation is where its newest data is, once every place is seen. */
+function decideNewer(world: World, { instanceId }: BotRecord, sighting: Sighting): Decision {
   const { container, slot, generation } = sighting;
-  const agent = world.agents.get(placement.container);
-  const held = (why: string): Decision => ({
-    target: instanceId,
-    why: `was in ${container} later than here, but ${why}`,
-  });
-  if (agent?.kind !== 'seen') return held(`${placement.container} cannot be asked`);
-  const record = world.state.containers[container];
+  const blind = blindness(world);
+  if (blind !== null)
+    return { target: instanceId, why: `was in ${container} later than the store knows, but ${blind}` };
   const found = world.listing.kind === 'seen' ? world.listing.value.get(container) : undefined;
-  if (record === undefined) return found === undefined ? null : { kind: 'adoptContainer', found };
-  const newer = { placement: { container, slot, port: slotPort(record, slot) }, generation };
-  const here = observedIn(placement.container, agent.value, instanceId);
-  if (here !== undefined || !agent.value.directories.includes(instanceId))
-    return { kind: 'followNewest', bot: instanceId, ...newer };
-  const template = world.templates.get(bot.template);
-  if (template === undefined) return held(`its template ${bot.template} does not exist; add it again`);
-  const step = applyStep(world, bot, placement, template, agent.value);
-  if (step === null || !('kind' in step) || step.kind !== 'applyBot') return step;
-  return { ...step, spec: { ...step.spec, run: false }, newer };
+  if (found === undefined) return null;
+  const placement = { container, slot, port: slotPort(found, slot) };
+  return { kind: 'followNewest', bot: instanceId, placement, generation, found };
 }
 
 function decideStaying(
@@ -152,7 +137,7 @@ function applyStep(
     const lease = leaseOf(world.state, bot);
     const spec = renderSpec(bot, placement, template, { host: hostAt(world, bot, placement), directory, lease });
     const sake = bot.reserve === null || bot.reserve.phase === 'assigned' ? 'demand' : 'reserve';
-    return { kind: 'applyBot', container: placement.container, spec, sake, newer: null };
+    return { kind: 'applyBot', container: placement.container, spec, sake, blind: blindness(world) };
   } catch (error) {
     return { target: bot.instanceId, why: `does not fit its template ${template.name}: ${messageOf(error)}` };
   }

@@ -41,8 +41,6 @@ export function explainStep(step: Step): string {
       return `end the move of ${step.bot}: ${step.container} is gone`;
     case 'raiseGeneration':
       return `go on from generation ${step.to}, because an older copy of the store was brought back`;
-    case 'adoptContainer':
-      return `record ${step.found.name}, which an older copy of the store does not know`;
     case 'followNewest':
       return `take ${step.bot} for where it is seen last, in ${step.placement.container}: an older copy of the store was brought back`;
     case 'createContainer':
@@ -107,7 +105,6 @@ export function explainDestination(to: Destination): string {
 export function stepTarget(step: Step): string {
   if ('bot' in step) return step.bot;
   if (step.kind === 'applyBot') return step.spec.bot;
-  if (step.kind === 'adoptContainer') return step.found.name;
   if (step.kind === 'addReserve') return reserveKey(step);
   if (step.kind === 'raiseGeneration') return 'generation';
   if (step.kind === 'shiftLeases' || step.kind === 'forgetLeases') return 'leases';

@@ -15,8 +15,7 @@ export function plan(world: World): Plan {
   if (listing.kind === 'unknown')
     return joinPlans([leases, { steps: [], held: [{ target: 'driver', why: listing.reason }] }]);
   const highest = highestGeneration(world);
-  if (highest > world.state.generation)
-    return joinPlans([leases, { steps: [{ kind: 'raiseGeneration', to: highest }], held: [] }]);
+  if (highest > world.state.generation) return joinPlans([leases, catchUp(world, highest)]);
   const rooms = new Rooms(world);
   return joinPlans([
     leases,
@@ -27,4 +26,15 @@ export function plan(world: World): Plan {
     planBots(world),
     planReserve(world),
   ]);
+}
+
+// Private
+
+/**
+ * An older copy of the store was brought back. Before anything else happens, no generation may be given again, and bots are taken for
+ * where they are seen last: afterwards it could not be told any more.
+ */
+function catchUp(world: World, highest: number): Plan {
+  const followed = planBots(world).steps.filter(({ kind }) => kind === 'followNewest');
+  return { steps: [{ kind: 'raiseGeneration', to: highest }, ...followed], held: [] };
 }

@@ -31,10 +31,9 @@ export function findBots(world: Pick<World, 'agents'>): Map<string, Sighting> {
   const found = new Map<string, Sighting>();
   for (const [container, agent] of world.agents) {
     if (agent.kind === 'unknown') continue;
-    for (const [bot, { sighting }] of seatsOf(container, agent.value)) {
-      const known = found.get(bot);
-      if (known === undefined || isBetter(sighting, known)) found.set(bot, sighting);
-    }
+    for (const [bot, { sighting }] of seatsOf(container, agent.value)) take(found, bot, sighting);
+    for (const { bot, slot, generation } of agent.value.dormant)
+      take(found, bot, { container, slot, generation, alive: false });
   }
   return found;
 }
@@ -48,14 +47,35 @@ export function highestGeneration(world: Pick<World, 'agents'>): number {
   return highest;
 }
 
+/** Why not every place is seen in which a bot could be; null: all are. What is positively absent is no place. */
+export function blindness({
+  listing,
+  agents,
+  unreachable,
+}: Pick<World, 'listing' | 'agents' | 'unreachable'>): string | null {
+  if (listing.kind === 'unknown') return listing.reason;
+  const [away] = unreachable.values();
+  if (away !== undefined) return away;
+  const hidden = [...listing.value.values()].find(({ name }) => agents.get(name)?.kind !== 'seen');
+  return hidden === undefined ? null : `${hidden.name} cannot be asked`;
+}
+
 // Private
 
 const HIGHEST = new WeakMap<AgentObservation, number>();
 
 function highestIn(agent: AgentObservation): number {
-  const known = HIGHEST.get(agent) ?? agent.bots.reduce((most, { generation }) => Math.max(most, generation), 0);
-  HIGHEST.set(agent, known);
-  return known;
+  const known = HIGHEST.get(agent);
+  if (known !== undefined) return known;
+  const all = [...agent.bots, ...agent.dormant];
+  const highest = all.reduce((most, { generation }) => Math.max(most, generation), 0);
+  HIGHEST.set(agent, highest);
+  return highest;
+}
+
+function take(found: Map<string, Sighting>, bot: string, sighting: Sighting): void {
+  const known = found.get(bot);
+  if (known === undefined || isBetter(sighting, known)) found.set(bot, sighting);
 }
 
 function isBetter(sighting: Sighting, known: Sighting): boolean {

@@ -78,11 +78,11 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       await driver.start(container);
       events.emit({ type: 'container.started', container }, null);
     },
-    async applyBot({ container, spec, newer }) {
+    async applyBot({ container, spec, blind }) {
       // Changed while this step waited its turn: the pass after it plans anew.
       if (!(await enter(container, spec.bot, spec.generation))) return;
       const agent = await context.agents.get(container);
-      await overtakeIfStale(context, spec.bot, spec.generation, () => agent.apply(spec), newer);
+      await overtakeIfStale(context, spec.bot, spec.generation, () => agent.apply(spec), blind);
     },
     async archiveBot({ container, bot }) {
       const archive = await keepArchive(context, container, bot);

@@ -1,4 +1,5 @@
 import { type BotRecord, poolKey, poolLocation } from '../domain/bot.ts';
+import type { ContainerObservation } from '../domain/container.ts';
 import { BunkhouseError } from '../domain/errors.ts';
 import {
   type Destination,
@@ -12,7 +13,7 @@ import {
 import type { State } from '../domain/state.ts';
 import type { Change } from '../store/store.ts';
 import { isoTime } from '../util/clock.ts';
-import { type Claim, checkFree, findBot, findContainer, putBot } from './bot-container-mapper.ts';
+import { adoptContainer, type Claim, checkFree, findBot, findContainer, putBot } from './bot-container-mapper.ts';
 
 /**
  * The changes of moves in the store, each a pure compare-and-set. One that comes too late, because the move is further or over,
@@ -123,12 +124,13 @@ export function undoMove(instanceId: string, why: string, now: number): Change<B
  */
 export function followNewest(
   { bot: instanceId, placement }: Claim,
-  seen: number,
+  { generation: seen, found }: { readonly generation: number; readonly found: ContainerObservation },
   now: number,
 ): Change<BotRecord | null> {
-  return (state) => {
-    const bot = findBot(state, instanceId);
-    if (bot.generation >= seen || bot.placement === null) return { state, result: null };
+  return (before) => {
+    const bot = findBot(before, instanceId);
+    if (bot.generation >= seen || bot.placement === null) return { state: before, result: null };
+    const state = found.name in before.containers ? before : adoptContainer(found, now)(before).state;
     const raised = { ...state, generation: Math.max(state.generation, seen) };
     if (bot.placement.container === placement.container) return noteArrived(instanceId, now)(raised);
     const container = findContainer(state, placement.container);

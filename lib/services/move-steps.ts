@@ -4,7 +4,7 @@ import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import type { Move } from '../domain/move.ts';
 import { lackingOf } from '../domain/move-rule.ts';
 import { whyImmovable } from '../planner/moves.ts';
-import { adoptContainer, findBot } from './bot-container-mapper.ts';
+import { findBot } from './bot-container-mapper.ts';
 import type { ApplyContext, Executors } from './executors.ts';
 import { askFacts } from './facts.ts';
 import {
@@ -21,7 +21,6 @@ import {
   noteProven,
   undoMove,
 } from './move-changes.ts';
-import { overtakeIfStale } from './overtaking.ts';
 import { keepBackup, sendArchive, uploadName } from './packing.ts';
 import type { Shelf } from './shelf.ts';
 
@@ -39,7 +38,6 @@ type MoveSteps =
   | 'undoMove'
   | 'clearPlace'
   | 'endMove'
-  | 'adoptContainer'
   | 'followNewest';
 
 const LARGEST_BYTES = 2 ** 40;
@@ -123,15 +121,13 @@ export function moveExecutors(context: ApplyContext): Pick<Executors, MoveSteps>
     undoMove: ({ bot, why }) => undo(bot, why),
     async clearPlace({ container, bot, generation }) {
       const agent = await context.agents.get(container);
-      if (await overtakeIfStale(context, bot, generation, () => agent.remove(bot, generation)))
-        await finish(bot, container);
+      // A newer generation there is newer data: then it is not cleared but looked into.
+      await agent.remove(bot, generation);
+      await finish(bot, container);
     },
     endMove: ({ bot, container }) => finish(bot, container),
-    async adoptContainer({ found }) {
-      await store.update(adoptContainer(found, clock.now()));
-    },
-    async followNewest({ bot, placement, generation }) {
-      const followed = await store.update(followNewest({ bot, placement }, generation, clock.now()));
+    async followNewest({ bot, placement, generation, found }) {
+      const followed = await store.update(followNewest({ bot, placement }, { generation, found }, clock.now()));
       if (followed !== null) events.emit({ type: 'bot.placed', bot, ...placement }, followed.owner);
     },
   };

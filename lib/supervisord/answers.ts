@@ -120,6 +120,8 @@ export const agentObservation = z.object({
   cgroups: z.object({ made: z.boolean(), reason: z.string() }),
   bots: z.array(botObservation),
   directories: z.array(z.string()),
+  // A plugin of an older image does not tell.
+  dormant: z.array(z.object({ bot: z.string(), slot: count, generation: count })).default([]),
   serviceDirectories: z.array(z.string()),
 }) satisfies z.ZodType<AgentObservation>;
 

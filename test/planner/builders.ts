@@ -167,6 +167,7 @@ export function anAgent(bots: readonly BotObservation[], directories?: readonly 
     cgroups: { made: false, reason: '' },
     bots,
     directories: directories ?? bots.map((bot) => bot.bot),
+    dormant: [],
     serviceDirectories: [],
   };
 }

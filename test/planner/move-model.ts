@@ -3,12 +3,11 @@ import type { BotSpec } from '../../lib/domain/agent.ts';
 import { generationAt } from '../../lib/domain/bot.ts';
 import type { ContainerRecord } from '../../lib/domain/container.ts';
 import type { State } from '../../lib/domain/state.ts';
-import type { NewerPlace, Step } from '../../lib/domain/steps.ts';
+import type { Step } from '../../lib/domain/steps.ts';
 import { plan } from '../../lib/planner/plan.ts';
 import type { World } from '../../lib/planner/world.ts';
 import {
   addContainer,
-  adoptContainer,
   assignBot,
   enterContainer,
   forgetBot,
@@ -131,7 +130,7 @@ export class MoveModel {
         const record = this.state.bots.get(step.spec.bot);
         if (record === undefined || generationAt(record, step.container) !== step.spec.generation) return;
         this.change(enterContainer(step.container, step.spec.bot, step.spec.generation));
-        this.#fenced(step.container, step.spec.bot, (box) => box.apply(step.spec), step.newer);
+        this.#fenced(step.container, step.spec.bot, (box) => box.apply(step.spec), step.blind);
         return;
       }
       case 'archiveBot': {
@@ -208,7 +207,7 @@ export class MoveModel {
         this.change(undoMove(step.bot, step.why, now));
         return;
       case 'clearPlace':
-        if (this.#fenced(step.container, step.bot, (box) => box.remove(step.bot, step.generation)))
+        if (this.#open(step.container)?.remove(step.bot, step.generation))
           this.change(finishMove(step.bot, step.container));
         return;
       case 'endMove':
@@ -217,11 +216,8 @@ export class MoveModel {
       case 'raiseGeneration':
         this.change(raiseGeneration(step.to));
         return;
-      case 'adoptContainer':
-        this.change(adoptContainer(step.found, now));
-        return;
       case 'followNewest':
-        this.change(followNewest(step, step.generation, now));
+        this.change(followNewest(step, step, now));
         return;
       default:
         return;
@@ -233,14 +229,11 @@ export class MoveModel {
     return box?.on === true && !box.silent ? box : null;
   }
 
-  #fenced(container: string, bot: string, work: (box: Box) => boolean, newer: NewerPlace | null = null): boolean {
+  #fenced(container: string, bot: string, work: (box: Box) => boolean, blind: string | null = null): boolean {
     const box = this.#open(container);
     if (box === null) return false;
     if (work(box)) return true;
-    const seen = box.fences.get(bot)?.generation ?? 0;
-    if (newer !== null && newer.generation > seen)
-      this.change(followNewest({ bot, ...newer }, newer.generation, this.now));
-    else this.change(overtake(bot, seen, this.now));
+    if (blind === null) this.change(overtake(bot, box.fences.get(bot)?.generation ?? 0, this.now));
     return false;
   }
 
@@ -283,7 +276,10 @@ export class Box {
   deadly = false;
   readonly bots = new Map<string, BotSpec>();
   readonly data = new Map<string, Trades>();
-  readonly fences = new Map<string, { readonly generation: number; readonly removed: boolean }>();
+  readonly fences = new Map<
+    string,
+    { readonly generation: number; readonly removed: boolean; readonly slot: number }
+  >();
 
   constructor(record: ContainerRecord) {
     this.record = record;
@@ -306,7 +302,7 @@ export class Box {
     if (spec.generation < seen.generation || (seen.removed && spec.generation === seen.generation)) return false;
     // As the plugin refuses it: an older copy of the store may give a slot to two bots.
     if ([...this.bots.values()].some(({ slot, bot }) => slot === spec.slot && bot !== spec.bot)) return true;
-    this.fences.set(spec.bot, { generation: spec.generation, removed: false });
+    this.fences.set(spec.bot, { generation: spec.generation, removed: false, slot: spec.slot });
     this.bots.set(spec.bot, spec);
     if (!this.data.has(spec.bot)) this.data.set(spec.bot, []);
     return true;
@@ -315,7 +311,7 @@ export class Box {
   remove(bot: string, generation: number): boolean {
     if (generation < (this.fences.get(bot)?.generation ?? 0)) return false;
     expect(this.bots.get(bot)?.run ?? false, `${bot} removed while alive`).toBe(false);
-    this.fences.set(bot, { generation, removed: true });
+    this.fences.set(bot, { generation, removed: true, slot: 0 });
     this.bots.delete(bot);
     this.data.delete(bot);
     return true;
@@ -328,6 +324,9 @@ export class Box {
       const { run, slot, port } = spec;
       return observedBot(record, { run, state, slot, port, restarts: this.deadly && run ? 5 : 0 });
     });
-    return anAgent(bots, [...this.data.keys()]);
+    const dormant = [...this.fences].flatMap(([bot, { generation, removed, slot }]) =>
+      removed || this.bots.has(bot) ? [] : [{ bot, slot, generation }],
+    );
+    return { ...anAgent(bots, [...this.data.keys()]), dormant };
   }
 }

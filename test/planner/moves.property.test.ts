@@ -64,7 +64,7 @@ function disturb(box: Box | undefined, what: string): void {
 
 /** Every bot directory there is belongs to a bot that is known there: nothing was switched off since. */
 const isPlain = (model: MoveModel): boolean =>
-  [...model.boxes.values()].every((box) => box.on && !box.silent && box.bots.size === box.data.size);
+  model.listable && [...model.boxes.values()].every((box) => box.on && !box.silent && box.bots.size === box.data.size);
 
 class Run {
   readonly model = begun();
@@ -102,7 +102,10 @@ class Run {
         this.#copy = model.state;
         return;
       case 'restore':
-        if (this.#copy !== null && isPlain(model)) model.state = this.#copy;
+        if (this.#copy === null || !isPlain(model)) return;
+        // The orchestrator was down for it: its first pass comes before anybody can ask for anything.
+        model.state = this.#copy;
+        model.pass(99, false);
         return;
       case 'pass':
         model.pass(command.steps, command.twice);

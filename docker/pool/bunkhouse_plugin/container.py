@@ -89,8 +89,17 @@ class Container:
             "cgroups": self.cgroups.observe(),
             "bots": [observe_bot(bot) for bot in self.bots.values()],
             "directories": os.listdir(self.layout.bots),
+            "dormant": self._dormant(),
             "serviceDirectories": os.listdir(self.layout.services),
         }
+
+    def _dormant(self):
+        """Bots of an earlier life of supervisord that were not applied since: only the fences tell of them."""
+        return [
+            {"bot": name, "slot": fence["slot"], "generation": fence["generation"]}
+            for name, fence in self.fences.known().items()
+            if not fence["removed"] and fence["slot"] is not None and name not in self.bots
+        ]
 
     async def apply(self, spec):
         """Puts or changes one bot; its BotObservation."""

@@ -126,6 +126,7 @@ export class MemoryContainer {
       cgroups: { made: false, reason: 'there are no processes' },
       bots: [...this.#bots.values()].map((bot) => bot.observe()),
       directories: [...this.#files.keys()],
+      dormant: this.#fences.known.filter(({ bot }) => !this.#bots.has(bot)),
       serviceDirectories: [...this.#serviceDirectories],
     };
   }
@@ -136,7 +137,7 @@ export class MemoryContainer {
     this.#fences.check(spec.bot, spec.generation, true);
     this.#checkSeat(spec);
     this.#writeFiles(spec);
-    this.#fences.raise(spec.bot, spec.generation, false);
+    this.#fences.raise(spec.bot, spec.generation, false, spec.slot);
     const known = this.#bots.get(spec.bot);
     const bot = known ?? new MemoryBot(spec, this.#surroundings(waiters));
     this.#bots.set(spec.bot, bot);

@@ -1,8 +1,16 @@
+import type { DormantBot } from '../../domain/agent.ts';
 import { BunkhouseError } from '../../domain/errors.ts';
 
 /** The highest generation seen of each bot, also of removed ones. */
 export class MemoryFences {
-  readonly #seen = new Map<string, { readonly generation: number; readonly removed: boolean }>();
+  readonly #seen = new Map<string, { readonly generation: number; readonly removed: boolean; readonly slot: number }>();
+
+  /** Those that are there. */
+  get known(): DormantBot[] {
+    return [...this.#seen].flatMap(([bot, { slot, generation, removed }]) =>
+      removed ? [] : [{ bot, slot, generation }],
+    );
+  }
 
   /** Throws STALE_GENERATION. `alive`: for a bot that is to be there, which a removed one is only by a newer generation. */
   check(bot: string, generation: number, alive: boolean): void {
@@ -14,7 +22,7 @@ export class MemoryFences {
     throw new BunkhouseError('STALE_GENERATION', message, { details: { generation: seen.generation } });
   }
 
-  raise(bot: string, generation: number, removed: boolean): void {
-    this.#seen.set(bot, { generation, removed });
+  raise(bot: string, generation: number, removed: boolean, slot = this.#seen.get(bot)?.slot ?? 0): void {
+    this.#seen.set(bot, { generation, removed, slot });
   }
 }
