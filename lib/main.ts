@@ -151,7 +151,6 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
           ({ event }) => metrics.event(event),
           ({ event }) => metrics.leases.event(event),
           ({ event }) => metrics.backups.event(event),
-          ({ event }) => metrics.moves(event),
         ],
         logger: log,
       }),

@@ -29,8 +29,6 @@ export interface Metrics {
   event(event: BunkhouseEvent): void;
   readonly leases: LeaseMetrics;
   readonly backups: BackupMetrics;
-  /** For the event log. */
-  readonly moves: (event: BunkhouseEvent) => void;
   /** Pools, bots, reserves and backups are read from here at each scrape. */
   observe(status: () => PoolStatus, reserves: () => readonly ReserveStatus[], overview: () => BackupOverview): void;
   text(): Promise<string>;
@@ -78,6 +76,7 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
   const pools = poolMetrics(registry);
   const leases = leaseMetrics(registry);
   const backups = backupMetrics(registry);
+  const moves = moveMetrics(registry);
   let status: (() => PoolStatus) | null = null;
   let reserves: (() => readonly ReserveStatus[]) | null = null;
   let overview: (() => BackupOverview) | null = null;
@@ -88,11 +87,11 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
     httpRequest: ({ method, route, status, seconds }) => http.observe({ method, route, status }, seconds),
     usage: (bot, { cpuSeconds }) => cpu.inc({ pool: poolKey(bot) }, cpuSeconds),
     event(event) {
+      moves(event);
       if (event.type === 'bot.fallback') fallbacks.inc({ template: event.template, reason: event.reason });
     },
     leases,
     backups,
-    moves: moveMetrics(registry),
     observe: (poolStatus, reserveStatus, backupOverview) => {
       status = poolStatus;
       reserves = reserveStatus;

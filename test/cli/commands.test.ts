@@ -137,6 +137,36 @@ describe('shared services', () => {
   });
 });
 
+describe('moves', () => {
+  it('moves a bot to another container, out of the pool and back, and says where it is', async () => {
+    await create('mover');
+    const { container } = await show('mover');
+    const moved = await cli('bots', 'move', 'mover', '--wait', '30');
+    expect(moved).toMatchObject({ code: 0, out: expect.stringMatching(/^mover: in \S+ now, running\n$/) });
+    const first = await show('mover');
+    expect(first).toMatchObject({ state: 'running', move: null });
+    expect(first.container).not.toBe(container);
+    expect(await cli('bots', 'eject', 'mover', '--wait', '30')).toMatchObject({ code: 0 });
+    expect((await json<{ mode: string }>('bots', 'show', 'mover')).mode).toBe('legacy');
+    expect(await cli('bots', 'pool', 'mover', '--wait', '30')).toMatchObject({ code: 0 });
+    expect((await json<{ mode: string }>('bots', 'show', 'mover')).mode).toBe('pooled');
+    expect(await cli('bots', 'move', 'mover', '--to', container ?? '')).toMatchObject({ code: 0 });
+  });
+
+  it('refuses what cannot be', async () => {
+    await create('stays');
+    const { container } = await show('stays');
+    expect(await cli('bots', 'move', 'stays', '--to', container ?? '')).toMatchObject({
+      code: 5,
+      err: expect.stringContaining('already'),
+    });
+    expect(await cli('bots', 'move', 'stays', '--location', 'nowhere')).toMatchObject({ code: 2 });
+    expect(await cli('bots', 'move', 'nobody')).toMatchObject({ code: 3 });
+    expect((await cli('bots', 'move', 'stays', '--to', 'x', '--location', 'y')).err).toContain('cannot be used with');
+    expect((await cli('bots', 'eject', '--help')).out).toContain('goes back to where it was with all its data');
+  });
+});
+
 describe('logs', () => {
   it('prints the last lines, and follows across a restart until it is interrupted', async () => {
     await create('talker');

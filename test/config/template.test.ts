@@ -96,10 +96,53 @@ describe('template', () => {
       isolation: 'template',
       lease: null,
       backup: { schedule: null, keep: null },
+      move: { deadlineSeconds: null, headers: {}, facts: {} },
       prefork: null,
       capacity: null,
       services: {},
     });
+  });
+
+  it('says what a bot has to show when it moves, and nothing of any other form', () => {
+    const facts =
+      '{ trades: { kind: sum, from: [{ path: /t, pointer: /total }, { path: /o, pointer: /*/id, take: count }] } }';
+    const secrets = 'secrets: { token: {} }';
+    const { move } = parseTemplate(
+      `${MINIMAL}\n${secrets}\nmove: { deadlineSeconds: 90, headers: { Authorization: "{{basic.a.token}}" }, facts: ${facts} }`,
+      'a.yaml',
+    );
+    expect(move).toEqual({
+      deadlineSeconds: 90,
+      headers: { Authorization: '{{basic.a.token}}' },
+      facts: {
+        trades: {
+          kind: 'sum',
+          from: [
+            { path: '/t', pointer: '/total', take: 'value' },
+            { path: '/o', pointer: '/*/id', take: 'count' },
+          ],
+        },
+      },
+    });
+    const problems = (text: string): string => {
+      try {
+        parseTemplate(`${MINIMAL}\nmove: ${text}`, 'a.yaml');
+        return '';
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    expect(problems('{ facts: { t: { kind: least, from: [{ path: /t, pointer: /a }] } } }')).toContain(
+      'move.facts.t.kind',
+    );
+    expect(problems('{ facts: { t: { kind: sum, from: [] } } }')).toContain('must hold at least one question');
+    expect(problems('{ facts: { t: { kind: sum, from: [{ path: t, pointer: /a }] } } }')).toContain(
+      'must begin with "/"',
+    );
+    expect(problems('{ facts: { t: { kind: sum, from: [{ path: /t, pointer: a }] } } }')).toContain(
+      'must be a JSON pointer',
+    );
+    expect(problems('{ deadlineseconds: 3 }')).toContain('is no key of a template');
   });
 
   it('takes everything there is, in the units people write', () => {

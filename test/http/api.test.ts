@@ -45,6 +45,29 @@ describe('API', { timeout: 20_000 }, () => {
     expect(await app.call('GET', '/api/bots/a')).toMatchObject({ status: 404 });
   });
 
+  it('moves a bot to another container for an admin, and shows how far it is', async () => {
+    await using app = await startApp();
+    await app.call('POST', '/api/bots', { body: demo('m', { owner: 'alice' }) });
+    await app.settled();
+    const { container } = (await app.call('GET', '/api/bots/m')).json as { container: string };
+    const token = await app.ownerToken('alice');
+    expect(await app.call('POST', '/api/bots/m/move', { token, body: {} })).toMatchObject({ status: 403 });
+    expect(await app.call('POST', '/api/bots/m/move', { body: { to: 'X y' } })).toMatchObject({ status: 400 });
+    expect(await app.call('POST', '/api/bots/m/move', { body: { to: container } })).toMatchObject({
+      status: 409,
+      json: { code: 'CONFLICT' },
+    });
+    const moving = await app.call('POST', '/api/bots/m/move', { body: {} });
+    expect(moving).toMatchObject({
+      status: 202,
+      json: { move: { phase: 'preparing', cause: 'request', undone: null } },
+    });
+    expectSchema(app, 'POST', '/api/bots/{id}/move', moving.json);
+    await waitFor('it is there', async () => (await app.call('GET', '/api/bots/m', { token })).json.move === null);
+    expect((await app.call('GET', '/api/bots/m', { token })).json.container).not.toBe(container);
+    expect((await app.call('GET', '/metrics')).text).toContain('bunkhouse_moves_total{outcome="moved"} 1');
+  });
+
   it('lists pages and filters, an owner only their own', async () => {
     await using app = await startApp();
     const alice = await app.ownerToken('alice');

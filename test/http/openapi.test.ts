@@ -75,6 +75,7 @@ describe('OpenAPI document', { timeout: 20_000 }, () => {
         'any POST /api/bots',
         'any POST /api/bots/{id}/backup',
         'any POST /api/bots/{id}/pause',
+        'admin POST /api/bots/{id}/move',
         'any POST /api/bots/{id}/restart',
         'any POST /api/bots/{id}/start',
         'any POST /api/bots/{id}/stop',

@@ -129,11 +129,15 @@ class Lifecycle(PluginTest):
         self.supervisord.start()
         self.assertEqual(self.call("observe")["bots"], [])
         self.assertEqual(sorted(self.call("observe")["directories"]), ["bot0", "bot1", "bot2", "bot3"])
+        dormant = sorted(self.call("observe")["dormant"], key=lambda bot: bot["slot"])
+        self.assertEqual([(bot["bot"], bot["slot"]) for bot in dormant], [(f"bot{slot}", slot) for slot in range(4)])
+        self.assertTrue(all(bot["generation"] > 0 for bot in dormant))
         for slot in range(4):
             self.generation += 1
             self.call("remove", {"bot": f"bot{slot}", "generation": 1000 + slot})
         type(self).generation = 2000
         self.assertEqual(self.call("observe")["directories"], [])
+        self.assertEqual(self.call("observe")["dormant"], [])
 
 
 class Readiness(PluginTest):

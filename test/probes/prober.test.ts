@@ -129,3 +129,22 @@ describe('control calls', () => {
     await expect(prober.call({ host: '127.0.0.1', port: 1 }, call)).rejects.toMatchObject({ code: 'BOT_UNAVAILABLE' });
   });
 });
+
+describe('questions', () => {
+  const question = { path: '/facts?key=secret', headers: { Authorization: 'Bearer a' } };
+
+  it('are answered with JSON', async () => {
+    const address = await serve(
+      (request, reply) => void reply.end(JSON.stringify([request.method, request.headers.authorization])),
+    );
+    expect(await prober.ask(address, question)).toEqual(['GET', 'Bearer a']);
+  });
+
+  it.each([
+    [500, '{}', 'GET /facts answered 500'],
+    [200, 'hello', 'GET /facts did not answer with JSON'],
+  ])('throw BOT_UNAVAILABLE for %i %s, without what may be secret', async (status, body, message) => {
+    const address = await serve((_, reply) => void reply.writeHead(status).end(body));
+    await expect(prober.ask(address, question)).rejects.toMatchObject({ code: 'BOT_UNAVAILABLE', message });
+  });
+});
