@@ -2,6 +2,7 @@ import { type BackupFacts, type BackupKind, isGood } from '../domain/backup.ts';
 import type { Keep } from '../domain/backup-rule.ts';
 import type { BotRecord } from '../domain/bot.ts';
 import { BunkhouseError, messageOf } from '../domain/errors.ts';
+import { isHeldStill } from '../domain/move.ts';
 import { planRetention } from '../planner/retention.ts';
 import { backoffMs } from '../util/backoff.ts';
 import { Semaphore } from '../util/semaphore.ts';
@@ -113,11 +114,12 @@ export class BackupRuns {
 
 // Private
 
-function containerOf({ instanceId, placement, deleting, reserve, restore }: BotRecord): string {
+function containerOf({ instanceId, placement, deleting, reserve, restore, move }: BotRecord): string {
   if (reserve !== null)
     throw new BunkhouseError('CONFLICT', `${instanceId} is handed out on lease: what is done in it is not kept`);
   if (deleting) throw new BunkhouseError('CONFLICT', `${instanceId} is being deleted, and archived with that`);
   if (restore !== null) throw new BunkhouseError('CONFLICT', `${instanceId} is being restored; wait until it is`);
+  if (isHeldStill(move)) throw new BunkhouseError('CONFLICT', `${instanceId} is being moved; wait until it is there`);
   if (placement !== null) return placement.container;
   throw new BunkhouseError('BOT_UNAVAILABLE', `${instanceId} has no container yet, so no data`, {
     retryAfterSeconds: 5,

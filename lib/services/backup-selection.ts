@@ -1,10 +1,11 @@
 import { type BackupFacts, isGood } from '../domain/backup.ts';
 import type { BotRecord } from '../domain/bot.ts';
+import { isHeldStill } from '../domain/move.ts';
 import type { Template } from '../domain/template.ts';
 
 /** Whether a round of backups has to do with it. */
-export function mayBeBackedUp({ reserve, deleting, restore, placement }: BotRecord): boolean {
-  return reserve === null && !deleting && restore === null && placement !== null;
+export function mayBeBackedUp({ reserve, deleting, restore, move, placement }: BotRecord): boolean {
+  return reserve === null && !deleting && restore === null && !isHeldStill(move) && placement !== null;
 }
 
 /** Finds the newest good backup of a bot. One of the same id that another owner had before was another bot. */

@@ -5,7 +5,7 @@ import type { Template } from '../../lib/domain/template.ts';
 import type { MoveBot } from '../../lib/services/pool-api.ts';
 import { aService } from '../planner/builders.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { ADMIN, Machine, quickTemplate, System } from './system.ts';
+import { ADMIN, leasedTemplate, Machine, quickTemplate, System } from './system.ts';
 
 const FIRST = 'test-echo-1';
 const SECOND = 'test-echo-2';
@@ -261,6 +261,45 @@ describe('what is asked for during a move', () => {
       await expect(move(system, { to: 'alone' })).rejects.toMatchObject({ code: 'CONFLICT' });
       await expect(system.backups.restore(ADMIN, id, {})).rejects.toMatchObject({ code: 'CONFLICT' });
     }));
+});
+
+describe('callers and backups', () => {
+  it('are told to wait while it is held still', () =>
+    withTrader(rule({ deadlineSeconds: 30 }), async (machine, system) => {
+      machine.world.faults.failNext('agent.restore', 'AGENT_UNAVAILABLE');
+      expect(system.api.isMoving('a')).toBe(false);
+      await move(system);
+      await waitFor('it arrives', () => system.store.current().bots.get('a')?.move?.phase === 'arriving');
+      expect(system.api.isMoving('a')).toBe(true);
+      expect(() => system.api.route(ADMIN, 'a')).toThrow('a is being moved');
+      await expect(system.backups.backup(ADMIN, 'a')).rejects.toMatchObject({ code: 'CONFLICT' });
+      const giveUp = AbortSignal.timeout(8000);
+      expect(await system.api.untilRouted('a', giveUp)).toBe(true);
+      expect(system.api.route(ADMIN, 'a').port).toBe(9003);
+    }));
+});
+
+describe('a lease that ends on the way', () => {
+  it('is seen to where the bot arrives: nobody gets what was in it', async () => {
+    await using machine = await Machine.make([leasedTemplate({}, rule({ deadlineSeconds: 30 }))]);
+    await using system = await System.start(machine);
+    const alice = { role: 'owner', owner: 'alice' } as const;
+    const lease = await system.leases.acquire(alice, { ttlSeconds: 60 }, 'key');
+    const bot = lease.instanceId;
+    for (const container of machine.world.containers.values()) container.write(bot, 'dirt', 'mine');
+    machine.world.faults.failNext('agent.backup', 'AGENT_UNAVAILABLE');
+    const readyBot = () => system.store.current().bots.records.find(({ reserve }) => reserve?.phase === 'ready');
+    await waitFor('another is ready', () => readyBot() !== undefined);
+    const ready = readyBot();
+    const refused = system.api.moveBot(ADMIN, ready?.instanceId ?? '', {});
+    await expect(refused).rejects.toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('reserve') });
+    await system.api.moveBot(ADMIN, bot, {});
+    await waitFor('it leaves', () => system.store.current().bots.get(bot)?.move?.left !== null);
+    await system.leases.release(alice, lease.id);
+    await waitFor('it is ready again', () => system.store.current().bots.get(bot)?.reserve?.phase === 'ready', 8000);
+    expect(system.store.current().bots.get(bot)?.move).toBeNull();
+    for (const container of machine.world.containers.values()) expect(container.filesOf(bot)).not.toContain('dirt');
+  });
 });
 
 describe('a move that cannot be', () => {
