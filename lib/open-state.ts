@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { endpointsOf } from './config/locations.ts';
+import { endpointsOf, locationsOf } from './config/locations.ts';
 import type { Config } from './config/settings.ts';
 import { messageOf } from './domain/errors.ts';
 import { createStandbyApp } from './http/standby.ts';
+import { homeText } from './store/home.ts';
 import { type OpenedStore, openStore } from './store/open.ts';
-import { homeText } from './store/valkey/home.ts';
 import { systemClock as clock } from './util/clock.ts';
 import type { Logger } from './util/logger.ts';
 import type { ServiceManager } from './util/sd-notify.ts';
@@ -64,19 +64,25 @@ function answerAsStandby(
  * over from the other.
  */
 async function homeOf(config: Config): Promise<string> {
-  const { driver, dataDir } = config;
-  const machine = await readFile('/etc/machine-id', 'utf8').then(
-    (text) => text.trim(),
-    () => hostname(),
-  );
-  if (driver !== 'docker') return `${driver === 'process' ? dataDir : 'memory'} of machine ${machine}`;
-  const engines = endpointsOf(config).map(({ dockerHost, locations }) => ({
-    locations,
-    engine: dockerHost.startsWith('unix:')
-      ? `the Docker engine ${dockerHost} of machine ${machine}`
-      : `the Docker engine at ${dockerHost}`,
-  }));
-  const [first] = engines;
-  if (first !== undefined && engines.length === 1) return first.engine;
-  return homeText(new Map(engines.flatMap(({ locations, engine }) => locations.map((name) => [name, engine]))));
+  const machine = await machineId();
+  if (config.driver === 'docker') {
+    const engines = endpointsOf(config).flatMap(({ dockerHost, locations }) =>
+      locations.map((name) => [name, engineName(dockerHost, machine)] as const),
+    );
+    return homeText(new Map(engines));
+  }
+  const folder = config.driver === 'process' ? config.dataDir : 'memory';
+  return homeText(new Map(locationsOf(config).all.map((name) => [name, `${folder} of machine ${machine}`])));
+}
+
+/** A socket is one of this machine; an address means the same everywhere. */
+function engineName(dockerHost: string, machine: string): string {
+  const local = dockerHost.startsWith('unix:');
+  return local ? `the Docker engine ${dockerHost} of machine ${machine}` : `the Docker engine at ${dockerHost}`;
+}
+
+/** Its name stands in where it has no id. */
+async function machineId(): Promise<string> {
+  const text = await readFile('/etc/machine-id', 'utf8').catch(() => '');
+  return text.trim() || hostname();
 }
