@@ -69,6 +69,24 @@ describe('sites', () => {
     expect((await call()).json).toEqual((await call()).json);
     expect(app.store.current().leases.size).toBe(1);
   });
+
+  it('are told apart by address where no token is needed, and keep no password for a replay', async () => {
+    const lease = `${LEASE.slice(0, -2)}, access: { password: "{{secret.password}}" } }`;
+    const app = await start({ lease, open: { site: 60 } });
+    const call = (address: string) =>
+      app.call('POST', '/create-site', {
+        token: null,
+        headers: { ...from(address).headers, 'idempotency-key': 'k' },
+      });
+    const [one, again, other] = [await call('192.0.2.1'), await call('192.0.2.1'), await call('192.0.2.2')];
+    expect(again.headers['idempotency-replayed']).toBe('true');
+    expect(again.json).toEqual(one.json);
+    expect(other.json.id).not.toBe(one.json.id);
+    expect(one.json.access).not.toEqual(other.json.access);
+    const kept = JSON.stringify(app.store.current().replies);
+    for (const { access } of [one.json, other.json])
+      expect(kept).not.toContain((access as { password: string }).password);
+  });
 });
 
 describe('containers', () => {
