@@ -12,7 +12,7 @@ import type { CompatGroup } from '../../lib/domain/visitor.ts';
 import type { MemoryWorld } from '../../lib/drivers/memory/world.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import { createEventLog } from '../../lib/events/event-log.ts';
-import { counterSink } from '../../lib/events/sinks.ts';
+import { counterSink, loggerSink } from '../../lib/events/sinks.ts';
 import { LOG_REDACTION } from '../../lib/http/access-log.ts';
 import { createHttpApp, type HttpApp } from '../../lib/http/app.ts';
 import { createAuth } from '../../lib/http/auth.ts';
@@ -173,6 +173,7 @@ export async function startApp({
       clock,
       capacity: 1000,
       sinks: [
+        loggerSink(log),
         counterSink(metrics.events),
         ({ event }) => metrics.leases.event(event),
         ({ event }) => metrics.backups.event(event),

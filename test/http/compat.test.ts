@@ -89,6 +89,32 @@ describe('sites', () => {
   });
 });
 
+describe('the log', () => {
+  it('has no id that gets anybody in', async () => {
+    const app = await start({ open: { container: 60, demo: 60 } });
+    const ids = [];
+    for (const path of ['/container', '/api/v1/demo/acquire'])
+      ids.push(String((await app.call('POST', path, { token: null })).json.id));
+    const [container, demo] = ids;
+    await app.call('POST', `/container/${container}/page`, { token: null, body: {} });
+    await app.call('POST', `/container/${container}`, { token: null, body: {} });
+    await app.call('POST', `/api/v1/demo/${demo}/extend`, { token: null, body: { minutes: 1 } });
+    await app.call('DELETE', `/api/v1/demo/${demo}`, { token: null });
+    await app.call('GET', `/api/leases/${container}`);
+    const socket = new WebSocket(`ws://127.0.0.1:${app.port}/container/${container}/socket`);
+    await once(socket, 'error');
+    await waitFor('the last line is there', () => app.logLines().some(({ path }) => String(path).endsWith('/socket')));
+    const lines = app.logLines();
+    expect(lines.filter(({ path }) => String(path).startsWith(`/container/${container?.slice(0, 8)}…`))).toHaveLength(
+      3,
+    );
+    expect(lines.find(({ event }) => event === 'lease.ended')).toMatchObject({ lease: `${demo?.slice(0, 8)}…` });
+    for (const id of ids) expect(JSON.stringify(lines)).not.toContain(id);
+    const metrics = await app.call('GET', '/metrics');
+    for (const id of ids) expect(metrics.text).not.toContain(id);
+  });
+});
+
 describe('containers', () => {
   /** The first bot is a real server. */
   async function startWithBot(options: Partial<AppOptions> = {}): Promise<App> {
