@@ -26,7 +26,7 @@ export type BunkhouseEvent =
   | { readonly type: 'bot.backup-failed'; readonly bot: string; readonly why: string; readonly retryInSeconds: number }
   | { readonly type: 'bot.restoring'; readonly bot: string; readonly backup: string }
   | { readonly type: 'bot.restored'; readonly bot: string; readonly backup: string; readonly kept: string | null }
-  /** It goes on with the data it had. */
+  /** `why` says what the bot goes on with. */
   | { readonly type: 'bot.restore-failed'; readonly bot: string; readonly backup: string; readonly why: string }
   | { readonly type: 'bot.deleted'; readonly bot: string; readonly archive: string | null }
   | {

@@ -1,5 +1,6 @@
 import type { BotObservation } from '../domain/agent.ts';
 import { type BotRecord, type BotState, wantsProcess } from '../domain/bot.ts';
+import { isStillborn } from '../domain/restore.ts';
 import { botLane } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { unhealthyReason } from './bots.ts';
@@ -23,8 +24,11 @@ export function deriveState(world: World, bot: BotRecord): DerivedState {
 
 // Private
 
-/** A bot held stopped for a restore says so. */
-function withNews({ restore }: BotRecord, derived: DerivedState): DerivedState {
+/** A bot held stopped for a restore says so, also when that failed. */
+function withNews(bot: BotRecord, derived: DerivedState): DerivedState {
+  const { restore } = bot;
+  if (isStillborn(bot) && derived.state === 'stopped')
+    return { ...derived, state: 'failed', reason: bot.restore.failed };
   if (restore === null || derived.reason !== '') return derived;
   return { ...derived, reason: `its data is being replaced by that of ${restore.backup}` };
 }

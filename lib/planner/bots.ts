@@ -2,6 +2,7 @@ import type { AgentObservation, BotObservation } from '../domain/agent.ts';
 import { type BotRecord, wantsProcess } from '../domain/bot.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Placement } from '../domain/placement.ts';
+import { isStillborn } from '../domain/restore.ts';
 import { botLane, type Step } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { type Decision, planSubjects } from './decisions.ts';
@@ -43,6 +44,7 @@ function decide(world: World, bot: BotRecord, sighting: Sighting | undefined): D
   if (observed === undefined || observed.generation !== bot.generation) {
     return applyStep(world, bot, bot.placement, template, agent.value);
   }
+  if (isStillborn(bot)) return { target: bot.instanceId, why: bot.restore.failed };
   if (bot.restore !== null) return decideRestore(bot, bot.placement, observed);
   if (observed.state !== 'running') return null;
   return decideLiving(world, bot, template, observed);
