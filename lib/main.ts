@@ -18,6 +18,7 @@ import { counterSink, loggerSink } from './events/sinks.ts';
 import { LOG_REDACTION } from './http/access-log.ts';
 import { createHttpApp, type HttpApp } from './http/app.ts';
 import { createAuth } from './http/auth.ts';
+import { createClaims } from './http/claims.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { createVisitors } from './http/visitors.ts';
 import { listen, stopServer } from './listen.ts';
@@ -46,6 +47,7 @@ import { createUsageFiles } from './store/usage-files.ts';
 import { systemClock as clock } from './util/clock.ts';
 import type { Logger } from './util/logger.ts';
 import { serviceManager } from './util/sd-notify.ts';
+import { SocketOwners } from './util/socket-owner.ts';
 import { hashToken, newToken } from './util/token.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -228,6 +230,7 @@ async function createApp(
     compat: { templates, demoAdminPath: config.compatDemoAdminPath },
     visitors,
     trusts,
+    claims: createClaims({ trusts, firstBotUid: isRoot() ? config.uidBase : null, owners: new SocketOwners() }),
   });
 }
 
@@ -239,6 +242,9 @@ function backupOptions(config: Config): BackupOptions {
   const { backupSchedule: schedule, backupKeep: keep, backupParallel: parallel } = config;
   return { ...poolOptions(config), schedule, keep, parallel, spreadMs: config.backupSpreadMinutes * 60_000 };
 }
+
+/** Otherwise bots run as the user of Bunkhouse, and there is no wall between them at all. */
+const isRoot = (): boolean => process.getuid?.() === 0;
 
 async function ownVersion(): Promise<string> {
   const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };

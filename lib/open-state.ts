@@ -6,8 +6,8 @@ import { type Endpoint, endpointsOf } from './config/locations.ts';
 import type { Config } from './config/settings.ts';
 import { messageOf } from './domain/errors.ts';
 import { createStandbyApp } from './http/standby.ts';
+import { homeText } from './store/home.ts';
 import { type OpenedStore, openStore } from './store/open.ts';
-import { homeText } from './store/valkey/home.ts';
 import { systemClock as clock } from './util/clock.ts';
 import type { Logger } from './util/logger.ts';
 import type { ServiceManager } from './util/sd-notify.ts';
@@ -64,24 +64,24 @@ function answerAsStandby(
  * over from the other.
  */
 async function homeOf(config: Config): Promise<string> {
-  const machine = await readFile('/etc/machine-id', 'utf8').then(
-    (text) => text.trim(),
-    () => hostname(),
+  const machine = await machineId();
+  const places = endpointsOf(config).flatMap((endpoint) =>
+    endpoint.locations.map((name) => [name, placeText(config, endpoint, machine)] as const),
   );
-  const places = endpointsOf(config).map((endpoint) => ({
-    locations: endpoint.locations,
-    place: placeText(config, endpoint, machine),
-  }));
-  const [first] = places;
-  if (first !== undefined && places.length === 1) return first.place;
-  return homeText(new Map(places.flatMap(({ locations, place }) => locations.map((name) => [name, place]))));
+  return homeText(new Map(places));
 }
 
+/** A socket is one of this machine; an address means the same everywhere. */
 function placeText({ dataDir }: Config, endpoint: Endpoint, machine: string): string {
   if (endpoint.driver !== 'docker')
     return `${endpoint.driver === 'process' ? dataDir : 'memory'} of machine ${machine}`;
   const { dockerHost } = endpoint;
-  return dockerHost.startsWith('unix:')
-    ? `the Docker engine ${dockerHost} of machine ${machine}`
-    : `the Docker engine at ${dockerHost}`;
+  const local = dockerHost.startsWith('unix:');
+  return local ? `the Docker engine ${dockerHost} of machine ${machine}` : `the Docker engine at ${dockerHost}`;
+}
+
+/** Its name stands in where it has no id. */
+async function machineId(): Promise<string> {
+  const text = await readFile('/etc/machine-id', 'utf8').catch(() => '');
+  return text.trim() || hostname();
 }

@@ -10,6 +10,7 @@ import { planCommand } from './commands/plan.ts';
 import { poolCommands } from './commands/pool.ts';
 import { preloadCommands } from './commands/preload.ts';
 import { serveCommand } from './commands/serve.ts';
+import { stateCommands } from './commands/state.ts';
 import { statusCommand } from './commands/status.ts';
 import { templateCommands } from './commands/template.ts';
 import { tokensCommands } from './commands/tokens.ts';
@@ -45,6 +46,7 @@ export function createProgram(): Command {
     topCommand,
     usageCommand,
     doctorCommand,
+    stateCommands,
     templateCommands,
     tokensCommands,
   ];

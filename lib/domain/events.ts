@@ -37,7 +37,7 @@ export type BunkhouseEvent =
   | { readonly type: 'bot.backup-failed'; readonly bot: string; readonly why: string; readonly retryInSeconds: number }
   | { readonly type: 'bot.restoring'; readonly bot: string; readonly backup: string }
   | { readonly type: 'bot.restored'; readonly bot: string; readonly backup: string; readonly kept: string | null }
-  /** It goes on with the data it had. */
+  /** `why` says what the bot goes on with. */
   | { readonly type: 'bot.restore-failed'; readonly bot: string; readonly backup: string; readonly why: string }
   | { readonly type: 'bot.moving'; readonly bot: string; readonly to: Destination }
   /** It is proven in its new place. `awaySeconds`: how long it did not run for it; null: it was not to run. */

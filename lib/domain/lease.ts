@@ -28,6 +28,12 @@ export interface ReservePlace {
   readonly location: string;
 }
 
+/**
+ * For logs: enough to find it in a list, too little to be used. Where no token is needed, the id of a lease is the proof of
+ * whose it is, and more people read logs than have leases.
+ */
+export const loggedLease = (id: string): string => (id.length > 8 ? `${id.slice(0, 8)}…` : id);
+
 /** Whether it is ready, or on its way to be. */
 export function isWaiting({ reserve }: { readonly reserve: ReserveLife | null }): boolean {
   return reserve !== null && reserve.phase !== 'assigned';

@@ -26,6 +26,7 @@ const LIMITS = {
   backup: 3_900,
   send: 45,
   restore: 3_900,
+  restored: 3_900,
   fetch: 45,
   discard: 45,
 } as const;
@@ -77,6 +78,7 @@ function agentWithDeadlines(agent: Agent, container: string, clock: Clock): Agen
       limit('send', container, LIMITS.send, agent.sendArchive(bot, upload, offset, data)),
     restore: (bot, generation, order) =>
       limit('restore', container, LIMITS.restore, agent.restore(bot, generation, order)),
+    restored: (bot, upload) => limit('restored', container, LIMITS.restored, agent.restored(bot, upload)),
     fetchArchive: (archive, offset, length) =>
       limit('fetch', container, LIMITS.fetch, agent.fetchArchive(archive, offset, length)),
     discardArchive: (archive) => limit('discard', container, LIMITS.discard, agent.discardArchive(archive)),

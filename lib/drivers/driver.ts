@@ -117,6 +117,8 @@ export interface Agent {
    * CONFLICT while its process lives, STALE_GENERATION, UNSUPPORTED. Broken off anywhere, the directory is the old or the new one.
    */
   restore(bot: string, generation: number, order: RestoreOrder): Promise<RestoredInfo>;
+  /** Whether a bot's directory is what was sent under that name, also when nobody heard the answer. Waits for what is under way. Throws UNSUPPORTED. */
+  restored(bot: string, upload: string): Promise<boolean>;
   fetchArchive(archive: string, offset: number, length: number): Promise<Uint8Array>;
   discardArchive(archive: string): Promise<void>;
   close(): Promise<void>;

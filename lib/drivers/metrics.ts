@@ -50,6 +50,7 @@ function agentWithMetrics(agent: Agent, clock: Clock, observe: (call: DriverCall
     sendArchive: (bot, upload, offset, data) =>
       timed('agent.sendArchive', () => agent.sendArchive(bot, upload, offset, data)),
     restore: (bot, generation, order) => timed('agent.restore', () => agent.restore(bot, generation, order)),
+    restored: (bot, upload) => timed('agent.restored', () => agent.restored(bot, upload)),
     fetchArchive: (archive, offset, length) =>
       timed('agent.fetchArchive', () => agent.fetchArchive(archive, offset, length)),
     discardArchive: (archive) => timed('agent.discardArchive', () => agent.discardArchive(archive)),

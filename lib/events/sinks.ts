@@ -1,4 +1,5 @@
 import type { BunkhouseEvent } from '../domain/events.ts';
+import { loggedLease } from '../domain/lease.ts';
 import type { Logger } from '../util/logger.ts';
 import type { EventSink } from './event-log.ts';
 
@@ -6,7 +7,8 @@ import type { EventSink } from './event-log.ts';
 export function loggerSink(logger: Logger): EventSink {
   return ({ owner, event }) => {
     const { type, ...facts } = event;
-    logger[levelOf(event)]({ event: type, ...facts, ...(owner === null ? {} : { owner }) }, type);
+    const lease = 'lease' in facts ? { lease: loggedLease(facts.lease) } : {};
+    logger[levelOf(event)]({ event: type, ...facts, ...lease, ...(owner === null ? {} : { owner }) }, type);
   };
 }
 

@@ -15,6 +15,7 @@ import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/logger.ts';
 import { logServed } from './access-log.ts';
 import type { Auth } from './auth.ts';
+import type { Claims } from './claims.ts';
 import type { Trusts } from './client.ts';
 import { type CompatOptions, compatRoutes, compatWays } from './compat/compat.ts';
 import type { Metrics } from './metrics.ts';
@@ -67,6 +68,7 @@ export interface HttpOptions {
   readonly visitors: Visitors;
   /** Fronts whose word on where a request came from is taken. */
   readonly trusts: Trusts;
+  readonly claims: Claims;
 }
 
 export interface HttpApp {
@@ -110,9 +112,14 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   app.use((ctx) => refuseUnknown(router, ctx.method, ctx.path));
   // Only what comes after the answer began: a caller that left, a stream that broke.
   app.on('error', (error) => options.logger.debug({ error: messageOf(error) }, 'a connection broke'));
+  const serve = app.callback();
   return {
-    callback: app.callback(),
-    upgrade: (req, socket, head) => upgrade(options, req, socket, head),
+    callback(req, res) {
+      const looking = options.claims.check(req);
+      if (looking === null) void serve(req, res);
+      else void looking.then(() => serve(req, res));
+    },
+    upgrade: (req, socket, head) => void upgrade(options, req, socket, head),
     shouldUpgrade: (req) => req.headers.upgrade?.toLowerCase() === 'websocket',
     routes,
     close: () => {
@@ -177,7 +184,7 @@ function problems({ logger }: HttpOptions): Koa.Middleware<RequestState> {
   };
 }
 
-function upgrade(options: HttpOptions, req: IncomingMessage, socket: Duplex, head: Buffer): void {
+async function upgrade(options: HttpOptions, req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
   const { gateway, logger, metrics, clock } = options;
   const requestId = randomUUID();
   const began = clock.monotonic();
@@ -196,6 +203,9 @@ function upgrade(options: HttpOptions, req: IncomingMessage, socket: Duplex, hea
   };
   socket.on('error', (error) => logger.debug({ requestId, error: messageOf(error) }, 'a connection broke'));
   socket.once('finish', () => endSoon(socket, clock));
+  const looking = options.claims.check(req);
+  if (looking !== null) await looking;
+  if (socket.destroyed) return;
   try {
     const visit = gateway.admit(req);
     if (visit === null)

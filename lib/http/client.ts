@@ -1,12 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP, isIPv6 } from 'node:net';
+import { isLoopback } from '../util/forwarded.ts';
 
 /** Whether what a front at this address says of its callers is believed. */
 export type Trusts = (address: string | undefined) => boolean;
 
 type Request = Pick<IncomingMessage, 'headers' | 'socket'>;
 
-/** Where a request came from: beyond trusted fronts, as far as they can be asked. */
+/**
+ * Where a request came from: beyond trusted fronts, as far as they can be asked. A front that was called from its own machine
+ * may have been called by a bot, so what it was told is not believed.
+ */
 export function clientAddress({ headers, socket }: Request, trusts: Trusts): string {
   const hops = String(headers['x-forwarded-for'] ?? '')
     .split(',')
@@ -16,6 +20,7 @@ export function clientAddress({ headers, socket }: Request, trusts: Trusts): str
     const before = hops.pop();
     if (before === undefined || isIP(before) === 0) break;
     client = before;
+    if (isLoopback(client)) break;
   }
   return client;
 }

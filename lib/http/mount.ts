@@ -3,7 +3,7 @@ import type { RouterContext } from '@koa/router';
 import Router from '@koa/router';
 import { BunkhouseError } from '../domain/errors.ts';
 import type { Actor } from '../domain/state.ts';
-import type { Answer, Idempotency } from '../services/idempotency.ts';
+import type { Idempotency, Work } from '../services/idempotency.ts';
 import type { Clock } from '../util/clock.ts';
 import { type Auth, bearerOf, requireActor } from './auth.ts';
 import { readJson } from './body.ts';
@@ -101,11 +101,13 @@ async function replayable(ctx: Context, route: Route, options: MountOptions, key
   }
   if (!IDEMPOTENCY_KEY.test(keyed.key)) throw invalidKey('must be 1 to 255 visible ASCII characters');
   const headers: Record<string, string> = {};
-  const work = async (): Promise<Answer> => {
+  const { leaveOut = same, fillIn = same } = route.secrets ?? {};
+  const work = async (): Promise<Work> => {
     const result = await route.handle(keyed.input);
     if (!('json' in result)) throw new TypeError(`${route.path} changes something but does not answer JSON`);
     Object.assign(headers, result.headers);
-    return { status: result.status ?? route.reply.status, body: JSON.stringify(result.json) };
+    const { json, status = route.reply.status } = result;
+    return { status, body: JSON.stringify(json), kept: JSON.stringify(leaveOut(json)) };
   };
   const { actor, key, body } = keyed;
   const mutation = { actor, key, method: route.method, path: ctx.originalUrl, body };
@@ -114,8 +116,10 @@ async function replayable(ctx: Context, route: Route, options: MountOptions, key
   ctx.set(headers);
   ctx.status = answer.status;
   ctx.type = 'application/json';
-  ctx.body = answer.body;
+  ctx.body = answer.replayed ? JSON.stringify(fillIn(JSON.parse(answer.body), actor)) : answer.body;
 }
+
+const same = (json: unknown): unknown => json;
 
 function invalidKey(message: string): InvalidRequest {
   return new InvalidRequest([{ path: 'Idempotency-Key', message }]);

@@ -35,6 +35,13 @@ export interface ReplySpec<Reply extends z.ZodType> {
   readonly events?: z.ZodType;
 }
 
+/** Keeps secrets out of what is kept of an answer. */
+export interface Secrets<Json> {
+  readonly leaveOut: (json: DeepReadonly<Json>) => DeepReadonly<Json>;
+  /** With those that the actor may know now. */
+  readonly fillIn: (json: DeepReadonly<Json>, actor: Actor) => DeepReadonly<Json>;
+}
+
 interface RouteSpec<
   A extends Access,
   Params extends z.ZodObject,
@@ -57,6 +64,8 @@ interface RouteSpec<
   readonly errors?: readonly ErrorCode[];
   /** The answer holds a secret, so it is never kept for a replay. */
   readonly secretReply?: true;
+  /** The answer holds secrets that can be looked up again: it is kept for a replay without them. */
+  readonly secrets?: Secrets<z.input<Reply>>;
   readonly handle: (
     input: RouteInput<z.output<Params>, z.output<Query>, z.output<Body>> & {
       readonly actor: A extends 'public' ? null : Actor;
@@ -65,7 +74,11 @@ interface RouteSpec<
 }
 
 /** A route as data: the router, the OpenAPI document and the tests are made from it. */
-export type Route = Omit<RouteSpec<Access, z.ZodObject, z.ZodObject, z.ZodType, z.ZodType>, 'handle'> & {
+export type Route = Omit<RouteSpec<Access, z.ZodObject, z.ZodObject, z.ZodType, z.ZodType>, 'handle' | 'secrets'> & {
+  readonly secrets?: {
+    readonly leaveOut: (json: unknown) => unknown;
+    readonly fillIn: (json: unknown, actor: Actor) => unknown;
+  };
   readonly handle: (
     input: RouteInput<unknown, unknown, unknown> & { readonly actor: Actor | null },
   ) => Result<unknown> | Promise<Result<unknown>>;

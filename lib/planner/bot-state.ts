@@ -1,6 +1,7 @@
 import type { BotObservation } from '../domain/agent.ts';
 import { type BotRecord, type BotState, wantsProcess } from '../domain/bot.ts';
 import { isHeldStill } from '../domain/move.ts';
+import { isStillborn } from '../domain/restore.ts';
 import { botLane, containerLane } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { unhealthyReason } from './health.ts';
@@ -24,8 +25,11 @@ export function deriveState(world: World, bot: BotRecord): DerivedState {
 
 // Private
 
-/** A bot held stopped for a restore or a move says so, and why it comes back. */
-function withNews({ restore, move }: BotRecord, derived: DerivedState): DerivedState {
+/** A bot held stopped for a restore or a move says so, and why that failed. */
+function withNews(bot: BotRecord, derived: DerivedState): DerivedState {
+  const { restore, move } = bot;
+  if (isStillborn(bot) && derived.state === 'stopped')
+    return { ...derived, state: 'failed', reason: bot.restore.failed };
   if (derived.reason !== '') return derived;
   if (restore !== null) return { ...derived, reason: `its data is being replaced by that of ${restore.backup}` };
   if (move === null) return derived;

@@ -3,6 +3,7 @@ import { type BotRecord, generationAt, placedGeneration, poolLocation, wantsProc
 import { slotPort } from '../domain/container.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Placement } from '../domain/placement.ts';
+import { isStillborn } from '../domain/restore.ts';
 import { botLane, type Step } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { type Decision, planSubjects } from './decisions.ts';
@@ -81,6 +82,7 @@ function decideStaying(
   if (observed === undefined || !isTold) {
     return applyStep(world, bot, placement, template, agent);
   }
+  if (isStillborn(bot)) return { target: bot.instanceId, why: bot.restore.failed };
   if (bot.restore !== null) return decideRestore(bot, placement, observed);
   const rest = (): Decision => (observed.state === 'running' ? decideLiving(world, bot, template, observed) : null);
   if (!isTraveller(bot)) return rest();

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { RouteTarget } from '../services/pool-api.ts';
+import { FORWARDED } from '../util/forwarded.ts';
 import type { BotPath } from './bot-path.ts';
 import { TOKEN_COOKIE, withoutCredentials } from './credentials.ts';
 import type { Trusts } from './trust.ts';
@@ -22,6 +23,7 @@ const FRAMING = new Set(['content-length', 'transfer-encoding', 'host']);
 /** Node has answered `100 Continue` by itself already. */
 const isAnswered = (name: string): boolean => name === 'expect';
 
+/** Where a request came from is believed from a front of ours only, because bots go by it. */
 const isAnsweredOrClaimed = (name: string): boolean => isAnswered(name) || FORWARDED.test(name);
 
 /** Node frames the answer itself; and no bot is to end the sessions of others, which a browser takes for the same site. */
@@ -29,9 +31,6 @@ const isNotPassedOn = (name: string): boolean => name === 'transfer-encoding' ||
 
 /** Would let one bot's page put itself between the browser and all other bots of this origin. */
 const isNotPassedOnByPath = (name: string): boolean => isNotPassedOn(name) || name === 'service-worker-allowed';
-
-/** How a request says where it came from; believed from a front of ours only, because bots go by it. */
-const FORWARDED = /^(?:forwarded|x-forwarded-.*|x-real-ip)$/;
 
 /**
  * What the bot gets to see: without our credentials and hop-by-hop headers, with the target's own headers (an

@@ -45,9 +45,8 @@ export interface RestoreAnswer {
 
 export interface RestoreStatus {
   readonly backup: string;
-  /** `failed`: the bot goes on with the data it had. */
   readonly state: 'under-way' | 'done' | 'failed';
-  /** Why it failed; empty otherwise. */
+  /** Why it failed, and what the bot goes on with; empty otherwise. */
   readonly why: string;
 }
 

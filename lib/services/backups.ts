@@ -2,7 +2,7 @@ import { type BackupFacts, isGood, type KeptBot } from '../domain/backup.ts';
 import type { Keep } from '../domain/backup-rule.ts';
 import type { BotRecord } from '../domain/bot.ts';
 import { BunkhouseError } from '../domain/errors.ts';
-import type { RestoreWish } from '../domain/restore.ts';
+import { isStillborn, type RestoreWish } from '../domain/restore.ts';
 import type { Actor } from '../domain/state.ts';
 import { isoTime } from '../util/clock.ts';
 import type {
@@ -23,7 +23,7 @@ import { visibleBot } from './bots.ts';
 import type { Dependencies } from './dependencies.ts';
 import type { PoolOptions } from './pool-api.ts';
 import type { Reconciler } from './reconciler.ts';
-import { addRestored, wishRestore } from './restore-changes.ts';
+import { addRestored, retryRestore, wishRestore } from './restore-changes.ts';
 import { damaged, type Found, notesOn, readThrough, remadeBot, taken, unknownBot } from './restore-request.ts';
 import { findBackup } from './restore-step.ts';
 import { botView } from './views.ts';
@@ -117,7 +117,9 @@ export class Backups implements BackupApi {
       kept: null,
       tolerate: request.force ?? false,
       since: isoTime(this.#deps.clock.now()),
+      failed: null,
     };
+    if (existing !== undefined && isStillborn(existing)) return this.#tryAgain(actor, facts, existing, restore);
     if (existing === undefined)
       return this.#makeAgain(actor, facts, await shelf.bot(id), { ...request, as: target }, restore);
     if (request.as !== undefined)
@@ -174,6 +176,14 @@ export class Backups implements BackupApi {
     return this.#answer(record, 'in-place', facts, notes);
   }
 
+  async #tryAgain(actor: Actor, facts: BackupFacts, bot: BotRecord, restore: RestoreWish): Promise<RestoreAnswer> {
+    const { instanceId, owner } = bot;
+    if (actor.role === 'owner' && owner !== actor.owner) throw taken(instanceId);
+    const again = { ...restore, replaces: false };
+    const record = await this.#deps.store.update(retryRestore(instanceId, again));
+    return this.#answer(record, 'new', facts, notesOn(record, facts, this.#deps.store.current().bots.has(facts.bot)));
+  }
+
   async #makeAgain(
     actor: Actor,
     facts: BackupFacts,
@@ -210,7 +220,8 @@ export class Backups implements BackupApi {
 
   #restoreOf({ instanceId, restore }: BotRecord): RestoreStatus | null {
     if (restore === null) return this.#restores.get(instanceId) ?? null;
-    return { backup: restore.backup, state: 'under-way', why: '' };
+    const { backup, failed } = restore;
+    return failed === null ? { backup, state: 'under-way', why: '' } : { backup, state: 'failed', why: failed };
   }
 
   #status(bot: BotRecord, last: BackupFacts | undefined): BackupStatus {

@@ -7,6 +7,7 @@ import {
   type LeaseRecord,
   POOL_OWNER,
   type ReserveLife,
+  type ReservePlace,
   reserveLife,
 } from '../domain/lease.ts';
 import type { State } from '../domain/state.ts';
@@ -189,14 +190,13 @@ function tellBot(state: State, lease: LeaseRecord): State {
   return reviseBot(lease.bot, () => ({}), false)(state).state;
 }
 
-/** Soon, when one is being made or cleaned where it is wanted; else when the next lease ends, or in a minute, which somebody may have given back by then. */
+/** Soon, when one is being made or cleaned where it is wanted; else when the next lease there ends, or in a minute, which somebody may have given back by then. */
 function exhausted(state: State, { template, location, now }: Acquisition, most: number): BunkhouseError {
-  const isComing = state.bots.records.some(
-    (bot) =>
-      bot.template === template && (location ?? bot.location) === bot.location && !bot.deleting && isWaiting(bot),
-  );
-  const ends = state.leases.records
-    .filter((lease) => lease.template === template && lease.end === null)
+  const isWanted = (one: ReservePlace): boolean =>
+    one.template === template && (location === null || one.location === location);
+  const isComing = state.bots.records.some((bot) => isWanted(bot) && !bot.deleting && isWaiting(bot));
+  const ends = lastingLeases(state)
+    .filter(isWanted)
     .map((lease) => Date.parse(lease.expiresAt));
   const first = ends.reduce((a, b) => Math.min(a, b), now + (isComing ? SOON_MS : AT_LATEST_MS));
   const retryAfterSeconds = Math.max(1, Math.ceil((first - now) / 1000));

@@ -183,7 +183,7 @@ async function putInPlace(context: ApplyContext, container: string, record: Movi
   // What has changed in the failed place is the newer; what never left this one is worth keeping all the same.
   if (move.undone !== null && record.reserve === null) await keepPresent(context, container, record);
   const agent = await context.agents.get(container);
-  const upload = uploadName(facts.id, record.generation);
+  const upload = uploadName(facts.id, `${record.generation}`);
   const sha256 = await sendArchive(agent, instanceId, upload, context.carried.content(facts));
   const limits = { ...context.templates.get(record.template)?.limits, ...record.limits };
   const isBack = move.undone !== null;

@@ -62,9 +62,9 @@ export async function sendArchive(
   return hash.digest('hex');
 }
 
-/** Under what name an archive is sent: the same again takes the place of what was sent of it before. */
-export function uploadName(archive: string, generation: number): string {
-  return createHash('sha256').update(`${archive} ${generation}`).digest('hex').slice(0, 16);
+/** Under what name something is sent: the same again takes the place of what was sent of it before. */
+export function uploadName(archive: string, occasion: string): string {
+  return createHash('sha256').update(`${archive} ${occasion}`).digest('hex').slice(0, 16);
 }
 
 // Private

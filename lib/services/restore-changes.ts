@@ -1,7 +1,7 @@
 import type { KeptBot } from '../domain/backup.ts';
 import type { BotRecord } from '../domain/bot.ts';
 import { BunkhouseError } from '../domain/errors.ts';
-import type { RestoreWish } from '../domain/restore.ts';
+import { isStillborn, type RestoreWish } from '../domain/restore.ts';
 import type { Change } from '../store/store.ts';
 import { addBot, findBot, type NewBot, putBot, reviseBot } from './bot-container-mapper.ts';
 
@@ -51,6 +51,26 @@ export function finishRestore(
   return (state) => {
     if (findBot(state, instanceId).restore?.backup !== backup) return { state, result: null };
     return reviseBot(instanceId, () => ({ restore: null, ...content }), true)(state);
+  };
+}
+
+/** A bot that was made for it is held: there is nothing it could go on with. Null when that was noted already. */
+export function failRestore(instanceId: string, backup: string, failed: string): Change<BotRecord | null> {
+  return (state) => {
+    const bot = findBot(state, instanceId);
+    if (bot.restore?.backup !== backup || bot.restore.failed !== null) return { state, result: null };
+    const held = { ...bot, restore: { ...bot.restore, failed } };
+    return { state: putBot(state, held), result: held };
+  };
+}
+
+/** Once more for a bot that is held since a restore failed, under a generation of its own. Throws CONFLICT. */
+export function retryRestore(instanceId: string, restore: RestoreWish): Change<BotRecord> {
+  return (state) => {
+    const bot = findBot(state, instanceId);
+    if (!isStillborn(bot) || bot.restore.backup !== restore.backup)
+      throw new BunkhouseError('CONFLICT', `${instanceId} is not held by a restore of ${restore.backup} that failed`);
+    return reviseBot(instanceId, () => ({ restore }), false)(state);
   };
 }
 

@@ -5,8 +5,10 @@ import type { RestoreWish } from '../domain/restore.ts';
 import { findBot } from './bot-container-mapper.ts';
 import type { ApplyContext, Executors } from './executors.ts';
 import { keepBackup, sendArchive, uploadName } from './packing.ts';
-import { abandonRestore, finishRestore, noteKept } from './restore-changes.ts';
+import { abandonRestore, failRestore, finishRestore, noteKept } from './restore-changes.ts';
 import type { Shelf } from './shelf.ts';
+
+type Content = Pick<KeptBot, 'files' | 'env' | 'args'>;
 
 /** After so long of trying, a bot that had data before goes on with that. */
 const PATIENCE_MS = 15 * 60_000;
@@ -27,38 +29,88 @@ export async function findBackup(
 
 /**
  * How a restore is carried out: the present data is backed up, the archive sent, put in place in one step, and the wish
- * taken back. Broken off anywhere it is done again from what is noted; the bot does not run meanwhile.
+ * taken back. Broken off anywhere it is done again from what is noted; the bot does not run meanwhile. What became of it
+ * when an answer was lost, the container knows.
  */
 export function restoreExecutor(context: ApplyContext): Executors['restoreBot'] {
   const { store, events, clock } = context;
 
-  const goBack = async ({ instanceId, owner }: BotRecord, { backup }: RestoreWish, error: unknown): Promise<void> => {
-    if ((await store.update(abandonRestore(instanceId, backup))) === null) return;
-    events.emit({ type: 'bot.restore-failed', bot: instanceId, backup, why: messageOf(error) }, owner);
+  const finish = async ({ instanceId }: BotRecord, backup: string, kept: string | null, content: Content | null) => {
+    const done = await store.update(finishRestore(instanceId, backup, content));
+    if (done !== null) events.emit({ type: 'bot.restored', bot: instanceId, backup, kept }, done.owner);
+  };
+
+  const giveUp = async (container: string, record: BotRecord, restore: RestoreWish, error: unknown): Promise<void> => {
+    const { instanceId: bot, owner } = record;
+    const { backup } = restore;
+    const kept = findBot(store.current(), bot).restore?.kept ?? null;
+    const placed = restore.replaces ? await isPlaced(context, container, bot, restore) : false;
+    // What was refused when the data is there already is the rest of the backup.
+    const content = hasCode(error, 'INVALID') ? null : await contentOf(context, restore);
+    if (placed === true) return finish(record, backup, kept, content);
+    const why = `${messageOf(error)}; ${restore.replaces ? goesOnWith(placed, backup, kept) : isHeld(bot, backup)}`;
+    const change = restore.replaces ? abandonRestore(bot, backup) : failRestore(bot, backup, why);
+    if ((await store.update(change)) !== null) events.emit({ type: 'bot.restore-failed', bot, backup, why }, owner);
   };
 
   return async ({ container, bot, generation }) => {
     const record = findBot(store.current(), bot);
     const { restore } = record;
-    if (restore === null || record.generation !== generation) return;
+    if (restore === null || restore.failed !== null || record.generation !== generation) return;
     try {
       const kept = restore.kept ?? (await keepPresent(context, container, record, restore));
-      const content = await replace(context, container, record, restore);
-      const done = await store.update(finishRestore(bot, restore.backup, restore.replaces ? content : null));
-      if (done !== null) events.emit({ type: 'bot.restored', bot, backup: restore.backup, kept }, done.owner);
+      const content = await contentOf(context, restore);
+      const placed = await isPlaced(context, container, bot, restore);
+      if (placed !== true) await replace(context, container, record, restore);
+      await finish(record, restore.backup, kept, content);
     } catch (error) {
-      if (!restore.replaces || !isVain(restore, error, clock.now())) throw error;
-      await goBack(record, restore, error);
+      if (!isVain(restore, error, clock.now())) throw error;
+      await giveUp(container, record, restore, error);
     }
   };
 }
 
 // Private
 
-/** Whether to try no more. */
-function isVain({ since }: RestoreWish, error: unknown, now: number): boolean {
-  const late = now - Date.parse(since) > PATIENCE_MS;
-  return late || hasCode(error, 'INVALID') || hasCode(error, 'UNSUPPORTED');
+/** Whether to try no more. A bot that was made for it has nothing to go back to: only a refusal ends that. */
+function isVain({ since, replaces }: RestoreWish, error: unknown, now: number): boolean {
+  if (hasCode(error, 'INVALID') || hasCode(error, 'UNSUPPORTED')) return true;
+  return replaces && now - Date.parse(since) > PATIENCE_MS;
+}
+
+function goesOnWith(placed: false | null, backup: string, kept: string | null): string {
+  if (placed === false || kept === null) return 'it goes on with the data it had';
+  return `its container cannot say whether it goes on with the data it had, which is kept as ${kept}, or with that of ${backup}`;
+}
+
+function isHeld(bot: string, backup: string): string {
+  const again = `bunkhouse backups restore ${backup} --as ${bot}, with --force for what is damaged or no file`;
+  return `${bot} has no data and is held: delete it, or try again (${again})`;
+}
+
+/** One name for each wish, so that what is sent for one is never taken for another's. */
+const uploadOf = ({ backup, since }: RestoreWish): string => uploadName(backup, since);
+
+/** Whether the data is that of the backup already. Null: the container is of a version that cannot say. */
+async function isPlaced(
+  { agents }: ApplyContext,
+  container: string,
+  bot: string,
+  restore: RestoreWish,
+): Promise<boolean | null> {
+  try {
+    return await (await agents.get(container)).restored(bot, uploadOf(restore));
+  } catch (error) {
+    if (hasCode(error, 'UNSUPPORTED')) return null;
+    throw error;
+  }
+}
+
+/** What else comes back with the data in place; null: nobody wrote that down. */
+async function contentOf(context: ApplyContext, { backup, replaces }: RestoreWish): Promise<Content | null> {
+  const found = replaces ? await findBackup(context, backup) : null;
+  const kept = (await found?.shelf.bot(backup)) ?? null;
+  return kept === null ? null : { files: kept.files, env: kept.env, args: kept.args };
 }
 
 /** Noted before anything is replaced, so that it is never the restored data that is taken for the present. */
@@ -76,24 +128,22 @@ async function keepPresent(
   return backup;
 }
 
-/** Returns what else belongs to the backup; null: nobody wrote that down. */
 async function replace(
   context: ApplyContext,
   container: string,
   record: BotRecord,
-  { backup, tolerate }: RestoreWish,
-): Promise<Pick<KeptBot, 'files' | 'env' | 'args'> | null> {
+  restore: RestoreWish,
+): Promise<void> {
+  const { backup, tolerate } = restore;
   const found = await findBackup(context, backup);
   if (found === null) throw gone(backup);
   const { shelf, facts } = found;
   const agent = await context.agents.get(container);
-  const upload = uploadName(backup, record.generation);
+  const upload = uploadOf(restore);
   const sha256 = await sendArchive(agent, record.instanceId, upload, existing(backup, shelf.content(facts)));
   const limits = { ...context.templates.get(record.template)?.limits, ...record.limits };
   const maxBytes = limits.diskBytes ?? LARGEST_BYTES;
   await agent.restore(record.instanceId, record.generation, { upload, sha256, maxBytes, tolerate });
-  const kept = await shelf.bot(backup);
-  return kept === null ? null : { files: kept.files, env: kept.env, args: kept.args };
 }
 
 /** What is gone from its vault is so for good, unlike what a container does not find. */

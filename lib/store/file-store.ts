@@ -14,6 +14,8 @@ import { removeTemporaries } from './temporaries.ts';
 export interface FileStoreOptions {
   /** Absolute. Its folder is made, for this user alone, when it is not there. */
   readonly path: string;
+  /** Names the machine or engine that has the containers; without it, what is known of that is forgotten. */
+  readonly home?: string;
   readonly clock: Clock;
   readonly log: Logger;
   readonly migrations?: ReadonlyMap<number, Migration>;
@@ -21,17 +23,17 @@ export interface FileStoreOptions {
 }
 
 /**
- * The store in one JSON file and its journals. Throws CONFLICT (naming the pid) while another process has it open,
- * STORE_CORRUPT for files that are not a valid state (they are left as they are), UNSUPPORTED for one of a newer version,
+ * The store in one JSON file and its journals. Throws CONFLICT (naming the pid) while another process has it open
+ * and when the state tells of containers elsewhere, STORE_CORRUPT for files that are not a valid state (they are left as they are), UNSUPPORTED for one of a newer version,
  * STORE_UNAVAILABLE when it can be neither read nor written.
  */
 export async function openFileStore(options: FileStoreOptions): Promise<Store> {
-  const { migrations = MIGRATIONS, disk = systemDisk } = options;
+  const { home = '', migrations = MIGRATIONS, disk = systemDisk } = options;
   const path = await prepare(options.path);
   const lock = await lockFile(`${path}.lock`, process.pid);
   try {
     await removeTemporaries(path);
-    const files = await StateFiles.open({ ...options, path, migrations, disk }, lock);
+    const files = await StateFiles.open({ ...options, path, home, migrations, disk }, lock);
     return new GroupCommit(files.state, files);
   } catch (error) {
     await lock.release();

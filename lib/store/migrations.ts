@@ -24,14 +24,22 @@ function addRestores(old: Document): Document {
   return { ...old, bots: Object.fromEntries(bots) };
 }
 
-/** Schema 5 knows bots that move, containers of one bot, and rolling upgrades. */
+/** Schema 5 knows bots that move, containers of one bot, rolling upgrades, and restores that will not be. */
 function addMoves(old: Document): Document {
   return {
     ...old,
-    bots: withAll(old.bots, { move: null, legacy: null }),
+    bots: withAll(withFailures(old.bots), { move: null, legacy: null }),
     containers: withAll(old.containers, { soleBot: null, emptying: null, entered: true }),
     upgrades: {},
   };
+}
+
+function withFailures(bots: unknown): Record<string, unknown> {
+  const restoreOf = ({ restore }: { restore?: unknown }): unknown =>
+    restore == null ? null : { ...Object(restore), failed: null };
+  return Object.fromEntries(
+    Object.entries(Object(bots)).map(([id, bot]) => [id, { ...Object(bot), restore: restoreOf(Object(bot)) }]),
+  );
 }
 
 function withAll(records: unknown, more: Readonly<Record<string, unknown>>): Record<string, unknown> {

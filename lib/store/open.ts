@@ -13,7 +13,7 @@ export type StoreLocation =
 export interface OpenOptions {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Names the machine or engine that has the containers. */
+  /** Names the machine or engine that has the containers. Empty: what the state says of it is forgotten. */
   readonly home: string;
   /** Folder for what must be remembered here when the state is elsewhere. */
   readonly folder: string;

@@ -79,6 +79,7 @@ const bot = z.strictObject({
       kept: z.string().nullable(),
       tolerate: z.boolean(),
       since: z.iso.datetime(),
+      failed: z.string().nullable(),
     })
     .nullable(),
   move: move.nullable(),

@@ -10,6 +10,7 @@ import { writeDurably } from '../util/durable-write.ts';
 import type { Logger } from '../util/logger.ts';
 import { check, decodeState, parseDocument, schemaOf } from './decode.ts';
 import { GoodCopies } from './good-copies.ts';
+import { occupiedBy, settleHome } from './home.ts';
 import { firstPosition, type Position } from './journal-line.ts';
 import { listJournals } from './journal-names.ts';
 import type { Migration } from './migrations.ts';
@@ -19,6 +20,8 @@ import { positionSchema } from './schema.ts';
 
 export interface StateFileOptions {
   readonly path: string;
+  /** Where this process has its containers; empty: not to be said, and what the file says of it is forgotten. */
+  readonly home: string;
   readonly clock: Clock;
   readonly log: Logger;
   readonly disk: Disk;
@@ -38,10 +41,12 @@ export interface Snapshot {
 export class StateFile implements Adapter<Snapshot> {
   readonly copies: GoodCopies;
   readonly #options: StateFileOptions;
+  #home: string;
   #size = 0;
 
   constructor(options: StateFileOptions) {
     this.#options = options;
+    this.#home = options.home;
     this.copies = new GoodCopies(options.path, options.clock, options.disk);
   }
 
@@ -52,8 +57,8 @@ export class StateFile implements Adapter<Snapshot> {
 
   /**
    * The state of the file and its journals. Null when there is no file and never was one. Throws STORE_CORRUPT (naming the
-   * last good copy and what to do) for content that is not a valid state, UNSUPPORTED for a newer schema. Changes nothing
-   * but makes a good copy.
+   * last good copy and what to do) for content that is not a valid state, UNSUPPORTED for a newer schema, CONFLICT for
+   * one that tells of containers elsewhere. Changes nothing but makes a good copy.
    */
   async read(): Promise<Snapshot | null> {
     const bytes = await this.#bytes();
@@ -62,13 +67,14 @@ export class StateFile implements Adapter<Snapshot> {
     const standing = await this.#orRefusal(() => standingOf(document));
     const { patches, position } = await readJournals(this.#options.path, standing);
     const state = await this.#orRefusal(() => this.#decode(applyPatches(document, patches)));
+    this.#home = this.#settleHome(document, state);
     await this.keepCopy();
     return { state, position };
   }
 
   /** Durable when it resolves. Throws the system's error: the file is as it was, or (the last sync alone failed) new already. */
   async write(snapshot: Snapshot): Promise<void> {
-    this.#size = await writeDurably(this.#options.path, pieces(snapshot), this.#options.disk);
+    this.#size = await writeDurably(this.#options.path, pieces(snapshot, this.#home), this.#options.disk);
   }
 
   /** Copies the file as it is. A copy is a precaution: when it cannot be made, the state itself is still safe. */
@@ -100,8 +106,15 @@ export class StateFile implements Adapter<Snapshot> {
     throw await this.#refusal(new BunkhouseError('STORE_CORRUPT', 'it is gone, although it was there before'));
   }
 
-  #decode({ journal: _, ...document }: Document): State {
+  #decode({ journal: _, home: __, ...document }: Document): State {
     return decodeState(document, this.#options.migrations);
+  }
+
+  /** Versions before schema 5 noted nothing. */
+  #settleHome(document: Document, { containers }: State): string {
+    const known = typeof document.home === 'string' ? document.home : null;
+    const { path: state, home } = this.#options;
+    return settleHome({ known, home, occupied: occupiedBy(Object.values(containers)), state });
   }
 
   async #orRefusal<T>(work: () => T): Promise<T> {
@@ -172,8 +185,8 @@ function standingOf(document: Document): Standing {
 const PIECE = 64 * 1024;
 
 /** The file's text piece by piece, so that the process can do other things between them. */
-function* pieces({ state, position }: Snapshot): Generator<string> {
-  let piece = `{"journal":${JSON.stringify(position)}`;
+function* pieces({ state, position }: Snapshot, home: string): Generator<string> {
+  let piece = `{"journal":${JSON.stringify(position)},"home":${JSON.stringify(home)}`;
   for (const [name, value] of Object.entries(state)) {
     piece += `,${JSON.stringify(name)}:`;
     if (typeof value !== 'object') {

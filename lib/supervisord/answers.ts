@@ -157,6 +157,8 @@ export const backupInfo = archiveInfo.extend({
   skippedCount: count,
 }) satisfies z.ZodType<BackupInfo>;
 
+export const restored = z.object({ restored: z.boolean() });
+
 export const restoredInfo = z.object({
   files: count,
   databases: count,

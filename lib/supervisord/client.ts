@@ -32,7 +32,7 @@ const FAULTS: Readonly<Record<number, ErrorCode>> = {
 /** supervisord's own fault. */
 const UNKNOWN_METHOD = 1;
 /** Which a container that was made by an earlier version does not have. */
-const YOUNGER: ReadonlySet<string> = new Set(['backup', 'receive', 'restore']);
+const YOUNGER: ReadonlySet<string> = new Set(['backup', 'receive', 'restore', 'restored']);
 
 const PROMPT: CallOptions = { silenceMs: 30_000 };
 /** How much longer than asked a held-back answer may take to arrive. */
@@ -100,6 +100,10 @@ export class SupervisordAgent implements Agent {
 
   restore(bot: string, generation: number, order: RestoreOrder): Promise<RestoredInfo> {
     return this.#call('restore', { bot, generation, ...order }, answers.restoredInfo, ARCHIVE);
+  }
+
+  async restored(bot: string, upload: string): Promise<boolean> {
+    return (await this.#call('restored', { bot, upload }, answers.restored, ARCHIVE)).restored;
   }
 
   async fetchArchive(archive: string, offset: number, length: number): Promise<Uint8Array> {

@@ -389,6 +389,11 @@ export function agentContract(contract: Contract): void {
         expect(tar).toMatch(/a\/one/);
         expect(tar).not.toMatch(/later/);
       }
+      const order = await send(agent, data);
+      await agent.restore('bot', 6, order);
+      expect(await agent.restored('bot', order.upload)).toBe(true);
+      expect(await agent.restored('bot', 'f'.repeat(16))).toBe(false);
+      expect(await agent.restored('nobody', order.upload)).toBe(false);
       await agent.apply({ ...spec, generation: 7 });
       expect(await runs(agent)).toMatchObject({ startedGeneration: 7 });
     });
@@ -405,6 +410,7 @@ export function agentContract(contract: Contract): void {
       expect(await restore({}, 4)).toBe('STALE_GENERATION');
       const broken = await send(agent, data.subarray(0, data.length >> 1));
       expect(await codeOf(agent.restore('bot', 5, broken))).toBe('INVALID');
+      expect(await agent.restored('bot', broken.upload)).toBe(false);
       expect(await fetchAll(agent, await agent.archive('bot'))).toEqual(before);
       expect(await codeOf(agent.sendArchive('bot', 'e'.repeat(16), 5, data))).toBe('NOT_FOUND');
       expect(await codeOf(agent.backup('nobody'))).toBe('NOT_FOUND');

@@ -42,6 +42,7 @@ const CALLS: Record<Method, (driver: Driver, agent: Agent) => Promise<unknown>> 
   'agent.archive': (_, agent) => agent.archive('ann'),
   'agent.backup': (_, agent) => agent.backup('ann'),
   'agent.sendArchive': (_, agent) => agent.sendArchive('ann', 'x', 0, Buffer.from('x')),
+  'agent.restored': (_, agent) => agent.restored('ann', 'x'),
   'agent.restore': (_, agent) => agent.restore('ann', 1, { upload: 'x', sha256: '', maxBytes: 1, tolerate: false }),
   'agent.fetchArchive': (_, agent) => agent.fetchArchive('x', 0, 100),
   'agent.discardArchive': (_, agent) => agent.discardArchive('x'),

@@ -12,10 +12,11 @@ import type { CompatGroup } from '../../lib/domain/visitor.ts';
 import type { MemoryWorld } from '../../lib/drivers/memory/world.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import { createEventLog } from '../../lib/events/event-log.ts';
-import { counterSink } from '../../lib/events/sinks.ts';
+import { counterSink, loggerSink } from '../../lib/events/sinks.ts';
 import { LOG_REDACTION } from '../../lib/http/access-log.ts';
 import { createHttpApp, type HttpApp } from '../../lib/http/app.ts';
 import { createAuth } from '../../lib/http/auth.ts';
+import { createClaims } from '../../lib/http/claims.ts';
 import { createMetrics } from '../../lib/http/metrics.ts';
 import { createVisitors } from '../../lib/http/visitors.ts';
 import { createProber } from '../../lib/probes/prober.ts';
@@ -37,6 +38,7 @@ import { openFileStore } from '../../lib/store/file-store.ts';
 import type { Store } from '../../lib/store/store.ts';
 import { createUsageFiles } from '../../lib/store/usage-files.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
+import { SocketOwners } from '../../lib/util/socket-owner.ts';
 import { hashToken, newToken } from '../../lib/util/token.ts';
 import { BY_PATH } from '../support/addresses.ts';
 
@@ -111,6 +113,8 @@ export interface AppOptions {
   readonly quotas?: { readonly hourly: number | null; readonly daily: number | null };
   /** Bots are reached by path only when left out. */
   readonly addresses?: Addresses;
+  /** Callers of this machine with this uid or one above are taken for bots; nobody when left out. */
+  readonly firstBotUid?: number | null;
   /** An earlier app's, so that this one goes on where that ended. */
   readonly folder?: string;
 }
@@ -128,6 +132,7 @@ export async function startApp({
   open = {},
   quotas = { hourly: null, daily: null },
   addresses = BY_PATH,
+  firstBotUid = null,
   folder: given,
 }: AppOptions = {}): Promise<App> {
   const folder = given ?? (await mkdtemp(join(tmpdir(), 'bunkhouse-http-')));
@@ -176,6 +181,7 @@ export async function startApp({
       clock,
       capacity: 1000,
       sinks: [
+        loggerSink(log),
         counterSink(metrics.events),
         ({ event }) => metrics.event(event),
         ({ event }) => metrics.leases.event(event),
@@ -237,6 +243,7 @@ export async function startApp({
     },
     visitors,
     trusts,
+    claims: createClaims({ trusts, firstBotUid, owners: new SocketOwners() }),
   });
   const server = createServer({ shouldUpgradeCallback: http.shouldUpgrade }, http.callback);
   server.on('upgrade', http.upgrade);

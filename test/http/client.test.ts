@@ -18,6 +18,12 @@ describe('where a request came from', () => {
       client: '203.0.113.9',
     },
     { what: 'beyond two fronts', peer: '::1', forwarded: '203.0.113.9, 10.0.0.7', client: '203.0.113.9' },
+    {
+      what: 'the machine of the front, whatever it was told',
+      peer: '127.0.0.1',
+      forwarded: '1.2.3.4, 127.0.0.1',
+      client: '127.0.0.1',
+    },
     { what: 'a front that says nothing', peer: '127.0.0.1', forwarded: undefined, client: '127.0.0.1' },
     { what: 'a front that says nonsense', peer: '127.0.0.1', forwarded: 'unknown', client: '127.0.0.1' },
     { what: 'only as far as it makes sense', peer: '127.0.0.1', forwarded: 'x, 10.0.0.7', client: '10.0.0.7' },

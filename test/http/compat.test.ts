@@ -69,6 +69,50 @@ describe('sites', () => {
     expect((await call()).json).toEqual((await call()).json);
     expect(app.store.current().leases.size).toBe(1);
   });
+
+  it('are told apart by address where no token is needed, and keep no password for a replay', async () => {
+    const lease = `${LEASE.slice(0, -2)}, access: { password: "{{secret.password}}" } }`;
+    const app = await start({ lease, open: { site: 60 } });
+    const call = (address: string) =>
+      app.call('POST', '/create-site', {
+        token: null,
+        headers: { ...from(address).headers, 'idempotency-key': 'k' },
+      });
+    const [one, again, other] = [await call('192.0.2.1'), await call('192.0.2.1'), await call('192.0.2.2')];
+    expect(again.headers['idempotency-replayed']).toBe('true');
+    expect(again.json).toEqual(one.json);
+    expect(other.json.id).not.toBe(one.json.id);
+    expect(one.json.access).not.toEqual(other.json.access);
+    const kept = JSON.stringify(app.store.current().replies);
+    for (const { access } of [one.json, other.json])
+      expect(kept).not.toContain((access as { password: string }).password);
+  });
+});
+
+describe('the log', () => {
+  it('has no id that gets anybody in', async () => {
+    const app = await start({ open: { container: 60, demo: 60 } });
+    const ids = [];
+    for (const path of ['/container', '/api/v1/demo/acquire'])
+      ids.push(String((await app.call('POST', path, { token: null })).json.id));
+    const [container, demo] = ids;
+    await app.call('POST', `/container/${container}/page`, { token: null, body: {} });
+    await app.call('POST', `/container/${container}`, { token: null, body: {} });
+    await app.call('POST', `/api/v1/demo/${demo}/extend`, { token: null, body: { minutes: 1 } });
+    await app.call('DELETE', `/api/v1/demo/${demo}`, { token: null });
+    await app.call('GET', `/api/leases/${container}`);
+    const socket = new WebSocket(`ws://127.0.0.1:${app.port}/container/${container}/socket`);
+    await once(socket, 'error');
+    await waitFor('the last line is there', () => app.logLines().some(({ path }) => String(path).endsWith('/socket')));
+    const lines = app.logLines();
+    expect(lines.filter(({ path }) => String(path).startsWith(`/container/${container?.slice(0, 8)}…`))).toHaveLength(
+      3,
+    );
+    expect(lines.find(({ event }) => event === 'lease.ended')).toMatchObject({ lease: `${demo?.slice(0, 8)}…` });
+    for (const id of ids) expect(JSON.stringify(lines)).not.toContain(id);
+    const metrics = await app.call('GET', '/metrics');
+    for (const id of ids) expect(metrics.text).not.toContain(id);
+  });
 });
 
 describe('containers', () => {

@@ -219,6 +219,29 @@ describe('leases over HTTP', { timeout: 30_000 }, () => {
     expect(again.store.current().leases.size).toBe(1);
   });
 
+  it('keep nothing for a replay that gets the holder in, and tell it again while they last', async () => {
+    await using app = await startLeasing({
+      lease: `${LEASE.slice(0, -1)}, access: { password: "{{secret.password}}" } }`,
+    });
+    const alice = await app.ownerToken('alice');
+    const { json } = await acquire(app, alice, {}, 'once');
+    const password = app.store.current().bots.get(String(json.instanceId))?.secrets.password;
+    const extend = () =>
+      app.call('POST', `/api/leases/${json.id}/extend`, {
+        token: alice,
+        body: { seconds: 5 },
+        headers: { 'idempotency-key': 'more' },
+      });
+    expect((await extend()).json.access).toEqual({ password });
+    expect((await extend()).json.access).toEqual({ password });
+    const replayed = await acquire(app, alice, {}, 'once');
+    expect(replayed.headers['idempotency-replayed']).toBe('true');
+    expect(replayed.json).toEqual(json);
+    expect(JSON.stringify(app.store.current().replies)).not.toContain(password);
+    await app.call('DELETE', `/api/leases/${json.id}`, { token: alice });
+    expect((await acquire(app, alice, {}, 'once')).json).toEqual({ ...json, access: null });
+  });
+
   it('count down until they end', async () => {
     await using app = await startLeasing();
     const alice = await app.ownerToken('alice');

@@ -273,7 +273,7 @@ class Restore(BackupTest):
                 self.assertEqual(db.execute("SELECT n FROM t").fetchall(), [(1,)])
         self.assertEqual(stat.S_IMODE(os.lstat(self.home()).st_mode), 0o700)
         self.assertEqual(os.listdir(self.supervisord.path("staging")), [])
-        self.assertEqual(os.listdir(self.supervisord.path("archives")), [])
+        self.assertEqual(os.listdir(self.supervisord.path("archives")), ["ann@placed"])
 
     def test_an_archive_of_a_deleted_bot_is_restored_with_its_journals(self):
         self.stopped()
@@ -310,8 +310,11 @@ class Restore(BackupTest):
         self.assertFault(STALE, "restore", self.request(data, generation=self.generation - 1))
         self.refused(data, "SHA-256", sha256="0" * 64)
         self.assertFault(NOT_FOUND, "restore", {**self.request(data), "upload": "0" * 16})
-        self.restore(data)
+        request = self.request(data)
+        self.call("restore", request)
         self.assertEqual(set(self.tree()), {"new"})
+        self.assertTrue(self.call("restored", {"bot": "ann", "upload": request["upload"]})["restored"])
+        self.assertFault(INVALID, "restored", {"bot": "ann", "upload": "../x"})
 
     def test_pieces_come_in_order_and_may_come_again(self):
         self.stopped()
@@ -341,8 +344,12 @@ class Restore(BackupTest):
             self.assertIn(len(self.tree()), (1, 2001))
             self.assertEqual("old" in self.tree(), len(self.tree()) == 1)
             self.supervisord.start()
+            is_new = "new" in self.tree()
             self.stopped()
+            told = {"bot": "ann", "upload": request["upload"]}
+            self.assertEqual(self.call("restored", told)["restored"], is_new)
             self.restore(data)
+            self.assertFalse(self.call("restored", told)["restored"])
             self.assertEqual(len(self.tree()), 2001)
             self.assertEqual(os.listdir(self.supervisord.path("staging")), [])
 

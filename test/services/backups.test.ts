@@ -188,6 +188,72 @@ describe('a restore in place', () => {
     await machine[Symbol.asyncDispose]();
   });
 
+  /** As if it had been asked for long ago. */
+  const age = (system: System) =>
+    system.store.update((state) => {
+      const bot = state.bots.get('a');
+      const restore = bot?.restore && { ...bot.restore, since: '2020-01-01T00:00:00.000Z' };
+      if (bot === undefined || restore == null) throw new Error('a is not being restored');
+      return { state: { ...state, bots: state.bots.put('a', { ...bot, restore }) }, result: undefined };
+    });
+
+  it.each([
+    { what: 'done, when it was and only the answer was lost', lost: true, state: 'done', trades: 'one' },
+    { what: 'given up, when it was not', lost: false, state: 'failed', trades: 'two' },
+  ])('that takes too long is told as $what', async ({ lost, state, trades }) => {
+    const { machine, system } = await setUp();
+    const { id } = await system.backups.backup(ADMIN, 'a');
+    containerOf(machine, 'a').write('a', 'trades', 'two');
+    let aged = false;
+    machine.world.faults.hook = async ({ method, when }) => {
+      if (method !== 'agent.backup' || when !== 'after' || aged) return;
+      aged = true;
+      await age(system);
+    };
+    // Once while it is not late yet, and once when it is.
+    if (lost) machine.world.faults.loseNextAnswer('agent.restore', 2);
+    else machine.world.faults.failNext('agent.restore', 'AGENT_UNAVAILABLE', 2);
+    await system.backups.restore(ADMIN, id, {});
+    const restore = await restored(system, 'a');
+    expect(restore.state).toBe(state);
+    if (!lost) expect(restore.why).toMatch(/on purpose; it goes on with the data it had$/);
+    await system.until({ a: 'running' });
+    expect(contentOf(machine, 'a', 'trades')).toBe(trades);
+    await system[Symbol.asyncDispose]();
+    await machine[Symbol.asyncDispose]();
+  });
+
+  it('is not sent again when only the answer was lost', async () => {
+    const { machine, system } = await setUp();
+    const { id } = await system.backups.backup(ADMIN, 'a');
+    const calls: string[] = [];
+    machine.world.faults.hook = ({ method, when }) => {
+      if (method === 'agent.restore' && when === 'before') calls.push(method);
+    };
+    machine.world.faults.loseNextAnswer('agent.restore');
+    await system.backups.restore(ADMIN, id, {});
+    expect(await restored(system, 'a')).toMatchObject({ state: 'done' });
+    expect(calls).toHaveLength(1);
+    await system[Symbol.asyncDispose]();
+    await machine[Symbol.asyncDispose]();
+  });
+
+  it('that cannot be found out about is told as that', async () => {
+    const { machine, system } = await setUp();
+    const { id } = await system.backups.backup(ADMIN, 'a');
+    machine.world.faults.failNext('agent.restored', 'UNSUPPORTED', 2);
+    machine.world.faults.failNext('agent.restore', 'INVALID');
+    await system.backups.restore(ADMIN, id, {});
+    const { why } = await restored(system, 'a');
+    const [kept] = (await system.backups.list(ADMIN, { kind: 'before-restore' })).backups;
+    expect(why).toContain(
+      `whether it goes on with the data it had, which is kept as ${kept?.id}, or with that of ${id}`,
+    );
+    await system.until({ a: 'running' });
+    await system[Symbol.asyncDispose]();
+    await machine[Symbol.asyncDispose]();
+  });
+
   it('never gives a bot of the same name to whoever had it before', async () => {
     const { machine, system } = await setUp();
     const { id } = await system.backups.backup(ADMIN, 'a');
@@ -224,6 +290,49 @@ describe('a restore as a new bot', () => {
     await system.until({ a: 'running', b: 'running' });
     expect(contentOf(machine, 'b', 'trades')).toBe('one');
     expect(await codeOf(system.backups.restore(ALICE, id, { as: 'b' }))).toBe('CONFLICT');
+    await system[Symbol.asyncDispose]();
+    await machine[Symbol.asyncDispose]();
+  });
+
+  it('is held as failed when the backup is refused, says what to do, and is tried again when asked', async () => {
+    const { machine, system } = await setUp();
+    const { id } = await system.backups.backup(ADMIN, 'a');
+    machine.world.faults.failNext('agent.restore', 'INVALID');
+    await system.backups.restore(ALICE, id, { as: 'b' });
+    const { why, ...failed } = await restored(system, 'b');
+    expect(failed).toEqual({ backup: id, state: 'failed' });
+    expect(why).toContain('fails on purpose; b has no data and is held: delete it, or try again');
+    expect(why).toContain(`bunkhouse backups restore ${id} --as b, with --force`);
+    await system.until({ a: 'running', b: 'failed' });
+    expect(system.api.getBot(ALICE, 'b').reason).toBe(why);
+    let tries = 0;
+    machine.world.faults.hook = ({ method }) => {
+      if (method === 'agent.sendArchive') tries += 1;
+    };
+    for (let n = 0; n < 5; n++) await system.reconciler.pass('all');
+    await system[Symbol.asyncDispose]();
+    const next = await System.start(machine);
+    await next.until({ a: 'running', b: 'failed' });
+    expect(next.backups.overview(ADMIN, 'b').bots[0]?.restore).toEqual({ backup: id, state: 'failed', why });
+    expect(tries).toBe(0);
+    expect(await codeOf(next.backups.restore(BOB, id, { as: 'b' }))).toBe('NOT_FOUND');
+    expect(await next.backups.restore(ALICE, id, { as: 'b', force: true })).toMatchObject({ how: 'new' });
+    expect(await restored(next, 'b')).toMatchObject({ state: 'done' });
+    await next.until({ a: 'running', b: 'stopped' });
+    expect(contentOf(machine, 'b', 'trades')).toBe('one');
+    expect(await codeOf(next.backups.restore(ALICE, id, { as: 'b' }))).toBe('CONFLICT');
+    await next[Symbol.asyncDispose]();
+    await machine[Symbol.asyncDispose]();
+  });
+
+  it('that failed can be deleted', async () => {
+    const { machine, system } = await setUp();
+    const { id } = await system.backups.backup(ADMIN, 'a');
+    machine.world.faults.failNext('agent.restore', 'INVALID');
+    await system.backups.restore(ALICE, id, { as: 'b', start: true });
+    await system.until({ a: 'running', b: 'failed' });
+    await system.api.deleteBot(ALICE, 'b');
+    await system.until({ a: 'running' });
     await system[Symbol.asyncDispose]();
     await machine[Symbol.asyncDispose]();
   });

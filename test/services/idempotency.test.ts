@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { hasCode } from '../../lib/domain/errors.ts';
+import type { Actor } from '../../lib/domain/state.ts';
 import { createIdempotency, type Mutation } from '../../lib/services/idempotency.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import { systemClock } from '../../lib/util/clock.ts';
@@ -29,7 +30,10 @@ async function setUp() {
     await rm(folder, { recursive: true });
   });
   let done = 0;
-  const work = async () => ({ status: 201, body: JSON.stringify({ done: ++done }) });
+  const work = async () => {
+    const body = JSON.stringify({ done: ++done });
+    return { status: 201, body, kept: body };
+  };
   return { idempotency: createIdempotency({ store, clock }), store, time, path, work, done: () => done };
 }
 
@@ -94,6 +98,45 @@ describe('idempotency', () => {
     expect(await idempotency.run({ ...mutation, key: 'k101' }, work)).toMatchObject({ replayed: true });
     expect(await idempotency.run({ ...mutation, key: 'k100' }, work)).toMatchObject({ replayed: false });
   }, 60_000);
+
+  const visitor = (address: string): Actor => ({ role: 'owner', owner: `public:${address}` });
+
+  it("gives visitors a small share, so that theirs push out nobody else's, and their own by address", async () => {
+    const { idempotency, work, time, store } = await setUp();
+    const run = (actor: Actor, key: string) => {
+      time.now += 1;
+      return idempotency.run({ ...mutation, actor, key }, work);
+    };
+    await run({ role: 'admin' }, 'admins');
+    await run(visitor('192.0.2.1'), 'quiet');
+    for (let n = 0; n < 300; n++) await run(visitor('192.0.2.2'), `loud-${n}`);
+    expect(store.current().replies.size).toBeLessThanOrEqual(101);
+    expect(await run({ role: 'admin' }, 'admins')).toMatchObject({ replayed: true });
+    expect(await run(visitor('192.0.2.1'), 'quiet')).toMatchObject({ replayed: true });
+    expect(await run(visitor('192.0.2.2'), 'loud-299')).toMatchObject({ replayed: true });
+    expect(await run(visitor('192.0.2.2'), 'loud-0')).toMatchObject({ replayed: false });
+    expect(await run(visitor('192.0.2.3'), 'quiet')).toMatchObject({ replayed: false });
+  });
+
+  it('drops those of whoever has most', async () => {
+    const { idempotency, work, time, store } = await setUp();
+    const run = (owner: string, key: string) => {
+      time.now += 1;
+      return idempotency.run({ ...mutation, actor: { role: 'owner', owner }, key }, work);
+    };
+    for (let n = 0; n < 10; n++) await run('quiet', `k${n}`);
+    for (let n = 0; n <= 1000; n++) await run('loud', `k${n}`);
+    expect(store.current().replies.size).toBeLessThanOrEqual(1000);
+    for (let n = 0; n < 10; n++) expect(await run('quiet', `k${n}`)).toMatchObject({ replayed: true });
+  }, 60_000);
+
+  it('keeps what it is told to, not what was answered', async () => {
+    const { idempotency, path } = await setUp();
+    const secret = async () => ({ status: 200, body: '{"password":"hunter2"}', kept: '{"password":null}' });
+    expect(await idempotency.run(mutation, secret)).toMatchObject({ body: '{"password":"hunter2"}', replayed: false });
+    expect(await idempotency.run(mutation, secret)).toMatchObject({ body: '{"password":null}', replayed: true });
+    expect(await readFile(path, 'utf8')).not.toContain('hunter2');
+  });
 
   it('writes neither the key nor the request', async () => {
     const { idempotency, work, path } = await setUp();

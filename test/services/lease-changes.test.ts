@@ -102,6 +102,21 @@ describe('acquiring', () => {
     expect(() => leaseNew(aBot('n'), { ...wish, location }, 2)(state)).toThrow(refused);
   });
 
+  it.each([
+    { location: 'local', after: 30 },
+    { location: 'weur', after: 12 },
+    { location: null, after: 12 },
+    { location: 'enam', after: 60 },
+  ])('says to try again when a lease ends where one is asked for: $location', ({ location, after }) => {
+    const bots = [aMember('a', 'assigned'), aMember('b', 'assigned', { location: 'weur' })];
+    const state = withLeases(bots, [
+      aLease('l1', { bot: 'a', expiresAt: moment(30) }),
+      aLease('l2', { bot: 'b', location: 'weur', expiresAt: moment(12) }),
+    ]);
+    const refused = expect.objectContaining({ retryAfterSeconds: after });
+    expect(() => leaseNew(aBot('n'), { ...wish, location }, 2)(state)).toThrow(refused);
+  });
+
   it('does not give one id to two leases', () => {
     const state = withLeases([aMember('a', 'ready')], [aLease('l9')]);
     expect(codeOf(() => leaseReady('a', wish)(state))).toBe('CONFLICT');

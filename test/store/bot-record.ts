@@ -1,4 +1,5 @@
 import type { BotRecord } from '../../lib/domain/bot.ts';
+import type { ContainerRecord } from '../../lib/domain/container.ts';
 
 /** A bot with something in every field. */
 export function botRecord(instanceId: string): BotRecord {
@@ -25,6 +26,22 @@ export function botRecord(instanceId: string): BotRecord {
     desiredGeneration: 2,
     controlledGeneration: 0,
     reserve: null,
+    createdAt: '2026-01-01T00:00:00.000Z',
+  };
+}
+
+export function containerRecord(name: string): ContainerRecord {
+  return {
+    name,
+    pool: 'freqtrade/default/local',
+    capacity: 20,
+    basePort: 9000,
+    generation: 6,
+    image: null,
+    removing: false,
+    soleBot: null,
+    emptying: null,
+    entered: true,
     createdAt: '2026-01-01T00:00:00.000Z',
   };
 }

@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -28,7 +29,7 @@ import { systemClock } from '../../lib/util/clock.ts';
 import { silentLogger } from '../../lib/util/logger.ts';
 import { storeContract } from '../contract/store.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { botRecord } from './bot-record.ts';
+import { botRecord, containerRecord } from './bot-record.ts';
 
 const COUNTER = join(import.meta.dirname, 'fixtures/counter.ts');
 const HOUR = 3_600_000;
@@ -98,6 +99,65 @@ storeContract('file store', async () => {
     open: () => openFileStore({ path: join(place, 'state/state.json'), clock: systemClock, log: silentLogger }),
     cleanUp: async () => rmSync(place, { recursive: true, force: true }),
   };
+});
+
+describe('file store: where the containers are', () => {
+  const putContainer: Change<void> = (state) => ({
+    state: { ...state, containers: { c: containerRecord('c') } },
+    result: undefined,
+  });
+
+  const openAt = async (home: string): Promise<Store> => {
+    const store = await openFileStore({ path, home, clock: systemClock, log: silentLogger });
+    cleanUps.push(() => store.close());
+    return store;
+  };
+
+  it('is noted by the first start, before anything is changed', async () => {
+    await openAt('here');
+    expect(await onDisk()).toMatchObject({ home: 'here' });
+  });
+
+  it('is refused when it is elsewhere, and nothing is changed', async () => {
+    const store = await openAt('here');
+    await store.update(putContainer);
+    await store.close();
+    const before = readFileSync(path, 'utf8');
+    const error = await refused(openAt('elsewhere'));
+    expect(error.code).toBe('CONFLICT');
+    expect(error.message).toContain(`The state at ${path} tells of containers of here`);
+    expect(readFileSync(path, 'utf8')).toBe(before);
+    expect((await openAt('here')).current().containers).toHaveProperty('c');
+  });
+
+  it('counts containers that only a journal tells of', async () => {
+    const store = await openAt('here');
+    await store.update(putContainer);
+    const copy = join(folder, 'copy');
+    cpSync(join(folder, 'state'), copy, { recursive: true });
+    rmSync(join(copy, 'state.json.lock'));
+    path = join(copy, 'state.json');
+    expect((await refused(openAt('elsewhere'))).code).toBe('CONFLICT');
+  });
+
+  it('may be forgotten, and is then what the next start says', async () => {
+    const store = await openAt('here');
+    await store.update(putContainer);
+    await store.close();
+    await (await open()).close();
+    await (await openAt('elsewhere')).close();
+    expect((await refused(openAt('here'))).code).toBe('CONFLICT');
+  });
+
+  it('is not known in a file of an older version', async () => {
+    const store = await openAt('here');
+    await store.update(putContainer);
+    await store.close();
+    const { home: _, ...old } = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, JSON.stringify(old));
+    await (await openAt('elsewhere')).close();
+    expect(await onDisk()).toMatchObject({ home: 'elsewhere' });
+  });
 });
 
 describe('file store: the file', () => {

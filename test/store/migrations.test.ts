@@ -1,10 +1,20 @@
 import { describe, expect, it } from 'vitest';
+import type { RestoreWish } from '../../lib/domain/restore.ts';
 import { emptyState, SCHEMA_VERSION } from '../../lib/domain/state.ts';
 import { Table } from '../../lib/domain/table.ts';
 import { decodeState } from '../../lib/store/decode.ts';
 import { MIGRATIONS } from '../../lib/store/migrations.ts';
 import { aContainer } from '../planner/builders.ts';
 import { botRecord } from './bot-record.ts';
+
+const wish: RestoreWish = {
+  backup: 'a-1',
+  replaces: true,
+  kept: null,
+  tolerate: false,
+  since: '2026-01-01T00:00:00.000Z',
+  failed: null,
+};
 
 /** As a version that knew no moves wrote it. */
 function beforeMoves(): Record<string, unknown> {
@@ -46,6 +56,14 @@ describe('migrations', () => {
   it('bring a state of schema 4, which knew no moves, to the present one', () => {
     const [bots, containers] = [Table.of({ a: botRecord('a') }), { c: aContainer('c') }];
     expect(decodeState(beforeMoves(), MIGRATIONS)).toEqual({ ...emptyState('i'), generation: 7, bots, containers });
+  });
+
+  it('bring a restore that is under way along', () => {
+    const { failed: _, ...before } = wish;
+    const old = beforeMoves();
+    const { a } = old.bots as { a: object };
+    const state = decodeState({ ...old, bots: { a: { ...a, restore: before } } }, MIGRATIONS);
+    expect(state.bots.get('a')?.restore).toEqual(wish);
   });
 
   it('bring a state of schema 3, which knew no restores, to the present one', () => {

@@ -20,7 +20,7 @@ import { storeContract } from '../contract/store.ts';
 import { cuttablePort } from '../support/cuttable-port.ts';
 import { startValkey, VALKEY, type ValkeyServer } from '../support/valkey-server.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { botRecord } from './bot-record.ts';
+import { botRecord, containerRecord } from './bot-record.ts';
 
 const COUNTER = join(import.meta.dirname, 'fixtures/valkey-counter.ts');
 const LEASE_MS = 1000;
@@ -35,6 +35,10 @@ const grow: Change<number> = (state) => ({
   state: { ...state, generation: state.generation + 1 },
   result: state.generation + 1,
 });
+
+const putContainer =
+  (name: string): Change<void> =>
+  (state) => ({ state: { ...state, containers: { [name]: containerRecord(name) } }, result: undefined });
 
 function optionsOf(location: Partial<ValkeyLocation> = {}): Omit<ValkeyStoreOptions, 'clock' | 'log'> {
   return {
@@ -158,13 +162,21 @@ describe.skipIf(VALKEY === null)('valkey store', { timeout: 30_000 }, () => {
     });
 
     it('is refused where the containers are not', async () => {
-      await (await open()).close();
+      const store = await open();
+      await store.update(putContainer('c'));
+      await store.close();
       const error = await refusal(open({ home: 'elsewhere' }));
       expect(error.code).toBe('CONFLICT');
       expect(error.message).toMatch(/containers of here, and this process would run them on elsewhere/);
-      const [, key, field] = /HDEL '(\S+)' (\S+)$/.exec(error.message) ?? [];
-      await redis.hdel(key ?? '', field ?? '');
-      await open({ home: 'elsewhere' });
+      await (await open({ home: '' })).close();
+      await (await open({ home: 'elsewhere' })).close();
+      expect((await refusal(open())).code).toBe('CONFLICT');
+    });
+
+    it('may move while there are no containers', async () => {
+      await (await open()).close();
+      await (await open({ home: 'elsewhere' })).close();
+      await open();
     });
   });
 

@@ -10,11 +10,14 @@ import time
 
 from . import staging, worker
 from .faults import INTERNAL, INVALID, NOT_FOUND, Fault, from_oserror
+from .files import write_durably
 
 LONGEST = 256 << 10
 # A bot's id has no @, so the part before it is the whole id.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9a-f]{16}\.tar\.gz")
 UPLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9a-f]{16}\.upload")
+# Which directory a bot's last upload became: told by its inode, noted before it takes its place.
+PLACED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}@placed")
 PACKING_SECONDS = 3600
 MOST_TRIES = 5
 PAUSE_SECONDS = 1
@@ -24,7 +27,7 @@ class Archives:
     def __init__(self, layout, helpers):
         self._layout, self._helpers = layout, helpers
         for name in os.listdir(layout.archives):
-            if not NAME.fullmatch(name):
+            if not NAME.fullmatch(name) and not PLACED.fullmatch(name):
                 os.unlink(os.path.join(layout.archives, name))
 
     def pack(self, bot):
@@ -58,9 +61,19 @@ class Archives:
         archive, home, staged = self._upload(bot, upload), self._layout.bot(bot), self._layout.staged(bot)
         if not os.path.isfile(archive):
             raise Fault(NOT_FOUND, "the archive to restore was not received: send it again")
-        work = self._helpers.run(f"restore {bot}", lambda: staging.restore(archive, sha256, home, staged, limits), PACKING_SECONDS)
+        note = lambda inode: write_durably(self._placed(bot), f"{upload} {inode}")
+        work = self._helpers.run(f"restore {bot}", lambda: staging.restore(archive, sha256, home, staged, note, limits), PACKING_SECONDS)
         work.then(lambda _: _unlink(archive))
         return work
+
+    def restored(self, bot, upload):
+        """Whether the bot's directory is what came with that upload, whoever heard of it."""
+        self._upload(bot, upload)
+        try:
+            with open(self._placed(bot)) as file:
+                return file.read() == f"{upload} {os.lstat(self._layout.bot(bot)).st_ino}"
+        except FileNotFoundError:
+            return False
 
     def forget(self, bot):
         """Deletes its archives, and what a helper that was ended or a restore that was given up left of others."""
@@ -102,6 +115,9 @@ class Archives:
         if not UPLOAD.fullmatch(name):
             raise Fault(INVALID, "upload must be 16 hexadecimal digits")
         return os.path.join(self._layout.archives, name)
+
+    def _placed(self, bot):
+        return os.path.join(self._layout.archives, f"{bot}@placed")
 
     def _path(self, name):
         if not NAME.fullmatch(name):

@@ -181,6 +181,13 @@ class Container:
             await self.fences.raise_to(name, generation)
             return await self._archives.restore(name, upload, sha256, limits)
 
+    async def restored(self, name, upload):
+        """Whether that was put in place, once what is under way has ended: {restored}."""
+        async with self.turns(name), self._directories(name):
+            await self._earlier
+            await self._staging
+            return {"restored": self._archives.restored(name, upload)}
+
     def fetch(self, archive, offset, length):
         return self._archives.fetch(archive, offset, length)
 

@@ -108,6 +108,12 @@ class BunkhouseInterface:
         return run(self._container.restore(name, generation, fields.text("upload"), fields.text("sha256"), limits))
 
     @method
+    def restored(self, value):
+        """Whether a bot's directory is what was received under that name."""
+        fields = Fields(value)
+        return run(self._container.restored(fields.text("bot", INSTANCE_ID), fields.text("upload")))
+
+    @method
     def fetch(self, value):
         """A piece of an archive."""
         fields = Fields(value)

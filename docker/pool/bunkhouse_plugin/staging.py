@@ -18,8 +18,8 @@ MOST_ENTRIES = 1_000_000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def restore(archive, sha256, home, staged, limits):
-    """What was unpacked (`unpack.py`). Raises INVALID, and then nothing has changed."""
+def restore(archive, sha256, home, staged, note, limits):
+    """What was unpacked (`unpack.py`). Raises INVALID, and then nothing has changed. `note` is told how to tell the new directory from the old one."""
     with open(archive, "rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
             raise Fault(INVALID, "what arrived is not what was sent (SHA-256 differs): send it again")
@@ -33,6 +33,7 @@ def restore(archive, sha256, home, staged, limits):
             limits = {**limits, "max_entries": MOST_ENTRIES}
             answer = worker.work("unpack", limits, uid, staged, file.fileno())
             _sync(staged)
+            note(os.lstat(staged).st_ino)
             _exchange(staged, home)
         finally:
             discard(staged)

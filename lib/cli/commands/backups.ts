@@ -118,7 +118,7 @@ async function waitUntilRestored(context: Context, { bot, backup }: RestoreAnswe
 
 function wentBack(context: Context, instanceId: string, why: string): CliFailure {
   context.progress.clear();
-  return new CliFailure(EXIT.failed, `${instanceId} was not restored and goes on with the data it had: ${plain(why)}`);
+  return new CliFailure(EXIT.failed, `${instanceId} was not restored: ${plain(why)}`);
 }
 
 function deleteCommand(backups: Command): void {

@@ -85,6 +85,10 @@ export class MemoryAgent implements Agent {
     return this.#run('agent.restore', bot, (container) => container.restore(bot, generation, order));
   }
 
+  restored(bot: string, upload: string): Promise<boolean> {
+    return this.#run('agent.restored', bot, (container) => container.restored(bot, upload));
+  }
+
   fetchArchive(archive: string, offset: number, length: number): Promise<Uint8Array> {
     return this.#run('agent.fetchArchive', archive, (container) => container.fetch(archive, offset, length));
   }

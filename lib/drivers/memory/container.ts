@@ -48,6 +48,8 @@ export class MemoryContainer {
   readonly #fences = new MemoryFences();
   readonly #archives = new Map<string, Buffer>();
   readonly #uploads = new Map<string, Buffer>();
+  /** Directories that were put in place, by bot and upload. */
+  readonly #placed = new Map<string, Files>();
   readonly #bots = new Map<string, MemoryBot>();
   #lives = 0;
   #running: Waiters | null = null;
@@ -246,7 +248,14 @@ export class MemoryContainer {
     const files = unpackFiles(bytes, maxBytes);
     this.#fences.raise(name, generation, false);
     this.#files.set(name, files);
+    this.#placed.set(key, files);
     return { files: files.size, databases: 0, damaged: [] };
+  }
+
+  restored(name: string, upload: string): boolean {
+    this.changes();
+    const placed = this.#placed.get(`${name}@${upload}`);
+    return placed !== undefined && placed === this.#files.get(name);
   }
 
   fetch(archive: string, offset: number, length: number): Uint8Array {

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { type Route, route } from '../route.ts';
+import { accessKeptOut } from '../lease-secrets.ts';
+import { type DeepReadonly, type Route, route } from '../route.ts';
 import { done, isoDate, name, success } from '../schemas.ts';
 import { absolute, type Group, reserveOf, WAIT_SECONDS } from './group.ts';
 
@@ -48,6 +49,7 @@ export function siteRoutes(group: Group): Route[] {
       summary: 'Get a site: one that waits at once, otherwise one that is made',
       body: create,
       reply: { status: 200, json: site },
+      secrets: accessKeptOut<DeepReadonly<z.input<typeof site>>>(leases, ({ lease_id }) => lease_id),
       errors: ['UNKNOWN_LOCATION', 'RATE_LIMITED', 'POOL_EXHAUSTED', 'DRIVER_UNAVAILABLE'],
       handle: async ({ actor, body, idempotencyKey, origin }) => {
         const lease = await leases.acquire(actor, { template, waitSeconds: WAIT_SECONDS, ...body }, idempotencyKey);

@@ -100,7 +100,7 @@ const overview = z
           .nullable()
           .meta({
             description:
-              'Under way, or the last one since this supervisor started. Failed: it goes on with the data it had',
+              'Under way, or the last one since this supervisor started. Failed: `why` says what the bot goes on with',
           }),
         failure: z
           .object({ count: z.int(), why: z.string(), at: isoDate, nextTryAt: isoDate })

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Actor } from '../../domain/state.ts';
-import type { LeaseApi, LeaseTick } from '../../services/lease-api.ts';
+import type { LeaseApi, LeaseTick, LeaseView } from '../../services/lease-api.ts';
+import { accessKeptOut } from '../lease-secrets.ts';
 import { type Route, route } from '../route.ts';
 import { botAddress, botState, isoDate, leaseId, name, ownerId } from '../schemas.ts';
 import type { SseMessage } from '../sse.ts';
@@ -59,6 +60,7 @@ const tick = z
 
 /** `/api/leases`: bots handed out for a time. */
 export function leaseRoutes(api: LeaseApi): Route[] {
+  const secrets = accessKeptOut<LeaseView>(api, ({ id }) => id);
   return [
     route({
       method: 'POST',
@@ -67,6 +69,7 @@ export function leaseRoutes(api: LeaseApi): Route[] {
       summary: 'Acquire a bot for a time',
       body: acquire,
       reply: { status: 201, json: leaseView },
+      secrets,
       errors: ['UNKNOWN_LOCATION', 'FORBIDDEN', 'RATE_LIMITED', 'POOL_EXHAUSTED', 'DRIVER_UNAVAILABLE'],
       handle: async ({ actor, body, idempotencyKey }) => {
         const lease = await api.acquire(actor, body, idempotencyKey);
@@ -98,6 +101,7 @@ export function leaseRoutes(api: LeaseApi): Route[] {
       params,
       body: z.strictObject({ seconds }),
       reply: { status: 200, json: leaseView },
+      secrets,
       errors: ['CONFLICT'],
       handle: async ({ actor, params: { id }, body }) => ({ json: await api.extend(actor, id, body.seconds) }),
     }),
@@ -108,6 +112,7 @@ export function leaseRoutes(api: LeaseApi): Route[] {
       summary: 'Release it: the bot is stopped and cleaned or deleted',
       params,
       reply: { status: 200, json: leaseView },
+      secrets,
       handle: async ({ actor, params: { id } }) => ({ json: await api.release(actor, id) }),
     }),
     route({

@@ -29,6 +29,11 @@ export async function readContents(connection: Connection, keys: Keys): Promise<
   return { document, commit, home };
 }
 
+/** The records of one section. Throws STORE_CORRUPT. */
+export async function readRecords(connection: Connection, keys: Keys, name: string): Promise<unknown[]> {
+  return Object.values(parseAll(name, await connection.readHash(keys.section(name))));
+}
+
 /** Keys and steps of the script COMMIT. */
 export interface CommitSteps {
   readonly keys: readonly string[];

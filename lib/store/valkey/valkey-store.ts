@@ -1,17 +1,18 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { z } from 'zod';
 import { BunkhouseError } from '../../domain/errors.ts';
 import { emptyState, SCHEMA_VERSION, type State } from '../../domain/state.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Logger } from '../../util/logger.ts';
-import { decodeState } from '../decode.ts';
+import { check, decodeState } from '../decode.ts';
 import { GroupCommit } from '../group-commit.ts';
+import { occupiedBy, settleHome } from '../home.ts';
 import { MIGRATIONS, type Migration } from '../migrations.ts';
 import type { Store } from '../store.ts';
 import { Connection } from './connection.ts';
-import { type CommitSteps, type Contents, readContents, replacingSteps, withHome } from './contents.ts';
+import { type CommitSteps, type Contents, readContents, readRecords, replacingSteps, withHome } from './contents.ts';
 import { durabilityWarning } from './durability.ts';
-import { isSameHome } from './home.ts';
 import { Lease } from './lease.ts';
 import { type Keys, keysOf, nameOf, type ValkeyLocation } from './location.ts';
 import { checkMarker, leaveMarker } from './marker.ts';
@@ -21,7 +22,7 @@ export interface ValkeyStoreOptions {
   readonly location: ValkeyLocation;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Names the machine or engine that has the containers. */
+  /** Names the machine or engine that has the containers. Empty: what the server says of it is forgotten. */
   readonly home: string;
   /** Absolute path of a file that tells a server that lost everything from a new one. */
   readonly marker: string;
@@ -46,9 +47,9 @@ export async function openValkeyStore(options: ValkeyStoreOptions): Promise<Valk
   try {
     const warning = await durabilityWarning(connection);
     if (warning !== null) log.warn({ state: nameOf(location) }, warning);
-    checkHome(await connection.readField(keysOf(location).meta, 'home'), options);
-    const owner = `${hostname()} pid ${process.pid} ${randomBytes(6).toString('hex')}`;
     const keys = keysOf(location);
+    await checkHome(connection, keys, options);
+    const owner = `${hostname()} pid ${process.pid} ${randomBytes(6).toString('hex')}`;
     const lease = await Lease.acquire({ connection, keys, owner, ms: location.leaseMs, clock, log, onStandby });
     return await lead(options, connection, lease).catch(async (error: unknown) => {
       await lease.release();
@@ -71,9 +72,11 @@ async function lead(options: ValkeyStoreOptions, connection: Connection, lease: 
     const kept = found === null ? emptyState(randomUUID()) : decodeState(found.document, migrations);
     return { contents: found, state: kept };
   });
-  checkHome(contents?.home ?? null, options);
+  const known = contents?.home ?? null;
+  const occupied = occupiedBy(Object.values(state.containers));
+  const home = settleHome({ known, home: options.home, occupied, state: nameOf(location) });
   const ledger = new ValkeyLedger({ connection, lease, keys, clock, last: contents?.commit ?? '' });
-  await ledger.write(withHome(firstSteps(contents, state, keys), options.home));
+  await ledger.write(withHome(firstSteps(contents, state, keys), home));
   await leaveMarker(marker, state.installation);
   log.info({ state: nameOf(location), fence: lease.fence }, 'this process leads');
   const store = new GroupCommit(state, ledger);
@@ -92,14 +95,13 @@ function firstSteps(contents: Contents | null, state: State, keys: Keys): Commit
   return replacingSteps(state, contents?.document ?? {}, keys);
 }
 
-/** A process that cannot see the containers would make them a second time, and every bot with them. */
-function checkHome(known: string | null, { home, location }: ValkeyStoreOptions): void {
-  if (known === null || known === '' || isSameHome(known, home)) return;
-  const next = `When nothing runs there any more: HDEL '${keysOf(location).meta}' home`;
-  throw new BunkhouseError(
-    'CONFLICT',
-    `The state at ${nameOf(location)} tells of containers of ${known}, and this process would run them on ${home}. ${next}`,
+/** Before it waits for a lead that it must not take. */
+async function checkHome(connection: Connection, keys: Keys, { home, location }: ValkeyStoreOptions): Promise<void> {
+  const known = await connection.readField(keys.meta, 'home');
+  const containers = await explained(location, async () =>
+    check(z.array(z.object({ pool: z.string() })), await readRecords(connection, keys, 'containers')),
   );
+  settleHome({ known, home, occupied: occupiedBy(containers), state: nameOf(location) });
 }
 
 async function explained<T>(location: ValkeyLocation, work: () => Promise<T>): Promise<T> {

@@ -115,6 +115,7 @@ export function withCgroups(agent: Agent, confiner: Confiner): Agent {
     backup: (bot) => agent.backup(bot),
     sendArchive: (bot, upload, offset, data) => agent.sendArchive(bot, upload, offset, data),
     restore: (bot, generation, order) => agent.restore(bot, generation, order),
+    restored: (bot, upload) => agent.restored(bot, upload),
     fetchArchive: (archive, offset, length) => agent.fetchArchive(archive, offset, length),
     discardArchive: (archive) => agent.discardArchive(archive),
     close: () => agent.close(),
