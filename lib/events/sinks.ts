@@ -23,6 +23,7 @@ function levelOf(event: BunkhouseEvent): 'debug' | 'info' | 'warn' {
       return 'debug';
     case 'container.lost':
     case 'bot.fallback':
+    case 'bot.move-failed':
     case 'step.failed':
     case 'bot.restarted':
       return 'warn';

@@ -150,7 +150,9 @@ describe('moves', () => {
     expect((await json<{ mode: string }>('bots', 'show', 'mover')).mode).toBe('legacy');
     expect(await cli('bots', 'pool', 'mover', '--wait', '30')).toMatchObject({ code: 0 });
     expect((await json<{ mode: string }>('bots', 'show', 'mover')).mode).toBe('pooled');
-    expect(await cli('bots', 'move', 'mover', '--to', container ?? '')).toMatchObject({ code: 0 });
+    const target = (await show('mover')).container === container ? first.container : container;
+    const named = await cli('bots', 'move', 'mover', '--to', target ?? '', '--wait', '30');
+    expect(named).toMatchObject({ code: 0, out: `mover: in ${target} now, running\n` });
   });
 
   it('refuses what cannot be', async () => {

@@ -23,6 +23,7 @@ const OBSERVATION = {
   cgroups: { made: false, reason: '' },
   bots: [],
   directories: [],
+  dormant: [{ bot: 'b', slot: 1, generation: 4 }],
   serviceDirectories: [],
 };
 
