@@ -42,6 +42,7 @@ import { Shelf } from './services/shelf.ts';
 import { stopContainers } from './services/stop-containers.ts';
 import { stopGrace } from './services/stop-grace.ts';
 import { createTokens } from './services/tokens.ts';
+import { Upgrades } from './services/upgrades.ts';
 import { createUsageApi } from './services/usage-report.ts';
 import { createUsageFiles } from './store/usage-files.ts';
 import { systemClock as clock } from './util/clock.ts';
@@ -125,6 +126,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
         maxBotsPerContainer: config.maxBotsPerContainer,
         basePort: config.poolBasePort,
         bindHost: (location) => at(location).bindHost,
+        consolidateMovesPerHour: config.consolidateMovesPerHour,
       },
       containerLimits: {
         memoryBytes: config.containerMemoryBytes,
@@ -217,6 +219,7 @@ async function createApp(
     api,
     leases,
     backups,
+    upgrades: new Upgrades(deps, reconciler, options),
     usage: createUsageApi(accounts.usage, clock),
     tokens,
     idempotency,

@@ -34,6 +34,7 @@ const PORT_FILES = [
   'services/front.ts',
   'services/lease-api.ts',
   'services/pool-api.ts',
+  'services/upgrade-api.ts',
   'services/usage-api.ts',
 ];
 

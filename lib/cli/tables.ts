@@ -38,7 +38,7 @@ export function containerTable(containers: readonly ContainerView[], columns: nu
     mebibytes(container.memory?.pssBytes ?? null),
     mebibytes(container.memory?.privateBytes ?? null),
     zygotesText(container),
-    container.reason || fallbackText(container.legacy),
+    container.reason || emptyingText(container) || fallbackText(container.legacy),
   ]);
   const head = [
     'CONTAINER',
@@ -70,6 +70,8 @@ export function serviceTable(containers: readonly ContainerView[], columns: numb
   const head = ['CONTAINER', 'SERVICE', 'STATE', 'PID', 'RESTARTS', 'MEMORY', 'REASON'];
   return rows.length === 0 ? '' : `\n${table(head, rows, columns)}`;
 }
+
+const emptyingText = ({ emptying }: ContainerView): string => (emptying === null ? '' : `closed: ${emptying}`);
 
 function serviceConcern({ state, reason, warning, outdated }: ContainerView['services'][number]): string {
   const changed = outdated ? 'its template was changed: starts anew when no bot runs' : '';

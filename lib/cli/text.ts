@@ -56,3 +56,11 @@ export function duration(seconds: number): string {
 export function count(amount: number, noun: string): string {
   return `${amount} ${noun}${amount === 1 ? '' : 's'}`;
 }
+
+const BAR_WIDTH = 20;
+
+/** `[####----]`: how much of something is done. */
+export function bar(done: number, all: number): string {
+  const filled = all === 0 ? BAR_WIDTH : Math.floor((Math.min(done, all) / all) * BAR_WIDTH);
+  return `[${'#'.repeat(filled)}${'-'.repeat(BAR_WIDTH - filled)}]`;
+}

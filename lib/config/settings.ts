@@ -179,6 +179,13 @@ export const SETTINGS = {
     kind: amount(86_400),
     sentence: 'Seconds between two such batches.',
   },
+  consolidateMovesPerHour: {
+    key: 'CONSOLIDATE_MOVES_PER_HOUR',
+    default: '0',
+    kind: whole(0, 3600),
+    sentence:
+      'Bots moved in an hour, while all is well, to put half-empty containers of a pool together. 0 leaves them as they are.',
+  },
   rateLimitHourly: {
     key: 'RATE_LIMIT_HOURLY',
     default: '',

@@ -10,7 +10,18 @@ import type { Problem } from './template-document.ts';
 import type { TemplateContent } from './template-schema.ts';
 
 /** Parts of a template that are filled in for each bot; placeholders anywhere else would stay as they are. */
-const FILLED_IN = ['command', 'env', 'files', 'checks', 'control', 'proxy', 'lease.access', 'lease.reset', 'move'];
+const FILLED_IN = [
+  'command',
+  'env',
+  'files',
+  'checks',
+  'control',
+  'proxy',
+  'lease.access',
+  'lease.reset',
+  'move',
+  'holdBack',
+];
 /** Where the places of services are known. */
 const WITH_SERVICES = ['command', 'env', 'files', 'lease.reset'];
 const STEPS_OF_SERVICES = ['provision', 'deprovision', 'archive'];

@@ -108,6 +108,13 @@ const move = z.strictObject({
   facts: z.record(z.string().regex(/^(?!__proto__$)[A-Za-z][A-Za-z0-9_]{0,30}$/, 'must be a name'), fact).default({}),
 });
 
+const holdBack = z.strictObject({
+  path: urlPath,
+  headers,
+  json: z.record(z.string().min(1), z.string()),
+  why: z.string().min(1).default('says that this is no good time'),
+});
+
 const secretName = z.string().regex(SECRET_NAME, 'must begin with a letter and hold only letters, digits, "_" and "-"');
 
 const image = z
@@ -145,6 +152,7 @@ export const templateSchema = z.strictObject({
   services: services.default({}),
   backup: backup.prefault({}),
   move: move.prefault({}),
+  holdBack: holdBack.nullable().default(null),
 });
 
 /** A template as its YAML says it, checked and with everything that was left out. */

@@ -23,7 +23,12 @@ export interface BotSpec {
   readonly services: readonly ServiceUse[];
   /** Texts that must not be shown where a program's output is told. */
   readonly secrets: readonly string[];
+  /** Tell parts of this from those of another spec; the container only repeats them. */
+  readonly marks: Marks;
 }
+
+/** By part of a spec, short texts that are equal when the parts are. */
+export type Marks = Readonly<Record<string, string>>;
 
 /** A service, and what it is to do for one bot. */
 export interface ServiceUse {
@@ -89,6 +94,8 @@ export interface BotObservation {
   readonly diskBytes: number | null;
   /** How the living process was started. */
   readonly spawn: Spawn | null;
+  /** Of the spec under which the living process was started; null: there is none, or its container does not know. */
+  readonly marks: Marks | null;
   /** Why it is not running: for people. */
   readonly reason: string;
   /** What will soon be a reason, such as memory near its ceiling; empty when all is well. */

@@ -32,11 +32,26 @@ export interface ContainerRecord {
   readonly createdAt: string;
 }
 
-/** Why a container is emptied. */
-export interface Emptying {
-  readonly why: 'drain' | 'upgrade' | 'consolidate';
-  /** ISO 8601, UTC. */
-  readonly since: string;
+/** Why a container is emptied, since when (ISO 8601, UTC). */
+export type Emptying =
+  | { readonly why: 'upgrade' | 'consolidate'; readonly since: string }
+  | {
+      /** For its maintenance: it stays, empty and closed. */
+      readonly why: 'drain';
+      readonly since: string;
+      /** Bots on their way at once, at the most. */
+      readonly surge: number;
+      /** Bots that their template holds back are moved all the same. */
+      readonly force: boolean;
+    };
+
+/** Containers in which no bot is placed any more. */
+export function closedContainers(containers: Readonly<Record<string, ContainerRecord>>): ReadonlySet<string> {
+  return new Set(
+    Object.values(containers)
+      .filter(({ emptying, removing }) => emptying !== null || removing)
+      .map(({ name }) => name),
+  );
 }
 
 /** A container that is not in the store yet: it gets its generation there. */

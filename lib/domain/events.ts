@@ -1,6 +1,8 @@
 import type { BotState, Desired } from './bot.ts';
+import type { Emptying } from './container.ts';
 import type { LeaseEnd } from './lease.ts';
 import type { Destination, FallbackReason } from './move.ts';
+import type { UpgradeStatus } from './upgrade.ts';
 
 /** Everything that happens, as one union. Ids and facts only: never a secret. */
 export type BunkhouseEvent =
@@ -79,6 +81,15 @@ export type BunkhouseEvent =
   | { readonly type: 'reserve.unwell'; readonly bot: string; readonly why: string }
   | { readonly type: 'reserve.clean'; readonly bot: string }
   | { readonly type: 'reserve.discarded'; readonly bot: string; readonly why: string }
+  | { readonly type: 'container.emptying'; readonly container: string; readonly why: Emptying['why'] }
+  | { readonly type: 'container.opened'; readonly container: string }
+  | {
+      readonly type: 'upgrade.changed';
+      readonly template: string;
+      readonly status: UpgradeStatus;
+      readonly moved: number;
+      readonly failures: number;
+    }
   | { readonly type: 'container.created'; readonly container: string; readonly pool: string }
   | { readonly type: 'container.started'; readonly container: string }
   | { readonly type: 'container.lost'; readonly container: string; readonly reason: string }

@@ -1,3 +1,5 @@
+import type { Placement } from './placement.ts';
+
 /**
  * Life of a bot that its pool keeps ahead of demand. `warming`: made or cleaned, and not yet proven well. `ready`: waits to be
  * handed out. `assigned`: on lease. `expired`: the lease is over and its process is being stopped. `resetting`: stopped; it is
@@ -37,6 +39,11 @@ export const loggedLease = (id: string): string => (id.length > 8 ? `${id.slice(
 /** Whether it is ready, or on its way to be. */
 export function isWaiting({ reserve }: { readonly reserve: ReserveLife | null }): boolean {
   return reserve !== null && reserve.phase !== 'assigned';
+}
+
+/** Whether the container it waits in is closed: another is made in its place, and then it goes. */
+export function isStale({ placement }: { readonly placement: Placement | null }, closed: ReadonlySet<string>): boolean {
+  return placement !== null && closed.has(placement.container);
 }
 
 /** Whether it is on that lease now. */

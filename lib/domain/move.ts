@@ -21,7 +21,8 @@ export type Destination =
 export type MoveCause =
   | { readonly kind: 'request' }
   | { readonly kind: 'drain'; readonly container: string }
-  | { readonly kind: 'upgrade'; readonly template: string };
+  | { readonly kind: 'upgrade'; readonly template: string }
+  | { readonly kind: 'consolidate'; readonly container: string };
 
 /** A place of a bot: its slot, and what its record says of it there. */
 export interface Place {

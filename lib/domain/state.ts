@@ -22,6 +22,8 @@ export interface State {
   readonly leases: Table<LeaseRecord>;
   /** By owner. */
   readonly quotas: Table<Quota>;
+  /** When the last bot was moved to put containers together, in ms since the epoch; 0: never. */
+  readonly consolidatedAt: number;
   /** By template. */
   readonly upgrades: Readonly<Record<string, UpgradeRecord>>;
 }
@@ -55,6 +57,7 @@ export function emptyState(installation: string): State {
     replies: Table.of({}),
     leases: Table.of({}),
     quotas: Table.of({}),
+    consolidatedAt: 0,
     upgrades: {},
   };
 }

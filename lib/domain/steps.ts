@@ -1,6 +1,6 @@
 import type { BotSpec } from './agent.ts';
 import type { ContainerObservation, ContainerRecord, NewContainer } from './container.ts';
-import { type ReservePlace, reserveKey } from './lease.ts';
+import { type ReservePhase, type ReservePlace, reserveKey } from './lease.ts';
 import type { Destination, FallbackReason, MoveCause } from './move.ts';
 import type { Placement } from './placement.ts';
 import type { State } from './state.ts';
@@ -99,14 +99,21 @@ export interface StepArgs {
     readonly bot: string;
     readonly generation: number;
   };
-  /** Delete a bot of the reserve, with its data. */
-  discardBot: { readonly bot: string; readonly why: string };
+  /** Delete a bot of the reserve, with its data, if it is still in that phase. */
+  discardBot: { readonly bot: string; readonly phase: ReservePhase; readonly why: string };
+  /** Close a container whose bots fit into others of its pool. */
+  consolidate: { readonly container: string; readonly bots: number };
+  /** They do not fit any more. */
+  reopenContainer: { readonly container: string };
+  /** No bot of it is on the way any more, and nobody is left to be. */
+  endUpgrade: { readonly template: string };
   /** Forget a container that the driver positively no longer has. */
   forgetContainer: { readonly container: string };
 }
 
 export type StepKind = keyof StepArgs;
-export type Step = { [K in StepKind]: { readonly kind: K } & StepArgs[K] }[StepKind];
+export type StepOf<K extends StepKind> = { readonly kind: K } & StepArgs[K];
+export type Step = { [K in StepKind]: StepOf<K> }[StepKind];
 
 /**
  * What must not be worked on by two steps at once: a bot or a container. Failures and backoff are counted per lane, so one
@@ -124,6 +131,8 @@ export function stepLane(step: Step): string {
       return LEASES_LANE;
     case 'raiseGeneration':
       return GENERATION_LANE;
+    case 'endUpgrade':
+      return upgradeLane(step.template);
     case 'recordContainer':
     case 'createContainer':
       return containerLane(step.container.name);
@@ -131,6 +140,8 @@ export function stepLane(step: Step): string {
     case 'retireContainer':
     case 'removeContainer':
     case 'forgetContainer':
+    case 'consolidate':
+    case 'reopenContainer':
       return containerLane(step.container);
     case 'assign':
     case 'fallBack':
@@ -168,6 +179,7 @@ export function stepLane(step: Step): string {
 export const containerLane = (name: string): string => `container ${name}`;
 export const reserveLane = (place: ReservePlace): string => `reserve ${reserveKey(place)}`;
 export const leaseLane = (id: string): string => `lease ${id}`;
+export const upgradeLane = (template: string): string => `upgrade ${template}`;
 export const LEASES_LANE = 'leases';
 export const GENERATION_LANE = 'generation';
 export const botLane = (instanceId: string): string => `bot ${instanceId}`;
@@ -207,6 +219,9 @@ const STORE_STEPS: ReadonlySet<StepKind> = new Set([
   'shiftLeases',
   'forgetLeases',
   'discardBot',
+  'consolidate',
+  'reopenContainer',
+  'endUpgrade',
 ]);
 
 /** Steps that only change the store: quick, and done in the order of the plan before anything else. */

@@ -62,6 +62,18 @@ export interface Template {
   readonly services: Readonly<Record<string, Service>>;
   readonly backup: BackupRule;
   readonly move: MoveRule;
+  /** Null: its bots may be moved at any time. */
+  readonly holdBack: HoldBack | null;
+}
+
+/** Asks a running bot whether it is a good time to move it: when an upgrade, a drain or a consolidation would. */
+export interface HoldBack {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Top-level fields of its JSON answer that equal these when it may go. */
+  readonly json: Readonly<Record<string, string>>;
+  /** What is so when they do not, to follow the bot's name. */
+  readonly why: string;
 }
 
 /**

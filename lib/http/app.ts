@@ -10,6 +10,7 @@ import type { Idempotency } from '../services/idempotency.ts';
 import type { LeaseApi } from '../services/lease-api.ts';
 import type { PoolApi } from '../services/pool-api.ts';
 import type { Tokens } from '../services/tokens.ts';
+import type { UpgradeApi } from '../services/upgrade-api.ts';
 import type { UsageApi } from '../services/usage-api.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/logger.ts';
@@ -34,6 +35,7 @@ import { openapiRoutes } from './routes/openapi.ts';
 import { planRoutes } from './routes/plan.ts';
 import { poolRoutes } from './routes/pool.ts';
 import { tokenRoutes } from './routes/tokens.ts';
+import { upgradeRoutes } from './routes/upgrades.ts';
 import { usageRoutes } from './routes/usage.ts';
 import type { Visitors } from './visitors.ts';
 
@@ -54,6 +56,7 @@ export interface HttpOptions {
   readonly api: PoolApi;
   readonly leases: LeaseApi;
   readonly backups: BackupApi;
+  readonly upgrades: UpgradeApi;
   readonly usage: UsageApi;
   readonly tokens: Tokens;
   readonly idempotency: Idempotency;
@@ -88,12 +91,13 @@ const LAST_LOOK_MS = 2_000;
 
 /** The HTTP interface, without a server: main makes that, and closes it. */
 export function createHttpApp(options: HttpOptions): HttpApp {
-  const { gateway, metrics, api, leases, backups } = options;
+  const { gateway, metrics, api, leases, backups, upgrades } = options;
   const closing = new AbortController();
   metrics.observe(
     () => api.poolStatus(),
     () => leases.reserves(),
     () => backups.overview({ role: 'admin' }),
+    () => upgrades.list(),
   );
   const routes = allRoutes(options);
   const router = mount(routes, { ...options, closing: closing.signal });
@@ -134,6 +138,7 @@ function allRoutes(options: HttpOptions): Route[] {
   const routes: Route[] = [
     ...poolRoutes(api, leases),
     ...planRoutes(api),
+    ...upgradeRoutes(options.upgrades),
     ...botRoutes(api),
     ...leaseRoutes(leases),
     ...backupRoutes(backups),

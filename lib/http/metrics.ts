@@ -5,11 +5,13 @@ import type { Usage } from '../domain/usage.ts';
 import type { BackupOverview } from '../services/backup-api.ts';
 import type { ReserveStatus } from '../services/lease-api.ts';
 import type { PoolStatus } from '../services/pool-api.ts';
+import type { UpgradeView } from '../services/upgrade-api.ts';
 import { type BackupMetrics, backupMetrics } from './backup-metrics.ts';
 import { botSeries } from './bot-series.ts';
 import { type LeaseMetrics, leaseMetrics } from './lease-metrics.ts';
 import { moveMetrics } from './move-metrics.ts';
 import { poolMetrics } from './pool-metrics.ts';
+import { upgradeMetrics } from './upgrade-metrics.ts';
 
 export interface MetricsOptions {
   /** Whether there are series of each bot. */
@@ -29,8 +31,13 @@ export interface Metrics {
   event(event: BunkhouseEvent): void;
   readonly leases: LeaseMetrics;
   readonly backups: BackupMetrics;
-  /** Pools, bots, reserves and backups are read from here at each scrape. */
-  observe(status: () => PoolStatus, reserves: () => readonly ReserveStatus[], overview: () => BackupOverview): void;
+  /** Pools, bots, reserves, backups and upgrades are read from here at each scrape. */
+  observe(
+    status: () => PoolStatus,
+    reserves: () => readonly ReserveStatus[],
+    overview: () => BackupOverview,
+    upgrades: () => readonly UpgradeView[],
+  ): void;
   text(): Promise<string>;
 }
 
@@ -79,7 +86,9 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
   const moves = moveMetrics(registry);
   let status: (() => PoolStatus) | null = null;
   let reserves: (() => readonly ReserveStatus[]) | null = null;
+  const upgrades = upgradeMetrics(registry);
   let overview: (() => BackupOverview) | null = null;
+  let upgradeViews: (() => readonly UpgradeView[]) | null = null;
   return {
     registry,
     events,
@@ -92,7 +101,8 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
     },
     leases,
     backups,
-    observe: (poolStatus, reserveStatus, backupOverview) => {
+    observe: (poolStatus, reserveStatus, backupOverview, views) => {
+      upgradeViews = views;
       status = poolStatus;
       reserves = reserveStatus;
       overview = backupOverview;
@@ -101,6 +111,7 @@ export function createMetrics({ perBot }: MetricsOptions): Metrics {
       const now = status?.();
       if (now !== undefined) pools(now);
       if (reserves !== null) leases.reserves(reserves());
+      if (upgradeViews !== null) upgrades(upgradeViews());
       const kept = overview?.();
       if (kept !== undefined) backups.set(kept);
       const text = await registry.metrics();

@@ -125,7 +125,7 @@ const move = z
       description: 'Container of its other place: where it is to go, and once it has arrived there, where it came from',
     }),
     undone: z.string().nullable().meta({ description: 'Why it goes back to where it was' }),
-    cause: z.enum(['request', 'drain', 'upgrade']),
+    cause: z.enum(['request', 'drain', 'upgrade', 'consolidate']),
   })
   .meta({ id: 'Move' });
 export const legacy = z

@@ -21,7 +21,8 @@ function decide(world: World, container: ContainerRecord, occupied: boolean): De
   const observed = world.listing.kind === 'seen' ? world.listing.value.get(container.name) : undefined;
   if (container.removing) return decideRemoval(world, container, observed, occupied);
   if (observed?.status === 'stopped') return { kind: 'startContainer', container: container.name };
-  if (isDeserted(world, container) || isGivenUp(world, container)) return decideRetirement(world, container.name);
+  if (isDeserted(world, container) || isGivenUp(world, container) || isEmptied(world, container))
+    return decideRetirement(world, container.name);
   if (observed === undefined) return { kind: 'createContainer', container };
   if (observed.status === 'unknown') return { target: container.name, why: observed.reason };
   const agent = world.agents.get(container.name);
@@ -35,6 +36,11 @@ function isDeserted({ state }: World, { name, soleBot }: ContainerRecord): boole
   if (bot === undefined) return true;
   if (bot.move !== null) return false;
   return bot.placement === null ? bot.legacy === null : bot.placement.container !== name;
+}
+
+/** One that is looked after stays. */
+function isEmptied(world: World, { name, emptying }: ContainerRecord): boolean {
+  return emptying !== null && emptying.why !== 'drain' && tenantsOf(world, name) === 0;
 }
 
 function decideRetirement(world: World, container: string): Decision {

@@ -83,6 +83,12 @@ export function explainStep(step: Step): string {
       return `clean ${step.bot} after its lease`;
     case 'discardBot':
       return `delete ${step.bot} with its data: ${step.why}`;
+    case 'consolidate':
+      return `empty ${step.container}: its ${step.bots === 1 ? 'bot fits' : `${step.bots} bots fit`} into other containers of its pool`;
+    case 'reopenContainer':
+      return `open ${step.container} again: its bots do not fit into others any more`;
+    case 'endUpgrade':
+      return `end the upgrade of ${step.template}`;
     case 'forgetContainer':
       return `forget container ${step.container}`;
   }
@@ -107,6 +113,7 @@ export function stepTarget(step: Step): string {
   if (step.kind === 'applyBot') return step.spec.bot;
   if (step.kind === 'addReserve') return reserveKey(step);
   if (step.kind === 'raiseGeneration') return 'generation';
+  if (step.kind === 'endUpgrade') return step.template;
   if (step.kind === 'shiftLeases' || step.kind === 'forgetLeases') return 'leases';
   return typeof step.container === 'string' ? step.container : step.container.name;
 }

@@ -1,5 +1,6 @@
 import type { NewContainer } from '../domain/container.ts';
 import type { Template } from '../domain/template.ts';
+import { imageOverride } from '../domain/upgrade.ts';
 import { freeRange, type PortRange } from './ports.ts';
 import type { World } from './world.ts';
 
@@ -27,7 +28,7 @@ export function designContainer(world: World, made: readonly NewContainer[], pur
     pool,
     capacity,
     basePort,
-    image: imageOf(template, soleBot !== null),
+    image: imageOverride(world.state.upgrades[name]) ?? imageOf(template, soleBot !== null),
     removing: false,
     soleBot,
     emptying: null,

@@ -1,5 +1,6 @@
 import { planBots } from './bots.ts';
 import { planContainers } from './containers.ts';
+import { planEmptying } from './emptying.ts';
 import { planFallback } from './fallback.ts';
 import { planLeases } from './leases.ts';
 import { planDestinations, planPlacement } from './place.ts';
@@ -22,6 +23,7 @@ export function plan(world: World): Plan {
     planPlacement(world, rooms),
     planDestinations(world, rooms),
     planFallback(world, rooms),
+    planEmptying(world, rooms),
     planContainers(world),
     planBots(world),
     planReserve(world),

@@ -1,4 +1,4 @@
-import type { BotSpec, FileSpec, ServiceSpec, ServiceUse } from '../domain/agent.ts';
+import type { BotSpec, FileSpec, Marks, ServiceSpec, ServiceUse } from '../domain/agent.ts';
 import { type BotRecord, placedGeneration, wantsProcess } from '../domain/bot.ts';
 import { LEASE_FILE, type LeaseRecord } from '../domain/lease.ts';
 import type { Placement } from '../domain/placement.ts';
@@ -11,6 +11,7 @@ import type {
   Template,
   TemplateFile,
 } from '../domain/template.ts';
+import { marksOf } from './marks.ts';
 import { renderJson, renderRecord, renderText, toBase64, type Values, valuesOf } from './values.ts';
 
 /** What is around a bot. `lease`: that it is on now, or null. */
@@ -24,29 +25,12 @@ export interface Around {
 
 /** Everything the container must know to run the bot: template and record put together, placeholders filled in. */
 export function renderSpec(bot: BotRecord, placement: Placement, template: Template, around: Around): BotSpec {
-  const { host, directory, lease } = around;
-  const values = valuesOf(bot, placement.port, host, directory);
-  return {
-    bot: bot.instanceId,
-    generation: placedGeneration(bot),
-    restartGeneration: bot.restartGeneration,
-    slot: placement.slot,
-    port: placement.port,
-    host,
-    run: wantsProcess(bot),
-    command: renderAll([...template.command, ...bot.args], values),
-    env: renderRecord({ ...template.env, ...bot.env }, values),
-    directories: template.directories,
-    files: [...renderFiles(bot, template, values), ...(bot.reserve === null ? [] : [leaseFile(lease)])],
-    readiness: template.readiness,
-    stop: template.stop,
-    backoff: template.backoff,
-    limits: { ...template.limits, ...bot.limits },
-    // Who is alone shares nothing: a zygote would only take more.
-    prefork: bot.legacy === null ? template.prefork : null,
-    services: Object.entries(template.services).map(([name, service]) => renderUse(name, service, values)),
-    secrets: Object.values(bot.secrets),
-  };
+  return { ...renderParts(bot, placement, template, around), marks: renderMarks(bot, placement, template, around) };
+}
+
+/** Of the spec that the bot would have now. What it is wanted to do comes without a restart, so it does not count. */
+export function renderMarks(bot: BotRecord, placement: Placement, template: Template, around: Around): Marks {
+  return marksOf(renderParts({ ...bot, desired: 'running' }, placement, template, around));
 }
 
 export function renderCheck(check: HealthCheck, values: Values): HealthCheck {
@@ -72,6 +56,36 @@ export function renderReset({ steps, verify }: ResetRule, bot: BotRecord, around
 }
 
 // Private
+
+function renderParts(
+  bot: BotRecord,
+  placement: Placement,
+  template: Template,
+  { host, directory, lease }: Around,
+): Omit<BotSpec, 'marks'> {
+  const values = valuesOf(bot, placement.port, host, directory);
+  return {
+    bot: bot.instanceId,
+    generation: placedGeneration(bot),
+    restartGeneration: bot.restartGeneration,
+    slot: placement.slot,
+    port: placement.port,
+    host,
+    run: wantsProcess(bot),
+    command: renderAll([...template.command, ...bot.args], values),
+    env: renderRecord({ ...template.env, ...bot.env }, values),
+    directories: template.directories,
+    files: [...renderFiles(bot, template, values), ...(bot.reserve === null ? [] : [leaseFile(lease)])],
+    readiness: template.readiness,
+    stop: template.stop,
+    backoff: template.backoff,
+    limits: { ...template.limits, ...bot.limits },
+    // Who is alone shares nothing: a zygote would only take more.
+    prefork: bot.legacy === null ? template.prefork : null,
+    services: Object.entries(template.services).map(([name, service]) => renderUse(name, service, values)),
+    secrets: Object.values(bot.secrets),
+  };
+}
 
 /** The service by itself knows no bot: it is the same for all of them. */
 function renderUse(name: string, service: Service, values: Values): ServiceUse {

@@ -1,8 +1,9 @@
 import type { BotObservation } from '../domain/agent.ts';
 import type { BotRecord, BotState } from '../domain/bot.ts';
-import { type ReservePhase, reserveKey } from '../domain/lease.ts';
+import { closedContainers } from '../domain/container.ts';
+import { isStale, type ReservePhase, reserveKey } from '../domain/lease.ts';
 import type { State } from '../domain/state.ts';
-import { botLane } from '../domain/steps.ts';
+import { botLane, type StepOf } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { type DerivedState, deriveState } from './bot-state.ts';
 import { type Decision, planSubjects } from './decisions.ts';
@@ -22,12 +23,17 @@ export function planReserve(world: World): Plan {
   return joinPlans([planMembers(world, members), planRefill(world)]);
 }
 
-/** Bots that wait to be handed out, by reserveKey, longest waiting first. Whether they are fit to be is for the moment to say. */
-export function readyBots({ bots }: State): Map<string, string[]> {
+/**
+ * Bots that wait to be handed out, by reserveKey, longest waiting first, those of containers that are emptied last. Whether they are
+ * fit to be is for the moment to say.
+ */
+export function readyBots({ bots, containers }: State): Map<string, string[]> {
+  const closed = closedContainers(containers);
+  const isLast = (bot: Member): number => Number(isStale(bot, closed));
   const ready = bots.records
     .filter(isMember)
     .filter((bot) => bot.reserve.phase === 'ready')
-    .sort((a, b) => (a.reserve.since < b.reserve.since ? -1 : 1));
+    .sort((a, b) => isLast(a) - isLast(b) || (a.reserve.since < b.reserve.since ? -1 : 1));
   const byKey = Map.groupBy(ready, reserveKey);
   return new Map([...byKey].map(([key, members]) => [key, members.map((bot) => bot.instanceId)]));
 }
@@ -94,20 +100,24 @@ function decideReady(world: World, bot: Member): Decision {
 /** Cannot be, but would be lost for ever. */
 function decideAssigned(world: World, bot: Member): Decision {
   if (leaseOf(world.state, bot) !== null) return null;
-  return { kind: 'discardBot', bot: bot.instanceId, why: 'no lease says who has it' };
+  return { ...discarded(bot), why: 'no lease says who has it' };
 }
 
 /** Cleaned only when its process is seen to be stopped under the record that says so. */
 function decideStopped(world: World, bot: Member): Decision {
   const rule = world.templates.get(bot.template)?.lease?.reset ?? null;
-  if (rule === null) return { kind: 'discardBot', bot: bot.instanceId, why: 'its template has no reset' };
-  if (bot.placement === null) return { kind: 'discardBot', bot: bot.instanceId, why: 'it never got a place' };
+  if (rule === null) return { ...discarded(bot), why: 'its template has no reset' };
+  if (bot.placement === null) return { ...discarded(bot), why: 'it never got a place' };
   const { observed } = deriveState(world, bot);
   const { container } = bot.placement;
   const agent = world.agents.get(container);
   if (observed === null || agent?.kind !== 'seen' || !isStopped(bot, observed)) return null;
   const { directory } = agent.value;
   return { kind: 'resetBot', container, directory, bot: bot.instanceId, generation: bot.generation };
+}
+
+function discarded({ instanceId, reserve }: Member): Pick<StepOf<'discardBot'>, 'kind' | 'bot' | 'phase'> {
+  return { kind: 'discardBot', bot: instanceId, phase: reserve.phase };
 }
 
 function isStopped(bot: BotRecord, observed: BotObservation): boolean {

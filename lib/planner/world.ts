@@ -44,6 +44,8 @@ export interface PoolLimits {
   readonly basePort: number;
   /** Address bots bind in containers of a location. */
   readonly bindHost: (location: string) => string;
+  /** Bots moved in an hour to put containers together; 0: none. */
+  readonly consolidateMovesPerHour: number;
 }
 
 /** What the reserve of a template in a location should be now. Times in ms since the epoch. */
@@ -90,6 +92,8 @@ export interface World {
   readonly reserves: ReadonlyMap<string, ReserveTarget>;
   /** Bots that warm up or are on lease and cannot be reached by their host names yet, and why. */
   readonly shut: ReadonlyMap<string, string>;
+  /** What bots that are to move answered to whether they may: null, or why they are held back. */
+  readonly holdBacks: ReadonlyMap<string, string | null>;
   /** Milliseconds since the epoch by a clock that does not step while the supervisor runs: leases end by it. */
   readonly leaseClock: number;
 }

@@ -25,6 +25,7 @@ import { keepArchive } from './packing.ts';
 import { reserveExecutors } from './reserve-steps.ts';
 import { restoreExecutor } from './restore-step.ts';
 import { stopGrace } from './stop-grace.ts';
+import { upgradeExecutors } from './upgrade-steps.ts';
 
 /** How each step is carried out. Every one may be broken off anywhere and done again. */
 export function createApply(context: ApplyContext): (step: Step) => Promise<void> {
@@ -122,6 +123,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
     },
     ...moveExecutors(context),
     ...reserveExecutors(context),
+    ...upgradeExecutors(context),
     async forgetContainer({ container }) {
       await store.update(forgetContainer(container));
     },

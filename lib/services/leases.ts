@@ -154,7 +154,9 @@ export class Leases implements LeaseApi {
 
   async #takeReadyIn(location: string, wish: Acquisition): Promise<LeaseRecord | null> {
     const place = { template: wish.template, location };
-    const take = (): string | undefined => this.#ready.take(place, (bot) => this.#isFit(bot));
+    const take = (): string | undefined =>
+      this.#ready.take(place, (bot) => this.#isFit(bot) && !this.#isStale(bot)) ??
+      this.#ready.take(place, (bot) => this.#isFit(bot));
     for (let bot = take(); bot !== undefined; bot = take()) {
       try {
         return await this.#deps.store.update(leaseReady(bot, wish));
@@ -249,6 +251,13 @@ export class Leases implements LeaseApi {
     const record = this.#deps.store.current().bots.get(bot);
     const seen = this.#reconciler.states.get(bot);
     return record !== undefined && seen !== null && isFit(record, seen);
+  }
+
+  /** Its container is being emptied: it would have to move at once. */
+  #isStale(bot: string): boolean {
+    const { bots, containers } = this.#deps.store.current();
+    const emptying = containers[bots.get(bot)?.placement?.container ?? '']?.emptying ?? null;
+    return emptying !== null;
   }
 
   #stateOf(bot: string): NonNullable<LeaseView['state']> {

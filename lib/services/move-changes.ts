@@ -14,6 +14,7 @@ import type { State } from '../domain/state.ts';
 import type { Change } from '../store/store.ts';
 import { isoTime } from '../util/clock.ts';
 import { adoptContainer, type Claim, checkFree, findBot, findContainer, putBot } from './bot-container-mapper.ts';
+import { noteMoveBegun, noteMoveEnded } from './upgrade-changes.ts';
 
 /**
  * The changes of moves in the store, each a pure compare-and-set. One that comes too late, because the move is further or over,
@@ -33,7 +34,7 @@ export function beginMove(instanceId: string, to: Destination, cause: MoveCause,
     checkDestination(state, bot, to, cause);
     const move = freshMove(to, cause, now);
     const record: BotRecord = { ...bot, move };
-    return { state: putBot(state, record), result: record };
+    return { state: putBot(noteMoveBegun(state, cause, now), record), result: record };
   };
 }
 
@@ -96,7 +97,7 @@ export function carryAgain(instanceId: string, now: number): Change<BotRecord | 
 export function noteProven(instanceId: string, now: number): Change<BotRecord | null> {
   return inPhase(instanceId, 'proving', (state, bot, move) => {
     const noted = note(state, bot, enter(move, 'clearing', now));
-    return { ...noted, state: credit(noted.state, bot, move, null, now) };
+    return { ...noted, state: noteMoveEnded(noted.state, instanceId, move.cause, null, now) };
   });
 }
 
@@ -111,7 +112,7 @@ export function undoMove(instanceId: string, why: string, now: number): Change<B
     if (move === null || move.phase === 'clearing') return { state, result: null };
     if (move.undone === null) {
       const taken = takeBack(state, bot, { ...move, undone: why }, now);
-      return { ...taken, state: credit(taken.state, bot, move, why, now) };
+      return { ...taken, state: noteMoveEnded(taken.state, instanceId, move.cause, why, now) };
     }
     // Back is back; but a bot that is to be deleted ends where its newest data is.
     return bot.deleting && move.phase === 'arriving' ? takeBack(state, bot, move, now) : { state, result: null };
@@ -254,15 +255,4 @@ function checkDestination(state: State, bot: BotRecord, to: Destination, cause: 
     refuse(`may not share ${to.container}, which is the container of ${container.soleBot} alone`);
   if (container.removing || container.emptying !== null)
     refuse(`cannot move to ${to.container}, which is being emptied`);
-}
-
-/** An upgrade counts what became of its moves in the same change, so that it never counts one twice. */
-function credit(state: State, { instanceId }: BotRecord, { cause }: Move, why: string | null, now: number): State {
-  const upgrade = cause.kind === 'upgrade' ? state.upgrades[cause.template] : undefined;
-  if (upgrade === undefined) return state;
-  const counted =
-    why === null
-      ? { moved: upgrade.moved + 1 }
-      : { failures: [...upgrade.failures, { bot: instanceId, why, at: isoTime(now) }] };
-  return { ...state, upgrades: { ...state.upgrades, [upgrade.template]: { ...upgrade, ...counted } } };
 }

@@ -1,3 +1,4 @@
+import { nextDeparture } from '../planner/emptying-jobs.ts';
 import { nextExpiry } from '../planner/leases.ts';
 import { nextMoveDeadline } from '../planner/moves.ts';
 import type { World } from '../planner/world.ts';
@@ -27,6 +28,8 @@ export function nextLook(world: World): NextLook | null {
   const deadline = nextMoveDeadline(world);
   if (deadline !== null) due.push(monotonic + deadline - world.now);
   due.push(...dueInReserve(world));
+  const departure = nextDeparture(world);
+  if (departure !== null) due.push(monotonic + departure);
   return due.length === 0 ? null : { inMs: Math.min(LONGEST_MS, Math.min(...due) - monotonic + 1), scope: null };
 }
 

@@ -1,5 +1,6 @@
 import type { LogChunk, MemorySample, ServiceObservation, Spawn, ZygoteObservation } from '../domain/agent.ts';
 import type { BotState, Desired } from '../domain/bot.ts';
+import type { Emptying } from '../domain/container.ts';
 import type { BunkhouseEvent } from '../domain/events.ts';
 import type { Addresses } from '../domain/hosts.ts';
 import type { Mode } from '../domain/mode.ts';
@@ -158,6 +159,9 @@ export interface ContainerView {
   readonly mode: Mode;
   /** Why its bot is alone; null when it is shared, or empty. */
   readonly legacy: LegacyLife | null;
+  /** Why its bots move out and none comes in; null: it is open. */
+  readonly emptying: Emptying['why'] | null;
+  readonly image: string | null;
   readonly botsCount: number;
   readonly capacity: number;
   readonly utilizationPercent: number;

@@ -15,6 +15,7 @@ import { BlockedPorts } from './blocked-ports.ts';
 import { checkTargets } from './check-targets.ts';
 import type { Dependencies } from './dependencies.ts';
 import { Doors } from './doors.ts';
+import { HoldBacks } from './hold-backs.ts';
 import { Lanes } from './lanes.ts';
 import { latestMoment } from './lease-changes.ts';
 import { Losses } from './losses.ts';
@@ -63,6 +64,7 @@ export class Reconciler {
   readonly #reserves: ReserveTargets;
   readonly #admissions: Listeners<Admission>;
   readonly #doors: Doors | null;
+  readonly #holdBacks: HoldBacks;
   #dirty: 'all' | Set<string> = 'all';
   #cancelWake: () => void = () => {};
   #passes = 0;
@@ -81,6 +83,12 @@ export class Reconciler {
     this.#pictures = new Listeners(onError);
     this.#admissions = new Listeners(onError);
     this.#doors = deps.door && new Doors({ ...deps, ...deps.door, request: () => this.request() });
+    this.#holdBacks = new HoldBacks({
+      ...deps,
+      bindHost: deps.driver.bindHost,
+      addressOf: (bot) => this.addressOf(bot),
+      request: () => this.request(),
+    });
     this.#blockedPorts = new BlockedPorts(deps.clock);
     this.#losses = new Losses(deps.events);
     this.#observer = new Observer(deps.driver, this.agents, deps.clock, () => this.request());
@@ -168,6 +176,7 @@ export class Reconciler {
       get shut() {
         return doors?.shut(state) ?? NONE_SHUT;
       },
+      holdBacks: this.#holdBacks.answers,
       leaseClock: this.leaseClock.now(),
     };
   }
@@ -204,6 +213,7 @@ export class Reconciler {
     await this.monitor.close();
     await this.#watchers.close();
     await this.#doors?.close();
+    this.#holdBacks.close();
     await this.agents.close();
     await ended;
   }
@@ -276,6 +286,7 @@ export class Reconciler {
     if (listing.kind === 'unknown') return;
     this.#watchers.sync(new Set(agents.keys()));
     this.#doors?.follow(state);
+    this.#holdBacks.follow(world);
     this.monitor.forget((bot) => state.bots.has(bot));
     this.monitor.track(
       checkTargets(world),

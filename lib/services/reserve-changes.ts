@@ -1,6 +1,8 @@
 import type { BotRecord } from '../domain/bot.ts';
+import { closedContainers } from '../domain/container.ts';
 import { BunkhouseError } from '../domain/errors.ts';
 import {
+  isStale,
   isWaiting,
   type LeaseRecord,
   POOL_OWNER,
@@ -41,7 +43,10 @@ export interface Bounds {
 export function addReserve(place: ReservePlace, bots: readonly NewBot[], bounds: Bounds, now: number): Change<number> {
   return (state) => {
     const key = reserveKey(place);
-    const waiting = state.bots.records.filter((bot) => !bot.deleting && isWaiting(bot) && reserveKey(bot) === key);
+    const closed = closedContainers(state.containers);
+    const waiting = state.bots.records.filter(
+      (bot) => !bot.deleting && isWaiting(bot) && !isStale(bot, closed) && reserveKey(bot) === key,
+    );
     const room = Math.min(bounds.target - waiting.length, bounds.most - countMembers(state, place.template));
     const added = bots.slice(0, Math.max(0, room));
     const reserve = reserveLife('warming', isoTime(now), null, 0);

@@ -76,7 +76,10 @@ export function reserveExecutors(context: ApplyContext): Pick<Executors, Reserve
       await discard(bot, why);
       reserves.noteUnwell(place, `${bot} was ${why}`);
     },
-    discardBot: ({ bot, why }) => discard(bot, why),
+    async discardBot({ bot, phase, why }) {
+      // Somebody may have got it since this was planned.
+      if (findBot(store.current(), bot).reserve?.phase === phase) await discard(bot, why);
+    },
     async resetBot(step) {
       const { bot } = step;
       await store.update(beginReset(bot, leaseClock.now()));

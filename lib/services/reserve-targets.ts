@@ -1,4 +1,5 @@
-import { isWaiting, type ReservePlace, reserveKey } from '../domain/lease.ts';
+import { closedContainers } from '../domain/container.ts';
+import { isStale, isWaiting, type ReservePlace, reserveKey } from '../domain/lease.ts';
 import type { Locations } from '../domain/location.ts';
 import type { State } from '../domain/state.ts';
 import type { LeaseRule, ReserveRule, Template } from '../domain/template.ts';
@@ -45,7 +46,7 @@ export class ReserveTargets {
   readonly #pauses = new Map<string, Pause>();
   /** Warm bots in a row that did not get well. */
   readonly #failures = new Map<string, number>();
-  #counted: { readonly bots: State['bots']; readonly waiting: ReadonlyMap<string, number> } | null = null;
+  #counted: (Pick<State, 'bots' | 'containers'> & { readonly waiting: ReadonlyMap<string, number> }) | null = null;
 
   constructor(options: ReserveTargetsOptions) {
     this.#options = options;
@@ -88,9 +89,12 @@ export class ReserveTargets {
   // Private
 
   /** The same bots are counted once, however often they are asked about. */
-  #countWaiting({ bots }: State): ReadonlyMap<string, number> {
-    if (this.#counted?.bots !== bots) this.#counted = { bots, waiting: countWaiting(bots) };
-    return this.#counted.waiting;
+  #countWaiting({ bots, containers }: State): ReadonlyMap<string, number> {
+    const known = this.#counted;
+    if (known?.bots === bots && known.containers === containers) return known.waiting;
+    const waiting = countWaiting({ bots, containers });
+    this.#counted = { bots, containers, waiting };
+    return waiting;
   }
 
   #of(place: ReservePlace, { reserve }: LeaseRule, waiting: ReadonlyMap<string, number>): ReserveTarget {
@@ -141,11 +145,12 @@ function usualTarget(
   return { target: named ?? rule.target ?? settings.target, none: named === 0 };
 }
 
-/** Bots that are ready or on their way to be, by reserveKey. */
-function countWaiting(bots: State['bots']): ReadonlyMap<string, number> {
+/** Bots that are ready or on their way to be, in containers that stay, by reserveKey. */
+function countWaiting({ bots, containers }: Pick<State, 'bots' | 'containers'>): ReadonlyMap<string, number> {
   const waiting = new Map<string, number>();
+  const closed = closedContainers(containers);
   for (const bot of bots.records) {
-    if (bot.deleting || !isWaiting(bot)) continue;
+    if (bot.deleting || !isWaiting(bot) || isStale(bot, closed)) continue;
     const key = reserveKey(bot);
     waiting.set(key, (waiting.get(key) ?? 0) + 1);
   }

@@ -117,6 +117,8 @@ function containerView(
     ...containerStatus(world, container.name),
     mode: container.soleBot == null ? 'pooled' : 'legacy',
     legacy: container.soleBot == null ? null : (bots[0]?.legacy ?? null),
+    emptying: world.state.containers[container.name]?.emptying?.why ?? null,
+    image: world.state.containers[container.name]?.image ?? null,
     botsCount: bots.length,
     capacity: container.capacity,
     utilizationPercent: Math.round((bots.length / container.capacity) * 100),

@@ -30,6 +30,7 @@ function addMoves(old: Document): Document {
     ...old,
     bots: withAll(withFailures(old.bots), { move: null, legacy: null }),
     containers: withAll(old.containers, { soleBot: null, emptying: null, entered: true }),
+    consolidatedAt: 0,
     upgrades: {},
   };
 }

@@ -35,6 +35,7 @@ const move = z.strictObject({
     z.strictObject({ kind: z.literal('request') }),
     z.strictObject({ kind: z.literal('drain'), container: z.string().regex(CONTAINER_NAME) }),
     z.strictObject({ kind: z.literal('upgrade'), template: z.string().regex(NAME) }),
+    z.strictObject({ kind: z.literal('consolidate'), container: z.string().regex(CONTAINER_NAME) }),
   ]),
   phase: z.enum(MOVE_PHASES),
   other: z.strictObject({ placement, location: z.string().regex(NAME), legacy: legacy.nullable() }).nullable(),
@@ -115,7 +116,17 @@ const container = z.strictObject({
   image: z.string().nullable(),
   removing: z.boolean(),
   soleBot: z.string().regex(INSTANCE_ID).nullable(),
-  emptying: z.strictObject({ why: z.enum(['drain', 'upgrade', 'consolidate']), since: z.iso.datetime() }).nullable(),
+  emptying: z
+    .discriminatedUnion('why', [
+      z.strictObject({ why: z.enum(['upgrade', 'consolidate']), since: z.iso.datetime() }),
+      z.strictObject({
+        why: z.literal('drain'),
+        since: z.iso.datetime(),
+        surge: z.int().min(1),
+        force: z.boolean(),
+      }),
+    ])
+    .nullable(),
   entered: z.boolean(),
   createdAt: z.iso.datetime(),
 });
@@ -123,15 +134,18 @@ const container = z.strictObject({
 const upgrade = z.strictObject({
   template: z.string().regex(NAME),
   image: z.string().nullable(),
+  previousImage: z.string().nullable(),
   generation: count,
   status: z.enum(UPGRADE_STATUSES),
   surge: z.int().min(1),
   spacingSeconds: z.number().min(0),
   failureBudget: count,
+  holdSeconds: z.number().min(0).nullable(),
   moved: count,
   failures: z
     .array(z.strictObject({ bot: z.string().regex(INSTANCE_ID), why: z.string(), at: z.iso.datetime() }))
     .readonly(),
+  begunAt: z.iso.datetime().nullable(),
   startedAt: z.iso.datetime(),
   endedAt: z.iso.datetime().nullable(),
 });
@@ -159,6 +173,7 @@ export const stateSchema = z
     replies: tableOf(reply),
     leases: tableOf(lease),
     quotas: tableOf(z.strictObject({ hour: window, day: window })),
+    consolidatedAt: count,
     upgrades: z.record(z.string(), upgrade),
   })
   .superRefine(({ bots, containers }, context) => {

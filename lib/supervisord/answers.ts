@@ -61,6 +61,8 @@ export const botObservation = z.object({
   openFiles: count.nullable(),
   diskBytes: count.nullable(),
   spawn: z.object({ kind: z.enum(['prefork', 'exec']), reason: z.string() }).nullable(),
+  // Containers that were made by an older version do not tell.
+  marks: z.record(z.string(), z.string()).nullable().default(null),
   reason: z.string(),
   warning: z.string(),
 }) satisfies z.ZodType<BotObservation>;

@@ -57,6 +57,8 @@ export function aContainerView(id: string, bots: readonly BotView[], more: Parti
     reason: '',
     mode: 'pooled',
     legacy: null,
+    emptying: null,
+    image: null,
     botsCount: bots.length,
     capacity: 10,
     utilizationPercent: 10 * bots.length,

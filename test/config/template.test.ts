@@ -66,6 +66,7 @@ describe('template', () => {
       name: 'a',
       version: expect.stringMatching(/^[0-9a-f]{12}$/),
       description: '',
+      holdBack: null,
       image: null,
       mode: 'pooled',
       legacy: { image: null },

@@ -33,6 +33,7 @@ import { PoolIntegration } from '../../lib/services/pool-integration.ts';
 import { Reconciler } from '../../lib/services/reconciler.ts';
 import { Shelf } from '../../lib/services/shelf.ts';
 import { createTokens } from '../../lib/services/tokens.ts';
+import { Upgrades } from '../../lib/services/upgrades.ts';
 import { createUsageApi } from '../../lib/services/usage-report.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import type { Store } from '../../lib/store/store.ts';
@@ -166,6 +167,7 @@ export async function startApp({
       maxBotsPerContainer: 10,
       basePort,
       bindHost: () => driver.bindHost,
+      consolidateMovesPerHour: 0,
     },
     containerLimits: { memoryBytes: null, cpus: null, processes: null },
     reserve: { target: 0, locationTargets: new Map(), min: 0, max: most, batchSize: 10, batchSpacingSeconds: 0 },
@@ -227,6 +229,7 @@ export async function startApp({
     api,
     leases,
     backups,
+    upgrades: new Upgrades(deps, reconciler, options),
     usage: createUsageApi(accounts.usage, clock),
     tokens,
     idempotency,

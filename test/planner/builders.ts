@@ -47,6 +47,7 @@ export function aTemplate(overrides: Partial<Template> = {}): Template {
     move: { deadlineSeconds: null, headers: {}, facts: {} },
     capacity: null,
     services: {},
+    holdBack: null,
     ...overrides,
   };
 }
@@ -147,6 +148,7 @@ export function observedBot(bot: BotRecord, overrides: Partial<BotObservation> =
     openFiles: null,
     diskBytes: null,
     spawn: { kind: 'exec', reason: '' },
+    marks: null,
     reason: '',
     warning: '',
     ...overrides,
@@ -198,6 +200,7 @@ export function aWorld(overrides: Partial<World> = {}): World {
     restartHolds: new Map(),
     reserves: new Map(),
     shut: new Map(),
+    holdBacks: new Map(),
     leaseClock: NOW,
     limits: {
       poolMode: true,
@@ -205,6 +208,7 @@ export function aWorld(overrides: Partial<World> = {}): World {
       maxBotsPerContainer: 3,
       basePort: 9000,
       bindHost: () => '127.0.0.1',
+      consolidateMovesPerHour: 0,
     },
     ...overrides,
   };

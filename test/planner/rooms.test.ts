@@ -10,7 +10,7 @@ const one = aContainer('one', { basePort: 9000 });
 const two = aContainer('two', { basePort: 9010 });
 const own = aContainer('own', { basePort: 9020, capacity: 1, soleBot: 'a' });
 const far = aContainer('far', { basePort: 9030, pool: 'echo/default/weur' });
-const emptying = { why: 'drain', since: '2026-01-01T00:00:00.000Z' } as const;
+const emptying = { why: 'drain', since: '2026-01-01T00:00:00.000Z', surge: 1, force: false } as const;
 const legacy = { cause: 'asked', why: 'the request', since: '2026-01-01T00:00:00.000Z' } as const;
 
 const worldOf = (containers: readonly ContainerRecord[], bots: readonly BotRecord[] = []): World =>

@@ -210,7 +210,7 @@ class PluginTest(unittest.TestCase):
             "stop": {"signal": "SIGTERM", "graceSeconds": 5},
             "backoff": {"minSeconds": 0.2, "maxSeconds": 1, "healthySeconds": 60},
             "limits": {"memoryBytes": None, "pssBytes": None, "diskBytes": None, "cpuWeight": 100, "openFiles": None, "processes": None, "nice": 0},
-            "prefork": None, "services": [], "secrets": [],
+            "prefork": None, "services": [], "secrets": [], "marks": {},
             **changes,
         }
 

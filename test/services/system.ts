@@ -17,6 +17,7 @@ import { Leases } from '../../lib/services/leases.ts';
 import { PoolIntegration } from '../../lib/services/pool-integration.ts';
 import { Reconciler } from '../../lib/services/reconciler.ts';
 import { Shelf } from '../../lib/services/shelf.ts';
+import { Upgrades } from '../../lib/services/upgrades.ts';
 import { openFileStore } from '../../lib/store/file-store.ts';
 import type { Store } from '../../lib/store/store.ts';
 import { createUsageFiles } from '../../lib/store/usage-files.ts';
@@ -145,6 +146,7 @@ export class System implements AsyncDisposable {
   readonly api: PoolIntegration;
   readonly leases: Leases;
   readonly backups: Backups;
+  readonly upgrades: Upgrades;
   readonly events: EventLog;
   readonly store: Store;
   readonly accounts: Accounts;
@@ -168,6 +170,7 @@ export class System implements AsyncDisposable {
         maxBotsPerContainer: 3,
         basePort: 9000,
         bindHost: () => '127.0.0.1',
+        consolidateMovesPerHour: 0,
       },
       containerLimits: { memoryBytes: null, cpus: null, processes: null },
       reserve: {
@@ -191,6 +194,7 @@ export class System implements AsyncDisposable {
     this.reconciler.onPicture((world) => accounts.observe(world));
     const options = { defaultTemplate: 'echo', addresses: BY_PATH };
     this.api = new PoolIntegration(deps, this.reconciler, options);
+    this.upgrades = new Upgrades(deps, this.reconciler, options);
     this.backups = new Backups(deps, this.reconciler, {
       ...options,
       schedule: null,

@@ -27,6 +27,7 @@ export function botSpec(bot: string, overrides: Partial<BotSpec> & Pick<BotSpec,
     prefork: null,
     services: [],
     secrets: [],
+    marks: {},
     ...overrides,
   };
 }

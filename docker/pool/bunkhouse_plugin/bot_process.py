@@ -54,6 +54,8 @@ class BotProcess(KeptProcess):
     def _launch(self, now):
         self.listener = None
         super()._launch(now)
+        if self.life is not None:
+            self.life.marks = self.spec.marks
 
     def _is_ready(self, now):
         if self.spec.readiness.kind == "listen":

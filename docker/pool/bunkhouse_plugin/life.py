@@ -15,6 +15,7 @@ class Life:
     pid: int | None = None
     start: int | None = None  # in clock ticks since boot, as /proc has it
     spawn: dict | None = None  # how it was started: kind and reason
+    marks: dict | None = None  # of the spec it was started under
     ready: float | None = None
     ready_at: float | None = None
     heard: float = 0.0

@@ -34,6 +34,7 @@ def observe_bot(process):
         **(process.allowance.used.sample or NO_SAMPLE),
         "diskBytes": process.allowance.used.disk,
         "spawn": life and life.spawn,
+        "marks": life and life.marks,
         "reason": process.reason,
         "warning": process.allowance.warning,
     }

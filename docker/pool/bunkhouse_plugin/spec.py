@@ -62,6 +62,7 @@ class Spec:
     prefork: Prefork | None
     services: tuple  # of ServiceUse
     secrets: tuple  # texts that must not be shown
+    marks: dict  # of its parts, told again by whoever asks what a process was started with
 
 
 GENERATION = (0, 2**53)
@@ -89,6 +90,7 @@ def parse_spec(value):
         prefork=None if fields["prefork"] is None else _prefork(fields["prefork"]),
         services=parse_services(fields),
         secrets=fields.texts("secrets"),
+        marks=fields.environment("marks"),
     )
 
 

@@ -8,6 +8,8 @@ import { totalText } from '../resources.ts';
 import { containerTable, serviceTable } from '../tables.ts';
 import { count, plain, table } from '../text.ts';
 import { serviceLogsCommand } from './logs.ts';
+import { drainCommand } from './pool-drain.ts';
+import { upgradeCommand } from './pool-upgrade.ts';
 
 /** `pool …`: the containers as a whole. */
 export function poolCommands(program: Command): void {
@@ -21,6 +23,8 @@ export function poolCommands(program: Command): void {
     show(context, reply, ({ reserves }) => reserveText(reserves, context.columns));
   });
   serviceLogsCommand(pool);
+  upgradeCommand(pool);
+  drainCommand(pool);
   const check = pool.command('health-check').description('sweep now; exit code 1 when it finds an issue');
   action(check, async ({ context }) => {
     const reply = await context.client.call<SweepReport>('POST', '/api/pool/health-check');

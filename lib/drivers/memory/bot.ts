@@ -2,6 +2,7 @@ import type {
   BotObservation,
   BotSpec,
   ExitObservation,
+  Marks,
   MemorySample,
   ProcessState,
   Spawn,
@@ -44,6 +45,7 @@ interface Life {
   readonly generation: number;
   readonly behaviour: Behaviour;
   readonly spawn: Spawn;
+  readonly marks: Marks;
   readyAt: number | null;
   /** Why it is being ended, and whether somebody asked for it. */
   ending: { readonly reason: string; readonly asked: boolean } | null;
@@ -134,6 +136,7 @@ export class MemoryBot {
       openFiles: life === null ? null : 12,
       diskBytes: null,
       spawn: life?.spawn ?? null,
+      marks: life?.marks ?? null,
       reason: this.#reason,
       warning: '',
     };
@@ -168,7 +171,7 @@ export class MemoryBot {
   #launch(unasked: boolean): void {
     this.#roomFor = this.#spec.generation;
     const { clock, nextPid, behaviourOf, say } = this.#around;
-    const { bot, generation, readiness } = this.#spec;
+    const { bot, generation, readiness, marks } = this.#spec;
     const behaviour = behaviourOf(bot);
     const life: Life = {
       pid: nextPid(),
@@ -176,6 +179,7 @@ export class MemoryBot {
       generation,
       behaviour,
       spawn: this.#way(),
+      marks,
       readyAt: null,
       ending: null,
     };

@@ -141,6 +141,7 @@ function asBot({ name, readiness, ...rest }: ServiceSpec): BotSpec {
     prefork: null,
     services: [],
     secrets: [],
+    marks: {},
   };
 }
 

@@ -74,6 +74,11 @@ const containerView = z
     reason: z.string(),
     mode: mode.meta({ description: 'legacy: of one bot alone' }),
     legacy: legacy.meta({ description: 'Why its bot is alone; null when it is shared, or empty' }),
+    emptying: z
+      .enum(['drain', 'upgrade', 'consolidate'])
+      .nullable()
+      .meta({ description: 'Why its bots move out and none comes in; null: it is open' }),
+    image: z.string().nullable(),
     botsCount: z.int(),
     capacity: z.int(),
     utilizationPercent: z.number(),
