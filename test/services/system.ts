@@ -4,7 +4,7 @@ import { createFolderVault } from '../../lib/backup/folder.ts';
 import type { Vault } from '../../lib/backup/vault.ts';
 import { BunkhouseError } from '../../lib/domain/errors.ts';
 import type { Locations } from '../../lib/domain/location.ts';
-import type { LeaseRule, Template } from '../../lib/domain/template.ts';
+import type { HealthCheck, LeaseRule, Template } from '../../lib/domain/template.ts';
 import type { Driver } from '../../lib/drivers/driver.ts';
 import { MemoryWorld } from '../../lib/drivers/memory/world.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
@@ -36,7 +36,12 @@ export class StagedProber implements Prober {
   readonly answers = new Map<number, CheckResult>();
   readonly calls: string[] = [];
 
-  async check(address: { readonly port: number }): Promise<CheckResult> {
+  /** Paths that do not answer as they should, on any port. */
+  readonly busy = new Set<string>();
+
+  async check(address: { readonly port: number }, checks: readonly HealthCheck[]): Promise<CheckResult> {
+    if (checks.some((check) => check.kind === 'http' && this.busy.has(check.path)))
+      return { ok: false, reason: 'busy' };
     return this.answers.get(address.port) ?? { ok: true, reason: '' };
   }
 
@@ -74,6 +79,7 @@ export class Machine implements AsyncDisposable {
   skewMs = 0;
   /** Whether new bots share containers. */
   poolMode = true;
+  consolidateMovesPerHour = 0;
   /** Leasable bots of a template. */
   most = 100;
   readonly #openStore: OpenStore;
@@ -170,7 +176,7 @@ export class System implements AsyncDisposable {
         maxBotsPerContainer: 3,
         basePort: 9000,
         bindHost: () => '127.0.0.1',
-        consolidateMovesPerHour: 0,
+        consolidateMovesPerHour: machine.consolidateMovesPerHour,
       },
       containerLimits: { memoryBytes: null, cpus: null, processes: null },
       reserve: {
