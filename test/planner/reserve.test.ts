@@ -1,17 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import type { BotObservation } from '../../lib/domain/agent.ts';
+import type { AgentObservation, BotObservation } from '../../lib/domain/agent.ts';
 import type { BotRecord } from '../../lib/domain/bot.ts';
+import type { ContainerRecord } from '../../lib/domain/container.ts';
 import type { LeaseRecord } from '../../lib/domain/lease.ts';
 import type { LeaseRule } from '../../lib/domain/template.ts';
 import { deriveState } from '../../lib/planner/bot-state.ts';
 import { explainStep } from '../../lib/planner/explain.ts';
 import { plan } from '../../lib/planner/plan.ts';
+import { planRefill } from '../../lib/planner/refill.ts';
 import { isFit, readyBots } from '../../lib/planner/reserve.ts';
-import type { ReserveTarget, World } from '../../lib/planner/world.ts';
+import type { ReserveTarget, Seen, World } from '../../lib/planner/world.ts';
 import { aLease, aMember, moment, withLeases } from '../services/lease-records.ts';
 import {
   aContainer,
   anAgent,
+  aState,
   aTemplate,
   aWorld,
   ECHO_HERE,
@@ -284,6 +287,65 @@ describe('refilling', () => {
       world: { templates: new Map(), reserves: new Map() },
     });
     expect(plan(world).steps.filter((step) => step.kind === 'discardBot')).toEqual([]);
+  });
+});
+
+describe('warm bots of a container that is being emptied', () => {
+  const closed = { ...box, emptying: { why: 'upgrade', since: moment(0) } } as const;
+  const next = aContainer('bunkhouse-echo-2', { basePort: 9100, capacity: 9 });
+  const some = (phase: 'ready' | 'warming', count: number, at: ContainerRecord): BotRecord[] =>
+    Array.from({ length: count }, (_, n) =>
+      aMember(`${phase}-${at.name.slice(-1)}-${n}`, phase, { placement: inSlot(at, n) }),
+    );
+  const ready = (count: number) => some('ready', count, next);
+  const planned = (
+    old: readonly BotRecord[],
+    kept: readonly BotRecord[],
+    reserve: Partial<ReserveTarget> = {},
+  ): string[] => {
+    const observed = (bots: readonly BotRecord[]): Seen<AgentObservation> => ({
+      kind: 'seen',
+      value: anAgent(bots.map((bot) => observedBot(bot))),
+    });
+    const given = worldOf({ reserve: { ...FULL, ...reserve } });
+    const bots = [...old, ...kept];
+    const world = {
+      ...given,
+      state: { ...aState(bots, [closed, next]) },
+      listing: { kind: 'seen', value: new Map([closed, next].map((at) => [at.name, observedContainer(at)])) },
+      agents: new Map([
+        [closed.name, observed(old)],
+        [next.name, observed(kept)],
+      ]),
+    } as const;
+    return planRefill(world).steps.map(explainStep);
+  };
+  const gone = (...bots: string[]): string[] =>
+    bots.map((bot) => `delete ${bot} with its data: its container is being emptied`);
+
+  it.each<[string, string[], string[]]>([
+    [
+      'do not count: others are made',
+      planned(some('ready', 5, closed), []),
+      ['make 5 warm bots of template echo in local'],
+    ],
+    ['stay until others are ready', planned(some('ready', 5, closed), some('warming', 5, next)), []],
+    ['go as others get ready', planned(some('ready', 5, closed), ready(2)), gone('ready-1-0', 'ready-1-1')],
+    ['go all in the end', planned(some('ready', 2, closed), ready(5)), gone('ready-1-0', 'ready-1-1')],
+    ['go also when they never got ready', planned(some('warming', 1, closed), ready(5)), gone('warming-1-0')],
+    [
+      'make room where there may be no more, down to the minimum',
+      planned(some('ready', 5, closed), [], { max: 5 }),
+      gone('ready-1-0', 'ready-1-1', 'ready-1-2'),
+    ],
+    ['do not go below the minimum', planned(some('ready', 5, closed), [], { max: 5, min: 5 }), []],
+  ])('%s', (_, steps, want) => {
+    expect(steps).toEqual(want);
+  });
+
+  it('are handed out last', () => {
+    const bots = [...some('ready', 1, closed), ...ready(1)];
+    expect(readyBots(aState(bots, [closed, next])).get('echo/local')).toEqual(['ready-2-0', 'ready-1-0']);
   });
 });
 

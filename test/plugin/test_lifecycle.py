@@ -36,6 +36,17 @@ class Lifecycle(PluginTest):
         self.until_observed("ann", lambda seen: seen["pid"] not in (None, pid))
         until(lambda: "not listening to you" in self.output("ann"), "the new command ran")
 
+    def test_it_tells_the_marks_its_process_was_started_with(self):
+        spec = self.spec("ann", *bot("hang"), marks={"env": "one"})
+        pid = self.call("apply", spec)["pid"]
+        spec = self.apply(spec, marks={"env": "two"})
+        self.assertEqual(self.observe("ann")["marks"], {"env": "one"})
+        kill(pid)
+        seen = self.until_observed("ann", lambda seen: seen["pid"] not in (None, pid))
+        self.assertEqual(seen["marks"], {"env": "two"})
+        self.apply(spec, run=False)
+        self.assertIsNone(self.until_state("ann", "stopped")["marks"])
+
     def test_a_newer_restart_generation_restarts_once_and_counts_no_failure(self):
         spec = self.spec("ann", *bot("hang"))
         pid = self.call("apply", spec)["pid"]
