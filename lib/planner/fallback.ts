@@ -61,12 +61,12 @@ function isUnmade(world: World, { name, pool, entered, removing }: ContainerReco
 }
 
 /** Why it counts as one that cannot be made; null: it may well be, or one of a single bot would fare no better. */
-function troubleOf({ failures, templates }: World, { name, pool, image, soleBot }: ContainerRecord): Trouble | null {
-  const failure = failures.get(containerLane(name));
+function troubleOf(world: World, { name, pool, image, soleBot }: ContainerRecord): Trouble | null {
+  const failure = world.failures.get(containerLane(name));
   if (failure === undefined || OF_THE_ENGINE.has(failure.code)) return null;
   const { code, count, reason: why } = failure;
   if (OF_THE_IMAGE.has(code)) {
-    const isAnother = imageOf(templates.get(pool.split('/')[0] ?? ''), true) !== image;
+    const isAnother = imageOf(world, pool.split('/')[0] ?? '', true) !== image;
     return soleBot !== null || isAnother ? { reason: 'image', why } : null;
   }
   if (count < PATIENCE) return null;

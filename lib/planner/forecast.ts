@@ -4,6 +4,7 @@ import type { Template } from '../domain/template.ts';
 import { deriveState } from './bot-state.ts';
 import { leaseOf } from './leases.ts';
 import { type Difference, differenceOf } from './marks.ts';
+import { imageUnder } from './new-container.ts';
 import { renderMarks } from './render.ts';
 import type { World } from './world.ts';
 
@@ -13,10 +14,11 @@ export interface Forecast {
   readonly why: string;
 }
 
-/** From what its process was started with, and what it would be started with now. `image`: of the containers to be. */
-export function forecast(world: World, bot: BotRecord, template: Template, image: string | null): Forecast {
+/** From what its process was started with, and what it would be started with now. `override`: image of the upgrade to be. */
+export function forecast(world: World, bot: BotRecord, template: Template, override: string | null): Forecast {
   if (bot.placement === null) return { needs: 'stays', why: 'has no container yet: it gets a new one' };
   const container = world.state.containers[bot.placement.container];
+  const image = imageUnder(template, override, bot.legacy !== null);
   const isOld = container !== undefined && container.image !== image;
   if (isWaiting(bot) && isOld) return { needs: 'replace', why: imageChange(container.image, image) };
   if (isOld) return { needs: 'move', why: imageChange(container.image, image) };
@@ -26,7 +28,11 @@ export function forecast(world: World, bot: BotRecord, template: Template, image
   if (observed.marks === null) return { needs: 'unknown', why: 'its container does not tell what it was started with' };
   const agent = world.agents.get(bot.placement.container);
   if (agent?.kind !== 'seen') return { needs: 'unknown', why: 'it cannot be seen' };
-  const around = { host: world.limits.bindHost(bot.location), directory: agent.value.directory, lease: leaseOf(world.state, bot) };
+  const around = {
+    host: world.limits.bindHost(bot.location),
+    directory: agent.value.directory,
+    lease: leaseOf(world.state, bot),
+  };
   return byDifference(differenceOf(observed.marks, renderMarks(bot, bot.placement, template, around)));
 }
 

@@ -28,7 +28,7 @@ export function designContainer(world: World, made: readonly NewContainer[], pur
     pool,
     capacity,
     basePort,
-    image: imageOverride(world.state.upgrades[name]) ?? imageOf(template, soleBot !== null),
+    image: imageOf(world, name, soleBot !== null),
     removing: false,
     soleBot,
     emptying: null,
@@ -37,9 +37,18 @@ export function designContainer(world: World, made: readonly NewContainer[], pur
   };
 }
 
-/** Of containers of that template, shared or of one bot alone. */
-export function imageOf(template: Template | undefined, alone: boolean): string | null {
-  const shared = template?.image ?? null;
+/** Of new containers of that template, shared or of one bot alone: an upgrade may have it otherwise than the template says. */
+export function imageOf(
+  { state, templates }: Pick<World, 'state' | 'templates'>,
+  name: string,
+  alone: boolean,
+): string | null {
+  return imageUnder(templates.get(name), imageOverride(state.upgrades[name]), alone);
+}
+
+/** The same under an upgrade to that image; null: to the template's own. An image that is for bots alone stays. */
+export function imageUnder(template: Template | undefined, override: string | null, alone: boolean): string | null {
+  const shared = override ?? template?.image ?? null;
   return alone ? (template?.legacy.image ?? shared) : shared;
 }
 

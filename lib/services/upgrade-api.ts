@@ -32,12 +32,20 @@ export interface UpgradeForecast {
   readonly bots: readonly BotForecast[];
 }
 
+/** A bot on its way. `undone`: why it goes back; `trouble`: what keeps it from getting on; null: nothing. */
+export interface Travelling {
+  readonly bot: string;
+  readonly phase: string;
+  readonly undone: string | null;
+  readonly trouble: string | null;
+}
+
 export interface UpgradeView extends Omit<UpgradeRecord, 'generation' | 'previousImage' | 'begunAt'> {
   /** Image of the new containers; null: the driver has no images. */
   readonly image: string | null;
   /** Bots of old containers that are yet to move or to be replaced, those on their way not counted. */
   readonly left: number;
-  readonly onTheirWay: readonly { readonly bot: string; readonly phase: string; readonly undone: string | null }[];
+  readonly onTheirWay: readonly Travelling[];
   /** Bots that do not move now, and why. */
   readonly heldBack: readonly { readonly bot: string; readonly why: string }[];
   readonly failures: readonly UpgradeFailure[];
@@ -58,7 +66,7 @@ export interface DrainView {
   readonly status: 'closed' | 'open';
   readonly since: string | null;
   readonly left: number;
-  readonly onTheirWay: readonly { readonly bot: string; readonly phase: string; readonly undone: string | null }[];
+  readonly onTheirWay: readonly Travelling[];
   readonly heldBack: readonly { readonly bot: string; readonly why: string }[];
   /** Free slots in other containers of its pool; for what does not fit there, new containers are made. */
   readonly roomElsewhere: number;

@@ -2,6 +2,7 @@ import type { BotRecord } from '../domain/bot.ts';
 import { type ContainerRecord, closedContainers } from '../domain/container.ts';
 import { BunkhouseError } from '../domain/errors.ts';
 import type { MoveCause } from '../domain/move.ts';
+import { botLane, containerLane } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import {
   DRAIN_SURGE,
@@ -49,7 +50,11 @@ export class Upgrades implements UpgradeApi {
       .filter((bot) => bot.template === template.name && !bot.deleting)
       .map((bot) => {
         const { instanceId, placement } = bot;
-        return { instanceId, container: placement?.container ?? null, ...forecast(world, bot, template, image) };
+        return {
+          instanceId,
+          container: placement?.container ?? null,
+          ...forecast(world, bot, template, request.image ?? null),
+        };
       });
     return { template: template.name, image, bots };
   }
@@ -184,10 +189,13 @@ function leftIn(claims: Claims, { name }: ContainerRecord): readonly BotRecord[]
   return (claims.get(name) ?? []).filter((bot) => bot.move === null && bot.placement?.container === name);
 }
 
-function onTheirWay({ state }: World, isOfIt: (cause: MoveCause) => boolean): UpgradeView['onTheirWay'] {
-  return state.bots.records.flatMap(({ instanceId: bot, move }) =>
-    move !== null && isOfIt(move.cause) ? [{ bot, phase: move.phase, undone: move.undone }] : [],
-  );
+function onTheirWay({ state, holds }: World, isOfIt: (cause: MoveCause) => boolean): UpgradeView['onTheirWay'] {
+  return state.bots.records.flatMap(({ instanceId: bot, move }) => {
+    if (move === null || !isOfIt(move.cause)) return [];
+    const lanes = [botLane(bot), ...(move.other === null ? [] : [containerLane(move.other.placement.container)])];
+    const trouble = lanes.map((lane) => holds.get(lane)?.reason).find((reason) => reason !== undefined) ?? null;
+    return [{ bot, phase: move.phase, undone: move.undone, trouble }];
+  });
 }
 
 function roomElsewhere({ state }: World, { name, pool }: ContainerRecord): number {

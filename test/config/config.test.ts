@@ -52,6 +52,7 @@ describe('configuration', () => {
         poolMaxSize: 1000,
         poolBatchSize: 10,
         poolBatchSpacingSeconds: 10,
+        consolidateMovesPerHour: 0,
         rateLimitHourly: null,
         rateLimitDaily: null,
         healthCheckIntervalMs: 30_000,

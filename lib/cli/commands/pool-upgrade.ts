@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { UpgradeAction } from '../../domain/upgrade.ts';
-import type { BotForecast, UpgradeForecast, UpgradeView } from '../../services/upgrade-api.ts';
+import type { BotForecast, Travelling, UpgradeForecast, UpgradeView } from '../../services/upgrade-api.ts';
 import { action } from '../action.ts';
 import type { Reply } from '../client.ts';
 import { type Context, show } from '../context.ts';
@@ -188,9 +188,7 @@ function upgradeText(upgrade: UpgradeView): string {
   const { template, image, status, moved, left, onTheirWay, heldBack, failures, failureBudget, containers } = upgrade;
   const next = NEXT[status];
   const lines = [
-    ...onTheirWay.map(
-      ({ bot, phase, undone }) => `  ${bot}: ${undone === null ? phase : `goes back (${phase}): ${undone}`}`,
-    ),
+    ...onTheirWay.map(travellingLine),
     ...heldBack.map(({ bot, why }) => `  ${bot}: held back, ${why}`),
     ...failures.map(({ bot, why }) => `  ${bot}: failed, ${why}`),
   ];
@@ -208,6 +206,11 @@ function upgradeText(upgrade: UpgradeView): string {
     ]),
     ...lines.map((line) => `  ${plain(line)}\n`),
   ].join('');
+}
+
+function travellingLine({ bot, phase, undone, trouble }: Travelling): string {
+  const parts = [undone === null ? phase : `goes back (${phase}): ${undone}`, ...(trouble === null ? [] : [trouble])];
+  return `  ${bot}: ${parts.join('; ')}`;
 }
 
 const NEXT: Readonly<Partial<Record<UpgradeView['status'], string>>> = {

@@ -48,6 +48,7 @@ const onTheirWay = z.array(
     bot: z.string(),
     phase: z.string(),
     undone: z.string().nullable().meta({ description: 'Why it goes back; null: it does not' }),
+    trouble: z.string().nullable().meta({ description: 'What keeps it from getting on; null: nothing' }),
   }),
 );
 const heldBack = z.array(z.object({ bot: z.string(), why: z.string() }));
