@@ -1,6 +1,7 @@
 import type { BotRecord } from '../domain/bot.ts';
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
 import type { Step } from '../domain/steps.ts';
+import { imageOf } from '../planner/new-container.ts';
 import { renderCall } from '../planner/render.ts';
 import { valuesOf } from '../planner/values.ts';
 import { batched } from '../util/batch.ts';
@@ -54,7 +55,10 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
         context.blockPorts(inUse);
         return;
       }
-      await store.update(addContainer(container));
+      // An upgrade began or was taken back since it was planned: the pass after this plans it anew.
+      const [template = ''] = container.pool.split('/');
+      const image = imageOf({ ...context, state: store.current() }, template, container.soleBot !== null);
+      if (container.image === image) await store.update(addContainer(container));
     },
     async assign({ bot, placement }) {
       const { owner } = await assign({ bot, placement });
