@@ -177,6 +177,7 @@ export class System implements AsyncDisposable {
       spreadMs: 0,
       keep: { last: 3, daily: 0, weekly: 0 },
       parallel: 2,
+      keepDeletedDays: null,
     });
     this.leases = new Leases(deps, this.reconciler, {
       ...options,
