@@ -7,6 +7,7 @@ import { type Clock, isoTime } from '../util/clock.ts';
 import { mapLimited } from '../util/limit.ts';
 import type { Logger } from '../util/logger.ts';
 import { factsSchema, keptBot } from './shelf-schema.ts';
+import { checked, checkedOut, collect } from './shelf-streams.ts';
 
 const ARCHIVE = '.tar.gz';
 /** Facts, which are shown. */
@@ -203,37 +204,4 @@ const shortened = (random: string): string => createHash('sha256').update(random
 function json(value: unknown): VaultContent {
   const text = Buffer.from(JSON.stringify(value));
   return { bytes: text.length, chunks: [text] };
-}
-
-async function* checked(chunks: AsyncIterable<Uint8Array>, sha256: string): AsyncGenerator<Uint8Array> {
-  const hash = createHash('sha256');
-  for await (const chunk of chunks) {
-    hash.update(chunk);
-    yield chunk;
-  }
-  if (hash.digest('hex') !== sha256)
-    throw new BunkhouseError('STORE_UNAVAILABLE', 'what arrived is not what was packed (SHA-256 differs)');
-}
-
-async function* checkedOut(
-  id: string,
-  chunks: AsyncIterable<Uint8Array>,
-  sha256: string | null,
-  bytes: number,
-): AsyncGenerator<Uint8Array> {
-  const hash = createHash('sha256');
-  let length = 0;
-  for await (const chunk of chunks) {
-    hash.update(chunk);
-    length += chunk.length;
-    yield chunk;
-  }
-  if (length === bytes && (sha256 === null || hash.digest('hex') === sha256)) return;
-  throw new BunkhouseError('INVALID', `${id} is damaged: it is not what was kept (SHA-256 or length differs)`);
-}
-
-async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  for await (const chunk of chunks) pieces.push(chunk);
-  return Buffer.concat(pieces);
 }
