@@ -243,7 +243,15 @@ function poolOptions(config: Config): PoolOptions {
 
 function backupOptions(config: Config): BackupOptions {
   const { backupSchedule: schedule, backupKeep: keep, backupParallel: parallel } = config;
-  return { ...poolOptions(config), schedule, keep, parallel, spreadMs: config.backupSpreadMinutes * 60_000 };
+  const { archiveKeepDays: keepDeletedDays } = config;
+  return {
+    ...poolOptions(config),
+    schedule,
+    keep,
+    parallel,
+    keepDeletedDays,
+    spreadMs: config.backupSpreadMinutes * 60_000,
+  };
 }
 
 /** Otherwise bots run as the user of Bunkhouse, and there is no wall between them at all. */

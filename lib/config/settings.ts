@@ -334,6 +334,12 @@ export const SETTINGS = {
     kind: whole(1, 64),
     sentence: 'Backups made at the same time.',
   },
+  archiveKeepDays: {
+    key: 'ARCHIVE_KEEP_DAYS',
+    default: '365',
+    kind: optional(whole(1, 36_500), 'for ever'),
+    sentence: 'Days for which the archive of a deleted bot, and the backups that were made of it, are kept.',
+  },
   containerMemoryBytes: {
     key: 'CONTAINER_MEMORY',
     default: '',

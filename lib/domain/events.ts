@@ -1,3 +1,4 @@
+import type { ProcessState } from './agent.ts';
 import type { BotState, Desired } from './bot.ts';
 import type { Emptying } from './container.ts';
 import type { LeaseEnd } from './lease.ts';
@@ -94,6 +95,14 @@ export type BunkhouseEvent =
   | { readonly type: 'container.started'; readonly container: string }
   | { readonly type: 'container.lost'; readonly container: string; readonly reason: string }
   | { readonly type: 'container.removed'; readonly container: string }
+  | {
+      readonly type: 'service.state';
+      readonly container: string;
+      readonly service: string;
+      readonly from: ProcessState | null;
+      readonly to: ProcessState;
+      readonly reason: string;
+    }
   | {
       readonly type: 'step.failed';
       readonly step: string;

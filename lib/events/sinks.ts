@@ -29,6 +29,8 @@ function levelOf(event: BunkhouseEvent): 'debug' | 'info' | 'warn' {
       return 'warn';
     case 'bot.state':
       return event.to === 'failed' || event.to === 'unhealthy' || event.to === 'backoff' ? 'warn' : 'info';
+    case 'service.state':
+      return event.to === 'backoff' ? 'warn' : 'info';
     default:
       return 'info';
   }

@@ -21,6 +21,7 @@ import { BackupSchedule } from './backup-schedule.ts';
 import { mayBeBackedUp, newestGood, scheduleOf } from './backup-selection.ts';
 import { visibleBot } from './bots.ts';
 import type { Dependencies } from './dependencies.ts';
+import { expireForEver } from './expiry.ts';
 import type { PoolOptions } from './pool-api.ts';
 import type { Reconciler } from './reconciler.ts';
 import { addRestored, retryRestore, wishRestore } from './restore-changes.ts';
@@ -36,6 +37,8 @@ export interface BackupOptions extends PoolOptions {
   readonly keep: Keep;
   /** Backups made at the same time. */
   readonly parallel: number;
+  /** Days for which archives and backups of deleted bots are kept; null: for ever. */
+  readonly keepDeletedDays: number | null;
 }
 
 /** The use cases of backups over store, shelves and reconciler. */
@@ -60,6 +63,7 @@ export class Backups implements BackupApi {
   start(): void {
     this.#schedule.start();
     void this.#followRestores();
+    void expireForEver(this.#deps, this.#options.keepDeletedDays, this.#abort.signal);
   }
 
   /** Begins nothing more; what is under way is broken off with its container's connection. */

@@ -7,6 +7,7 @@ import { type Clock, isoTime } from '../util/clock.ts';
 import { mapLimited } from '../util/limit.ts';
 import type { Logger } from '../util/logger.ts';
 import { factsSchema, keptBot } from './shelf-schema.ts';
+import { checked, checkedOut, collect } from './shelf-streams.ts';
 
 const ARCHIVE = '.tar.gz';
 /** Facts, which are shown. */
@@ -15,6 +16,10 @@ const FACTS = '.json';
 const BOT = '.bot.json';
 const READS_AT_ONCE = 16;
 const ORPHAN_MS = 86_400_000;
+/** For so long a look at the vault stands: what others put there or took away is seen after that. */
+const FRESH_MS = 10_000;
+/** The same for whoever names one that is not known. */
+const FRESH_FOR_ONE_MS = 1_000;
 
 /** A backup before it is kept. */
 export interface Draft {
@@ -41,6 +46,9 @@ export class Shelf {
   readonly #vault: Vault;
   readonly #options: ShelfOptions;
   readonly #known = new Map<string, BackupFacts>();
+  /** Removed by us: a look that began before does not know. Ids are used once. */
+  readonly #removed = new Set<string>();
+  #look: { readonly at: number; over: boolean; readonly done: Promise<void> } | null = null;
 
   constructor(options: ShelfOptions) {
     this.#options = options;
@@ -67,18 +75,10 @@ export class Shelf {
     return facts;
   }
 
-  /** All there are, oldest first of each bot. */
+  /** All there are, oldest first of each bot. However often it is asked for, the vault is looked at now and then. */
   async list(): Promise<readonly BackupFacts[]> {
-    const files = new Map((await this.#vault.list()).map(({ name, bytes }) => [name, bytes]));
-    const ids = [...files.keys()]
-      .filter((name) => name.endsWith(ARCHIVE))
-      .map((name) => name.slice(0, -ARCHIVE.length));
-    const present = new Set(ids);
-    for (const id of this.#known.keys()) if (!present.has(id)) this.#known.delete(id);
-    const found = await mapLimited(ids, READS_AT_ONCE, (id) =>
-      this.#facts(id, files.get(id + ARCHIVE) ?? 0, files.has(id + FACTS)),
-    );
-    return found.filter((facts) => facts !== null).sort((a, b) => (a.id < b.id ? -1 : 1));
+    await this.#lookUnless(FRESH_MS);
+    return [...this.#known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   /** Those of a bot, as far as they were seen when all were listed, and since. */
@@ -93,7 +93,8 @@ export class Shelf {
 
   /** Null when there is none of that id. */
   async find(id: string): Promise<BackupFacts | null> {
-    return this.#known.get(id) ?? (await this.list()).find((facts) => facts.id === id) ?? null;
+    if (!this.#known.has(id)) await this.#lookUnless(FRESH_FOR_ONE_MS);
+    return this.#known.get(id) ?? null;
   }
 
   /** What its bot is made again from; null: nobody wrote that down. */
@@ -116,6 +117,7 @@ export class Shelf {
   /** No-op when absent. The archive goes first: without it the backup is not there. */
   async remove(id: string): Promise<void> {
     for (const ending of [ARCHIVE, BOT, FACTS]) await this.#vault.remove(id + ending);
+    this.#removed.add(id);
     this.#known.delete(id);
   }
 
@@ -134,13 +136,41 @@ export class Shelf {
     this.#vault.close();
   }
 
-  async #facts(id: string, bytes: number, written: boolean): Promise<BackupFacts | null> {
+  /** One look at a time, and none when the last one began less than that ago. */
+  async #lookUnless(freshMs: number): Promise<void> {
+    const now = this.#options.clock.monotonic();
+    const look = this.#look;
+    if (look !== null && (!look.over || now - look.at <= freshMs)) return look.done;
+    const next = { at: now, over: false, done: this.#lookAll() };
+    this.#look = next;
+    try {
+      await next.done;
+      next.over = true;
+    } catch (error) {
+      this.#look = null;
+      throw error;
+    }
+  }
+
+  /** What is kept or removed meanwhile stays as it is noted by whoever did it. */
+  async #lookAll(): Promise<void> {
+    const before = [...this.#known.keys()];
+    this.#removed.clear();
+    const files = new Map((await this.#vault.list()).map(({ name, bytes }) => [name, bytes]));
+    for (const id of before) if (!files.has(id + ARCHIVE)) this.#known.delete(id);
+    const ids = [...files.keys()]
+      .filter((name) => name.endsWith(ARCHIVE))
+      .map((name) => name.slice(0, -ARCHIVE.length));
+    await mapLimited(ids, READS_AT_ONCE, (id) => this.#facts(id, files.get(id + ARCHIVE) ?? 0, files.has(id + FACTS)));
+    for (const id of this.#removed) this.#known.delete(id);
+  }
+
+  async #facts(id: string, bytes: number, written: boolean): Promise<void> {
     const known = this.#known.get(id);
     const named = parseBackupId(id);
-    if (known !== undefined || named === null) return known ?? null;
+    if (known !== undefined || named === null) return;
     const facts = (written ? await this.#readFacts(id) : null) ?? { ...UNKNOWN, id, ...named, bytes };
     this.#known.set(id, facts);
-    return facts;
   }
 
   /** Null when they cannot be understood: the archive is worth more than what is told of it. */
@@ -203,37 +233,4 @@ const shortened = (random: string): string => createHash('sha256').update(random
 function json(value: unknown): VaultContent {
   const text = Buffer.from(JSON.stringify(value));
   return { bytes: text.length, chunks: [text] };
-}
-
-async function* checked(chunks: AsyncIterable<Uint8Array>, sha256: string): AsyncGenerator<Uint8Array> {
-  const hash = createHash('sha256');
-  for await (const chunk of chunks) {
-    hash.update(chunk);
-    yield chunk;
-  }
-  if (hash.digest('hex') !== sha256)
-    throw new BunkhouseError('STORE_UNAVAILABLE', 'what arrived is not what was packed (SHA-256 differs)');
-}
-
-async function* checkedOut(
-  id: string,
-  chunks: AsyncIterable<Uint8Array>,
-  sha256: string | null,
-  bytes: number,
-): AsyncGenerator<Uint8Array> {
-  const hash = createHash('sha256');
-  let length = 0;
-  for await (const chunk of chunks) {
-    hash.update(chunk);
-    length += chunk.length;
-    yield chunk;
-  }
-  if (length === bytes && (sha256 === null || hash.digest('hex') === sha256)) return;
-  throw new BunkhouseError('INVALID', `${id} is damaged: it is not what was kept (SHA-256 or length differs)`);
-}
-
-async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  for await (const chunk of chunks) pieces.push(chunk);
-  return Buffer.concat(pieces);
 }

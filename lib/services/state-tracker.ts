@@ -3,19 +3,22 @@ import { type DerivedState, deriveState } from '../planner/bot-state.ts';
 import type { World } from '../planner/world.ts';
 import { isoTime } from '../util/clock.ts';
 import type { Dependencies } from './dependencies.ts';
+import { ServiceTracker } from './service-tracker.ts';
 
 export interface TrackedState extends DerivedState {
   /** ISO 8601. */
   readonly since: string;
 }
 
-/** Remembers each bot's state between two passes, so that a change becomes an event and has a time. */
+/** Remembers each bot's state, and those of services, between two passes, so that a change becomes an event and has a time. */
 export class StateTracker {
   readonly #events: Dependencies['events'];
   readonly #states = new Map<string, TrackedState>();
+  readonly #services: ServiceTracker;
 
   constructor(events: Dependencies['events']) {
     this.#events = events;
+    this.#services = new ServiceTracker(events);
   }
 
   /** Null for a bot made after the last pass. */
@@ -24,6 +27,7 @@ export class StateTracker {
   }
 
   update(world: World): void {
+    this.#services.update(world);
     const now = isoTime(world.now);
     const { bots } = world.state;
     for (const bot of bots.records) this.#look(world, bot, now);

@@ -79,11 +79,19 @@ make_venv_by_pip() {
     PYTHONPATH=$tool "$1" -m virtualenv --clear "$2"
 }
 
-# install_debian PACKAGE…
-install_debian() {
+# install_debian PACKAGE…: the programs alone. Whoever needs a server starts one of their own.
+install_debian() (
   export DEBIAN_FRONTEND=noninteractive
-  apt-get update && apt-get install --yes --no-install-recommends "$@"
-}
+  apt-get update || exit
+  # Debian starts what it installs: a Caddy, Apache or Redis would have the ports of ours, and stay when we are done.
+  policy=/usr/sbin/policy-rc.d
+  if [[ ! -e $policy ]]; then
+    trap 'rm -f -- "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
+  apt-get install --yes --no-install-recommends "$@"
+)
 
 stamp_of() { printf '%s %s\n' "$(hash_of "$@")" "$(names_of "$@")"; }
 hash_of() { cat -- "$@" | sha256sum | cut -c1-16; }

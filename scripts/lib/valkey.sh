@@ -5,12 +5,12 @@
 ensure_valkey() {
   has_valkey && return
   [[ ${CI:-} == true ]] && ((EUID == 0)) || return
-  local package=valkey-server
-  # Older releases of Debian have Redis only.
-  apt-cache show "$package" >/dev/null 2>&1 || package=redis-server
-  step "Debian package $package" install_debian "$package" && has_valkey
+  step 'Debian package valkey-server or redis-server' install_valkey && has_valkey
 }
 
 # Private
+
+# Older releases of Debian have Redis only.
+install_valkey() { install_debian valkey-server || install_debian redis-server; }
 
 has_valkey() { command -v valkey-server >/dev/null || command -v redis-server >/dev/null; }

@@ -76,6 +76,7 @@ describe('configuration', () => {
         backupUrl: { kind: 'folder', path: '/var/lib/bunkhouse/backups' },
         backupSchedule: null,
         backupSpreadMinutes: 60,
+        archiveKeepDays: 365,
         backupKeep: { last: 3, daily: 7, weekly: 4 },
         backupParallel: 2,
         containerMemoryBytes: null,

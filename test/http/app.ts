@@ -205,6 +205,7 @@ export async function startApp({
     spreadMs: 0,
     keep: { last: 3, daily: 0, weekly: 0 },
     parallel: 2,
+    keepDeletedDays: null,
   });
   const tokens = createTokens({ store, clock });
   const adminToken = newToken();

@@ -31,21 +31,19 @@ async function setUp({
   templates = [] as Template[],
 } = {}): Promise<Setting> {
   const machine = await Machine.make([quickTemplate({ capacity: 100 }), ...templates]);
-  const system = await System.start(machine);
+  const clock = new ManualClock(TOMORROW);
+  const backups = new Shelf({
+    vault: createFolderVault(`${machine.folder}/backups`),
+    clock,
+    log: silentLogger,
+    newId: () => crypto.randomUUID(),
+  });
+  const system = await System.start(machine, { ...machine.shelves(), backups });
   for (const instanceId of bots) await system.api.createBot(ADMIN, { instanceId });
   await system.until(Object.fromEntries(bots.map((bot) => [bot, 'running'])));
-  const clock = new ManualClock(TOMORROW);
-  const shelf = (): Shelf =>
-    new Shelf({
-      vault: createFolderVault(`${machine.folder}/backups`),
-      clock,
-      log: silentLogger,
-      newId: () => crypto.randomUUID(),
-    });
   const { store, events } = system;
 
   const deps = { store, events, templates: machine.templates, clock, random: () => 0.5, log: silentLogger };
-  const backups = shelf();
   const runs = new BackupRuns({ ...deps, backups }, system.reconciler.agents, {
     keep: { last: 2, daily: 0, weekly: 0 },
     parallel,

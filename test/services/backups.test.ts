@@ -1,7 +1,12 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { createFolderVault } from '../../lib/backup/folder.ts';
 import { hasCode } from '../../lib/domain/errors.ts';
+import { expire } from '../../lib/services/expiry.ts';
+import { Shelf } from '../../lib/services/shelf.ts';
+import { systemClock } from '../../lib/util/clock.ts';
+import { silentLogger } from '../../lib/util/logger.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { ADMIN, leasedTemplate, Machine, quickTemplate, System } from './system.ts';
 
@@ -391,6 +396,39 @@ describe('the archive of a deleted bot', () => {
     await restored(next, 'a');
     expect(contentOf(machine, 'a', 'trades')).toBe('one');
     await next[Symbol.asyncDispose]();
+    await machine[Symbol.asyncDispose]();
+  });
+});
+
+describe('what is kept of a deleted bot', () => {
+  it('is thrown away when it is old enough, but not while a bot is restored from it', async () => {
+    const { machine, system } = await setUp();
+    const { id } = await system.backups.backup(ADMIN, 'a');
+    await system.api.deleteBot(ADMIN, 'a');
+    await system.until({});
+    const shelfOf = (folder: string): Shelf =>
+      new Shelf({
+        vault: createFolderVault(join(machine.folder, folder)),
+        clock: systemClock,
+        log: silentLogger,
+        newId: () => 'x',
+      });
+    const [archives, backups] = [shelfOf('archives'), shelfOf('backups')];
+    const { store } = system;
+    const later = (days: number) => ({ ...systemClock, now: () => systemClock.now() + days * 86_400_000 });
+    const names = async () => [...(await archives.list()), ...(await backups.list())].map((facts) => facts.id);
+    const expireAfter = (days: number) =>
+      expire({ store, archives, backups, clock: later(days), log: silentLogger }, 30);
+    await expireAfter(29);
+    expect(await names()).toHaveLength(2);
+    machine.world.faults.failNext('agent.restore', 'INVALID');
+    await system.backups.restore(ADMIN, id, { as: 'b' });
+    await system.until({ b: 'failed' });
+    await expireAfter(31);
+    expect(await names()).toEqual([id]);
+    await system.api.deleteBot(ADMIN, 'b');
+    await system.until({});
+    await system[Symbol.asyncDispose]();
     await machine[Symbol.asyncDispose]();
   });
 });

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Service } from '../../lib/domain/template.ts';
 import { stopGrace } from '../../lib/services/stop-grace.ts';
 import { aService, aStep, aTemplate } from '../planner/builders.ts';
@@ -26,7 +26,46 @@ describe('the time a container is given to end', () => {
   });
 });
 
+interface Told {
+  readonly container: string;
+  readonly service: string;
+  readonly from: string | null;
+  readonly to: string;
+  readonly reason: string;
+}
+
+/** What is told of services from now on. */
+function serviceEvents(system: System): () => Told[] {
+  const told: Told[] = [];
+  const end = new AbortController();
+  onTestFinished(() => end.abort());
+  void (async () => {
+    for await (const { event } of system.events.subscribe({ lastId: null, signal: end.signal, owner: null }))
+      if (event.type === 'service.state') told.push(event);
+  })();
+  return () => told;
+}
+
 describe('shared services', () => {
+  it('tell when they start, are ready, and end', async () => {
+    await using machine = await Machine.make([withDatabase()]);
+    machine.world.behaviours.set('service db', { readyMs: 200 });
+    await using system = await System.start(machine);
+    const told = serviceEvents(system);
+    await system.api.createBot(ADMIN, { instanceId: 'a' });
+    await system.until({ a: 'running' });
+    await waitFor('it is ready', () => told().at(-1)?.to === 'running');
+    expect(told().map(({ from, to }) => [from, to])).toEqual([
+      [null, 'starting'],
+      ['starting', 'running'],
+    ]);
+    for (let n = 0; n < 3; n++) await system.reconciler.pass('all');
+    expect(told()).toHaveLength(2);
+    await system.api.deleteBot(ADMIN, 'a');
+    await system.until({});
+    await waitFor('its end is told', () => told().at(-1)?.to === 'stopped');
+  });
+
   it('are up before bots are, and seen with their container', async () => {
     await using machine = await Machine.make([withDatabase({ provision: [aStep('true')] })]);
     machine.world.behaviours.set('service db', { readyMs: 200 });
@@ -47,12 +86,16 @@ describe('shared services', () => {
     await system.api.createBot(ADMIN, { instanceId: 'a' });
     await system.until({ a: 'running' });
     const { pid } = system.api.getBot(ADMIN, 'a');
+    const told = serviceEvents(system);
     machine.world.killService('test-echo-1', 'db');
     await waitFor('the restart is seen', () => {
       const [db] = system.api.poolStatus().pools[0]?.services ?? [];
       return db?.restarts === 1 && db.state === 'running';
     });
     expect(system.api.getBot(ADMIN, 'a')).toMatchObject({ pid, restarts: 0, state: 'running' });
+    await waitFor('all is told', () => told().at(-1)?.to === 'running');
+    expect(told().at(0)).toMatchObject({ container: 'test-echo-1', service: 'db', from: 'running' });
+    expect(told().at(0)?.reason).toMatch(/./);
   });
 
   it('that are not up are an issue of a sweep', async () => {

@@ -55,6 +55,63 @@ describe('a shelf', () => {
     ]);
   });
 
+  /** A vault that counts the looks at it, and holds them up. */
+  function counted() {
+    const vault = createFolderVault(folder);
+    const counting = {
+      looks: 0,
+      broken: false,
+      held: Promise.resolve(),
+      list: async () => {
+        counting.looks += 1;
+        const files = await vault.list();
+        await counting.held;
+        if (counting.broken) throw new Error('the network');
+        return files;
+      },
+    };
+    const newId = () => crypto.randomUUID();
+    const own = new Shelf({ vault: { ...vault, list: counting.list }, clock, log: silentLogger, newId });
+    return { counting, own };
+  }
+
+  it('looks at its vault now and then, however often and by how many it is asked', async () => {
+    const { counting, own } = counted();
+    for (let n = 0; n < 3; n++) await Promise.all([own.list(), own.list(), own.find('a-b')]);
+    expect(counting.looks).toBe(1);
+    const { id } = await shelf().save(draft(), chunks());
+    expect(await own.list()).toEqual([]);
+    await clock.advance(2_000);
+    expect(await own.find(id), 'named, it is looked for').toMatchObject({ id });
+    expect(counting.looks).toBe(2);
+    await shelf().remove(id);
+    await clock.advance(11_000);
+    expect(await own.list()).toEqual([]);
+    expect(counting.looks).toBe(3);
+  });
+
+  it('knows what it kept and threw away while it looked', async () => {
+    const { counting, own } = counted();
+    const old = await own.save(draft(), chunks());
+    const { promise, resolve } = Promise.withResolvers<void>();
+    counting.held = promise;
+    const looking = own.list();
+    await new Promise((done) => setImmediate(done));
+    const young = await own.save(draft(), chunks());
+    await own.remove(old.id);
+    resolve();
+    expect((await looking).map(({ id }) => id)).toEqual([young.id]);
+    expect(await own.find(old.id)).toBeNull();
+  });
+
+  it('looks again after a look that failed', async () => {
+    const { counting, own } = counted();
+    counting.broken = true;
+    await expect(own.list()).rejects.toThrow('the network');
+    counting.broken = false;
+    expect(await own.list()).toEqual([]);
+  });
+
   it.each([
     { desc: 'is not what was packed', content: Buffer.from('the packed ARCHIVE') },
     { desc: 'is cut short', content: CONTENT.subarray(0, 9) },

@@ -207,6 +207,7 @@ export class System implements AsyncDisposable {
       spreadMs: 0,
       keep: { last: 3, daily: 0, weekly: 0 },
       parallel: 2,
+      keepDeletedDays: null,
     });
     this.leases = new Leases(deps, this.reconciler, {
       ...options,
@@ -215,13 +216,13 @@ export class System implements AsyncDisposable {
     });
   }
 
-  static async start(machine: Machine): Promise<System> {
+  static async start(machine: Machine, shelves: Shelves = machine.shelves()): Promise<System> {
     const driver = new MemoryDriver({ clock, world: machine.world });
     const accounts = await machine.accounts();
     const system = new System(machine, {
       driver,
       store: await machine.store(),
-      ...machine.shelves(),
+      ...shelves,
       accounts,
     });
     await system.reconciler.start(NEVER_MS);
