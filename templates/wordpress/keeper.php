@@ -24,14 +24,14 @@ const LEAST_SHARE = 48 * MIB;
 const CLOSED_SECONDS = 30;
 const LONGEST_SECONDS = 300;
 /** While there is too much to take back. */
-const LONGEST_TRANSACTION_SECONDS = 10;
+const LONGEST_TRANSACTION_SECONDS = 3;
 /** A site that had too much is given its rights back below this part of it. */
 const ROOM_AGAIN = 0.9;
 const WRITING = 'INSERT, UPDATE, CREATE, ALTER, INDEX, CREATE VIEW';
 
 mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
 $keeper = new Keeper($directory, (int) $server, (int) getenv('SITE_DATABASE_MIB') * MIB);
-for ($tick = 0; posix_getppid() === (int) $server; $tick++) {
+for ($tick = 0; posix_kill((int) $server, 0); $tick++) {
     $keeper->look($tick % 10 === 0);
     usleep(TICK_MICROSECONDS);
 }

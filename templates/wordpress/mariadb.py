@@ -72,6 +72,8 @@ SETTINGS = (
 # What sessions give back goes back to the system, and is not kept in pieces for the next: jemalloc does that, Debian's libjemalloc2.
 JEMALLOC = "/usr/lib/*/libjemalloc.so.2"
 JEMALLOC_SETTINGS = "narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true"
+# Started again when it has ended, as long as the server lives.
+KEEPING = 'while kill -0 "$2" 2>/dev/null; do php "$0" "$1" "$2"; sleep 1; done'
 
 
 def main(directory, socket):
@@ -92,10 +94,10 @@ def allocator():
 
 
 def start_keeper(directory):
-    """As a child of the server-to-be, with which it ends."""
+    """Beside the server-to-be, for as long as that lives."""
     server = os.getpid()
     if os.fork() == 0:
-        os.execvp("php", ["php", os.path.join(directory, "keeper.php"), directory, str(server)])
+        os.execvp("sh", ["sh", "-c", KEEPING, os.path.join(directory, "keeper.php"), directory, str(server)])
 
 
 def make(directory, data):

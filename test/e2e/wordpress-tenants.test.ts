@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { lchownSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LeaseView, ReserveStatus } from '../../lib/services/lease-api.ts';
@@ -294,14 +294,30 @@ withWordPress('WordPress sites with hostile tenants', () => {
     });
   });
 
+  it('the keeper beside the server is started again when it was killed', async () => {
+    const keepers = () =>
+      sandbox.processes().filter(({ argv }) => argv[0] === 'php' && argv[1]?.endsWith('/keeper.php'));
+    const before = keepers().map(({ pid }) => pid);
+    expect(before).toHaveLength(1);
+    process.kill(before[0] as number, 'SIGKILL');
+    await sandbox.until('another runs', async () => keepers().length === 1 && keepers()[0]?.pid !== before[0]);
+  });
+
   describe('a WordPress site with programs of its tenant', () => {
-    const program = async (lease: LeaseView, name: string, text: string): Promise<void> =>
-      writeFileSync(join(await directoryOf(lease), 'site', name), `<?php\n${text}\n`, { mode: 0o644 });
+    /** As the tenant puts it there: what is another user's, a reset would not touch. */
+    async function put(lease: LeaseView, name: string, make: (path: string) => void): Promise<void> {
+      const directory = await directoryOf(lease);
+      const { uid, gid } = statSync(directory);
+      make(join(directory, 'site', name));
+      lchownSync(join(directory, 'site', name), uid, gid);
+    }
+    const program = (lease: LeaseView, name: string, text: string): Promise<void> =>
+      put(lease, name, (path) => writeFileSync(path, `<?php\n${text}\n`));
 
     it('does not see its neighbour’s files by links', async () => {
       const there = await directoryOf(mine);
       const secret = join(await directoryOf(other), 'site.json');
-      symlinkSync(secret, join(there, 'site/link.txt'));
+      await put(mine, 'link.txt', (path) => symlinkSync(secret, path));
       expect(await statusOf(mine, '/link.txt')).toBe(403);
       await program(
         mine,
