@@ -2,7 +2,7 @@ import { FILE_PATH } from '../domain/ids.ts';
 import type { FilesBeside } from './files-beside.ts';
 import type { Problem } from './template-document.ts';
 
-/** Texts of a template that may be in files beside it: the key that names the file, and the key that its text takes. */
+/** Texts of a template that may be in files beside it, one or several in a row: the key that names them, and the key that the text takes. */
 const NAMING: Readonly<Record<string, string>> = { textFrom: 'text', stdinFrom: 'stdin' };
 /** Where anything may stand, also keys with these names. */
 const FREE = new Set(['json', 'env']);
@@ -54,9 +54,12 @@ function replaceTexts(
     const taken = Object.hasOwn(NAMING, key) ? NAMING[key] : undefined;
     if (taken === undefined) return [key, FREE.has(key) ? inner : replaceTexts(inner, textOf, tell, here)];
     if (Object.hasOwn(value, taken)) tell(here, `must not stand beside ${taken}; keep one of the two`);
-    if (typeof inner === 'string' && FILE_PATH.test(inner)) return [taken, textOf(inner, here)];
-    tell(here, 'must be the name of a file beside the template: a relative path without empty, "." or ".." parts');
+    const names = [inner].flat();
+    if (names.length > 0 && names.every(isName)) return [taken, names.map((name) => textOf(name, here)).join('')];
+    tell(here, 'must name a file beside the template, or several: relative paths without empty, "." or ".." parts');
     return [taken, ''];
   });
   return Object.fromEntries(entries);
 }
+
+const isName = (value: unknown): value is string => typeof value === 'string' && FILE_PATH.test(value);

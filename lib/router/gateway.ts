@@ -8,7 +8,9 @@ import { type BotPath, type Passage, splitBotHost, splitBotPath } from './bot-pa
 import type { OtherAddresses } from './container-path.ts';
 import { credentialOf, isSameOrigin, TOKEN_HEADER } from './credentials.ts';
 import { createPatience } from './patience.ts';
-import type { BotProxy, Refuse } from './proxy.ts';
+import type { BotProxy } from './proxy.ts';
+
+export type Refuse = (error: BunkhouseError) => void;
 
 /** A caller let through to a bot; one of the two methods is called, once. */
 export interface Visit {
@@ -18,7 +20,7 @@ export interface Visit {
   readonly route: string;
   /** Throws BOT_UNAVAILABLE and NOT_FOUND as long as nothing was answered. A bot that is on its way back is waited for. */
   web(res: ServerResponse): Promise<void>;
-  /** Throws the same. */
+  /** The same for a WebSocket. `refuse` is called at most once, while the socket can still take an answer. */
   upgrade(socket: Duplex, head: Buffer, refuse: Refuse): void;
 }
 
@@ -72,7 +74,10 @@ export function createBotGateway(options: GatewayOptions): BotGateway {
         actor,
         route,
         web: (res) => patience.attempt(req, res, path.bot, async () => proxy.web(req, res, find())),
-        upgrade: (socket, head, refuse) => proxy.upgrade(req, socket, head, { ...find(), refuse }),
+        upgrade: (socket, head, refuse) => {
+          const work = async (): Promise<void> => proxy.upgrade(req, socket, head, find());
+          patience.attempt(req, socket, path.bot, work).catch(refuse);
+        },
       };
     },
     close: () => proxy.close(),

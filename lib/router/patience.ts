@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { hasCode } from '../domain/errors.ts';
 import type { PoolApi } from '../services/pool-api.ts';
 import type { Clock } from '../util/clock.ts';
@@ -15,9 +16,12 @@ const MOST_HUNG_UP = 2;
 /** Requests that wait at a time; beyond that they are told to come again. */
 const MOST_WAITING = 1_000;
 
+/** Who waits: for an answer, or for a WebSocket. */
+type Caller = ServerResponse | Duplex;
+
 export interface Patience {
-  /** Repeats an attempt that fails with BOT_UNAVAILABLE until the bot is back, if the request may be repeated. */
-  attempt(req: IncomingMessage, res: ServerResponse, bot: string, work: () => Promise<void>): Promise<void>;
+  /** Repeats an attempt that fails with BOT_UNAVAILABLE until the bot is back, if the request may be repeated and the caller stays. */
+  attempt(req: IncomingMessage, caller: Caller, bot: string, work: () => Promise<void>): Promise<void>;
 }
 
 /** Callers hardly notice that a bot was started anew. */
@@ -27,11 +31,11 @@ export function createPatience(
 ): Patience {
   let waiting = 0;
 
-  async function returns(bot: string, res: ServerResponse, deadline: number): Promise<boolean> {
+  async function returns(bot: string, caller: Caller, deadline: number): Promise<boolean> {
     const gone = new AbortController();
     const cancel = clock.after(deadline - clock.monotonic(), () => gone.abort());
     const leave = (): void => gone.abort();
-    res.once('close', leave);
+    caller.once('close', leave);
     waiting += 1;
     try {
       if (!(await untilRouted(bot, gone.signal))) return false;
@@ -40,12 +44,12 @@ export function createPatience(
     } finally {
       waiting -= 1;
       cancel();
-      res.removeListener('close', leave);
+      caller.removeListener('close', leave);
     }
   }
 
   return {
-    async attempt(req, res, bot, work) {
+    async attempt(req, caller, bot, work) {
       const began = clock.monotonic();
       let patience = PATIENCE_MS;
       let hungUp = 0;
@@ -54,9 +58,9 @@ export function createPatience(
           return await work();
         } catch (error) {
           hungUp += Number(isHungUp(error));
-          const again = hungUp <= MOST_HUNG_UP && waiting < MOST_WAITING && isAway(error) && canRepeat(req, res);
+          const again = hungUp <= MOST_HUNG_UP && waiting < MOST_WAITING && isAway(error) && canRepeat(req, caller);
           if (isMoving(bot)) patience = MOVING_MS;
-          if (!again || !(await returns(bot, res, began + patience))) throw error;
+          if (!again || !(await returns(bot, caller, began + patience))) throw error;
         }
       }
     },
@@ -69,4 +73,5 @@ const isAway = (error: unknown): boolean => hasCode(error, 'BOT_UNAVAILABLE');
 
 const isHungUp = (error: unknown): boolean => error instanceof Error && error.cause instanceof HungUp;
 
-const canRepeat = (req: IncomingMessage, res: ServerResponse): boolean => isRepeatable(req) && !res.headersSent;
+const canRepeat = (req: IncomingMessage, caller: Caller): boolean =>
+  isRepeatable(req) && !('headersSent' in caller && caller.headersSent);

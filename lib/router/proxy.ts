@@ -16,8 +16,8 @@ export interface BotProxy {
    * cannot be reached or be proven, as long as nothing was answered; later faults break the connection off.
    */
   web(req: IncomingMessage, res: ServerResponse, passage: Passage): Promise<void>;
-  /** The same for a WebSocket. `refuse` is called at most once, while the socket can still take an answer. */
-  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, passage: Passage & { refuse: Refuse }): void;
+  /** The same for a WebSocket; resolves when both ends are joined, or the bot's refusal was passed on. */
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, passage: Passage): Promise<void>;
   /** Ends the WebSockets that are open. */
   close(): void;
 }
@@ -28,15 +28,13 @@ export interface ProxyOptions {
   readonly clock: Clock;
 }
 
-export type Refuse = (error: BunkhouseError) => void;
-
 /** The cause when the bot had the request, and may have ended because of it. */
 export class HungUp extends Error {}
 
 /** The built-in proxy. Requests that can be sent again share connections; all others have one of their own. */
 export function createBotProxy({ trusts, prove, clock }: ProxyOptions): BotProxy {
   const lines = new Lines(prove);
-  const open = new Set<Duplex>();
+  const open = new Set<() => void>();
 
   const send = (req: IncomingMessage, passage: Passage, agent: Agent, more: object = {}): ClientRequest => {
     const { path, target } = passage;
@@ -55,7 +53,7 @@ export function createBotProxy({ trusts, prove, clock }: ProxyOptions): BotProxy
     } catch (error) {
       if (res.destroyed) return true;
       if (repeatable && upstream.reusedSocket && !res.headersSent && isReset(error)) return false;
-      throw unreachable(passage, upstream.socket === null ? error : new HungUp(messageOf(error)));
+      throw unreachable(passage, failureOf(upstream, error));
     }
   }
 
@@ -64,22 +62,20 @@ export function createBotProxy({ trusts, prove, clock }: ProxyOptions): BotProxy
       while (!(await pass(req, res, passage)));
     },
 
-    upgrade(req, socket, head, { refuse, ...passage }) {
+    async upgrade(req, socket, head, passage) {
       const host = req.headers.host ?? '';
-      const upgrade = {
-        upstream: send(req, passage, lines.fresh(passage), { connection: 'Upgrade', upgrade: 'websocket' }),
-        caller: socket as Socket,
-        head,
-        headersOf: (answer: IncomingMessage) => responseHeaders(answer.headers, { ...passage, host }),
-        onFailure: (error: Error) => refuse(unreachable(passage, error)),
-        open,
-      };
-      passUpgrade(upgrade, clock);
+      const upstream = send(req, passage, lines.fresh(passage), { connection: 'Upgrade', upgrade: 'websocket' });
+      const headersOf = (answer: IncomingMessage) => responseHeaders(answer.headers, { ...passage, host });
+      try {
+        await passUpgrade({ upstream, caller: socket as Socket, head, headersOf, open }, clock);
+      } catch (error) {
+        if (!socket.destroyed) throw unreachable(passage, failureOf(upstream, error));
+      }
     },
 
     close() {
       lines.close();
-      for (const socket of open) socket.destroy();
+      for (const end of [...open]) end();
     },
   };
 }
@@ -133,6 +129,11 @@ export function isRepeatable(req: IncomingMessage): boolean {
 
 function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+/** With whom it was connected has had the request. */
+function failureOf(upstream: ClientRequest, error: unknown): unknown {
+  return upstream.socket === null ? error : new HungUp(messageOf(error));
 }
 
 function isReset(error: unknown): boolean {

@@ -1,6 +1,6 @@
 # Sourced by scripts: Debian's packages for WordPress sites on the process driver. Needs steps.sh and python.sh (install_debian).
 
-wordpress_packages=(wordpress libapache2-mod-php php-cli php-mysql php-xml php-mbstring mariadb-server-core mariadb-client)
+wordpress_packages=(wordpress libapache2-mod-php php-cli php-mysql php-xml php-mbstring mariadb-server-core mariadb-client libjemalloc2)
 
 has_wordpress() {
   local file

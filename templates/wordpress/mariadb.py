@@ -1,8 +1,11 @@
 """Makes a MariaDB with little memory and no port, then becomes its server. `mariadb.py DIRECTORY SOCKET`, as the service's user.
 
+What no setting of the server bounds, keeper.php does beside it.
+
 Broken off anywhere, it is made good by the next start.
 """
 
+import glob
 import os
 import secrets
 import shutil
@@ -11,7 +14,8 @@ import sys
 
 INSTALL = "/usr/bin/mariadb-install-db"
 SERVER = "/usr/sbin/mariadbd"
-
+# From the beginning on: later the server may leave it at none, and say nothing.
+UNDO = "innodb-undo-tablespaces=2"
 SETTINGS = (
     "skip-networking",
     "skip-name-resolve",
@@ -28,25 +32,48 @@ SETTINGS = (
     "aria-pagecache-buffer-size=8M",
     "query-cache-type=OFF",
     "query-cache-size=0",
-    "table-open-cache=1000",
+    "table-open-cache=200",
+    "table-open-cache-instances=1",
     "max-connections=500",
     "thread-cache-size=4",
-    # No site fills the memory of all with a table: whatever engine it names, it gets this one. (Variables of a session cannot be limited.)
+    # No site fills the memory of all with a table: whatever engine it names, it gets this one.
     "enforce-storage-engine=InnoDB",
     "sql-mode=STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_CREATE_USER",
+    # Nor with statements, as far as the server counts what they take: variables of a session it does not, and the keeper sees to them.
+    "max-session-mem-used=64M",
+    "maximum-max-session-mem-used=64M",
+    "max-allowed-packet=16M",
+    "maximum-max-allowed-packet=16M",
+    "max-prepared-stmt-count=1048576",
+    "skip-partition",
     "max-heap-table-size=16M",
     "maximum-max-heap-table-size=16M",
     "maximum-tmp-memory-table-size=16M",
     "maximum-sort-buffer-size=2M",
     "maximum-join-buffer-size=2M",
+    # Nor the disk with tables that nobody sees.
+    "tmp-disk-table-size=256M",
+    "maximum-tmp-disk-table-size=256M",
+    "innodb-temp-data-file-path=ibtmp1:12M:autoextend:max:512M",
+    # What transactions may have to take back is in files that become small again.
+    UNDO,
+    "innodb-undo-log-truncate=ON",
     # Nothing reads files by SQL, puts tables elsewhere (a site could do it, and into its own directory), or runs at a time of day.
     "local-infile=OFF",
     "skip-symbolic-links",
     "event-scheduler=OFF",
     # What a site leaves open holds nobody up for long.
+    "connect-timeout=3",
     "wait-timeout=600",
     "lock-wait-timeout=60",
+    # Sites would fill the log with connections that they break off.
+    "log-warnings=1",
 )
+# What sessions give back goes back to the system, and is not kept in pieces for the next: jemalloc does that, Debian's libjemalloc2.
+JEMALLOC = "/usr/lib/*/libjemalloc.so.2"
+JEMALLOC_SETTINGS = "narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true"
+# Started again when it has ended, as long as the server lives.
+KEEPING = 'while kill -0 "$2" 2>/dev/null; do php "$0" "$1" "$2"; sleep 1; done'
 
 
 def main(directory, socket):
@@ -57,7 +84,20 @@ def main(directory, socket):
     temporary = os.path.join(directory, "tmp")
     os.makedirs(temporary, mode=0o700, exist_ok=True)
     places = (f"datadir={data}", f"socket={socket}", f"pid-file={directory}/mariadbd.pid", f"tmpdir={temporary}", f"init-file={init}")
-    os.execv(SERVER, [SERVER, "--no-defaults", *(f"--{setting}" for setting in (*places, *SETTINGS))])
+    start_keeper(directory)
+    os.execve(SERVER, [SERVER, "--no-defaults", *(f"--{setting}" for setting in (*places, *SETTINGS))], {**os.environ, **allocator()})
+
+
+def allocator():
+    found = glob.glob(JEMALLOC)
+    return {"LD_PRELOAD": found[0], "MALLOC_CONF": JEMALLOC_SETTINGS} if found else {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072"}
+
+
+def start_keeper(directory):
+    """Beside the server-to-be, for as long as that lives."""
+    server = os.getpid()
+    if os.fork() == 0:
+        os.execvp("sh", ["sh", "-c", KEEPING, os.path.join(directory, "keeper.php"), directory, str(server)])
 
 
 def make(directory, data):
@@ -66,7 +106,7 @@ def make(directory, data):
     shutil.rmtree(unfinished, ignore_errors=True)
     os.mkdir(unfinished, 0o700)
     options = ("--skip-test-db", "--skip-name-resolve", "--auth-root-authentication-method=normal")
-    subprocess.run([INSTALL, "--no-defaults", f"--datadir={unfinished}", *options], cwd=directory, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([INSTALL, "--no-defaults", f"--datadir={unfinished}", f"--{UNDO}", *options], cwd=directory, check=True, stdout=subprocess.DEVNULL)
     os.sync()
     os.rename(unfinished, data)
 

@@ -8,8 +8,8 @@ require __DIR__ . '/site.php';
 const CORE = '/usr/share/wordpress';
 const OWN = ['wp-content/plugins', 'wp-content/themes', 'wp-content/uploads', 'wp-content/upgrade'];
 const SHARED = '/{wp-admin,wp-includes,*.php,wp-content/{index.php,languages,plugins/*,themes/*}}';
-/** Option of WordPress's that is written last, when all is there. */
-const INSTALLED = 'bunkhouse_installed';
+/** A table that is there while WordPress is being installed, and never when somebody may have put something beside it. */
+const INSTALLING = 'bunkhouse_installing';
 
 mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
 ['user' => $user, 'password' => $password, 'socket' => $socket] = bunkhouse_site()['database'];
@@ -17,7 +17,7 @@ $database = new mysqli('localhost', $user, $password, null, 0, $socket);
 
 link_core();
 glob(CORE . '/wp-content/themes/*') || exit("WordPress has no theme here: it is in Debian's package wordpress-theme-…\n");
-is_installed($database) || install($database);
+needs_installation($database) && install($database);
 $database->close();
 become_server();
 
@@ -33,21 +33,32 @@ function link_core(): void
     }
 }
 
-function is_installed(mysqli $database): bool
+/** Nothing is ever installed over what a tenant has, whatever that is: only into nothing, or over an installation that was broken off. */
+function needs_installation(mysqli $database): bool
 {
-    $database->select_db(bunkhouse_database_name());
-    if ($database->query("SHOW TABLES LIKE 'wp\\_options'")->num_rows === 0) {
-        return false;
-    }
-    return $database->query("SELECT 1 FROM wp_options WHERE option_name = '" . INSTALLED . "'")->num_rows === 1;
+    $tables = tables($database);
+    return $tables === [] || in_array(INSTALLING, $tables, true);
 }
 
-/** From the beginning, whatever an installation that was broken off has left. */
-function install(mysqli $database): void
+function tables(mysqli $database): array
 {
     $name = bunkhouse_database_name();
-    $database->query("DROP DATABASE `$name`");
-    $database->query("CREATE DATABASE `$name` CHARACTER SET utf8mb4");
+    try {
+        $database->select_db($name);
+    } catch (mysqli_sql_exception) {
+        // Its tenant has thrown it away.
+        $database->query("CREATE DATABASE `$name` CHARACTER SET utf8mb4");
+        $database->select_db($name);
+    }
+    return array_column($database->query('SHOW TABLES')->fetch_all(), 0);
+}
+
+function install(mysqli $database): void
+{
+    $database->query('CREATE TABLE IF NOT EXISTS ' . INSTALLING . ' (since DATETIME)');
+    foreach (array_diff(tables($database), [INSTALLING]) as $table) {
+        $database->query("DROP TABLE `$table`");
+    }
     ['title' => $title, 'admin' => $admin] = bunkhouse_site();
     define('WP_INSTALLING', true);
     $_SERVER += ['HTTP_HOST' => 'localhost', 'REQUEST_URI' => '/', 'REQUEST_METHOD' => 'GET', 'SERVER_PROTOCOL' => 'HTTP/1.1'];
@@ -55,7 +66,7 @@ function install(mysqli $database): void
     require ABSPATH . 'wp-admin/includes/upgrade.php';
     wp_install($title, $admin['user'], $admin['email'], false, '', $admin['password']);
     update_option('permalink_structure', '/%postname%/');
-    add_option(INSTALLED, '1', '', false);
+    $database->query('DROP TABLE ' . INSTALLING);
 }
 
 /** Does not return. */

@@ -42,6 +42,13 @@ describe('texts beside a template', () => {
     });
   });
 
+  it('may be several, one after the other', async () => {
+    write('one', 'first {{id}}\n');
+    write('two', 'second\n');
+    const file = template('files: [{ path: t, textFrom: [one, two, one] }]');
+    expect((await loadTemplate(file)).files[0]?.content).toEqual({ text: 'first {{id}}\nsecond\nfirst {{id}}\n' });
+  });
+
   it('belong to its version', async () => {
     write('t', 'one');
     const file = template('files: [{ path: t, textFrom: t }]');
@@ -58,8 +65,10 @@ describe('texts beside a template', () => {
   it.each([
     ['of a file that is not there', '{ path: t, textFrom: no }', 'names no, which is not beside the template'],
     ['beside a text', '{ path: t, textFrom: t, text: x }', 'must not stand beside text; keep one of the two'],
-    ['outside of its folder', '{ path: t, textFrom: ../t }', 'must be the name of a file beside the template'],
-    ['that is no name', '{ path: t, textFrom: 1 }', 'must be the name of a file beside the template'],
+    ['outside of its folder', '{ path: t, textFrom: ../t }', 'must name a file beside the template'],
+    ['among several that is no name', '{ path: t, textFrom: [t, 1] }', 'must name a file beside the template'],
+    ['of none', '{ path: t, textFrom: [] }', 'must name a file beside the template'],
+    ['that is no name', '{ path: t, textFrom: 1 }', 'must name a file beside the template'],
   ])('are refused: a name %s', async (_, entry, says) => {
     write('t', 'x');
     expect(await problemsOf(template(`files: [${entry}]`))).toEqual([

@@ -42,6 +42,8 @@ interface FrontOptions extends Partial<RouteTarget> {
   readonly prove?: PoolApi['prove'];
   /** Left out: a bot that is away does not come back. */
   readonly untilRouted?: PoolApi['untilRouted'];
+  /** Takes a way to end what is connected. */
+  readonly ends?: (() => void)[];
 }
 
 /** A server with nothing but the gateway, for one bot `b` that listens on `port`. Tokens: `bh_good`. */
@@ -86,6 +88,7 @@ export async function front(port: number, options: FrontOptions = {}): Promise<n
       refuse(error);
     }
   });
+  options.ends?.push(() => gateway.close());
   onTestFinished(() => gateway.close());
   return listen(server);
 }

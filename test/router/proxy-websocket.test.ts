@@ -4,17 +4,24 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { front, listen, WAYS } from './front.ts';
 
+interface Seen {
+  req?: IncomingMessage;
+  socket?: WebSocket;
+  vanished: number;
+}
+
 /** A bot with a WebSocket that echoes; returns its port and what it saw last. */
-async function echo(): Promise<{ port: number; seen: { req?: IncomingMessage; socket?: WebSocket } }> {
+async function echo(): Promise<{ port: number; seen: Seen }> {
   const server = createServer((_req, res) => res.writeHead(403, { 'x-why': 'no' }).end('not here'));
   const sockets = new WebSocketServer({ noServer: true });
-  const seen: { req?: IncomingMessage; socket?: WebSocket } = {};
+  const seen: Seen = { vanished: 0 };
   server.on('upgrade', (req, socket, head) => {
     if (req.url?.startsWith('/refuse')) {
       socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
       return;
     }
     if (req.url?.startsWith('/vanish')) {
+      seen.vanished += 1;
       socket.destroy();
       return;
     }
@@ -71,6 +78,33 @@ describe.each(WAYS)('proxy of WebSockets, by $name', ({ at, host }) => {
     expect((await seenByCaller)[0]).toBe(4002);
   });
 
+  it('tells a caller to come again when the bot has ended without a word, and when we end', async () => {
+    const bot = await echo();
+    const ends: (() => void)[] = [];
+    const port = await front(bot.port, { ends });
+    for (const end of [() => bot.seen.socket?.terminate(), () => ends[0]?.()]) {
+      const ws = open(port, '/ws');
+      await once(ws, 'open');
+      ws.send('x'.repeat(70_000));
+      await once(ws, 'message');
+      const closed = once(ws, 'close');
+      end();
+      const [code, reason] = await closed;
+      expect([code, String(reason)]).toEqual([1012, 'service restart']);
+    }
+  });
+
+  it('does not say so in the middle of a message', async () => {
+    const bot = await echo();
+    const ws = open(await front(bot.port), '/ws');
+    await once(ws, 'open');
+    const closed = once(ws, 'close');
+    const raw = (bot.seen.req as IncomingMessage).socket;
+    // A frame of 100 bytes, of which there are three.
+    raw.end(Buffer.from([0x82, 100, 1, 2, 3]));
+    expect((await closed)[0]).toBe(1006);
+  });
+
   it('ends one side when the other vanishes', async () => {
     const bot = await echo();
     const port = await front(bot.port);
@@ -110,6 +144,22 @@ describe.each(WAYS)('proxy of WebSockets, by $name', ({ at, host }) => {
     const bot = await echo();
     const res = await refusal(open(await front(bot.port), '/refuse'));
     expect(res.statusCode).toBe(403);
+  });
+
+  it('waits for a bot that is on its way back, and does not give it again and again what it hangs up on', async () => {
+    const nowhere = createServer();
+    const gone = await listen(nowhere);
+    nowhere.close();
+    const bot = await echo();
+    const options = { port: gone, untilRouted: async () => true };
+    const port = await front(gone, options);
+    const ws = open(port, '/ws');
+    setTimeout(() => Object.assign(options, { port: bot.port }), 300);
+    await once(ws, 'open');
+    ws.send('hello');
+    expect(String((await once(ws, 'message'))[0])).toBe('hello');
+    expect((await refusal(open(port, '/vanish'))).headers['x-code']).toBe('BOT_UNAVAILABLE');
+    expect(bot.seen.vanished).toBe(3);
   });
 
   it('answers BOT_UNAVAILABLE when the bot is gone or hangs up', async () => {
