@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { getPriority, setPriority } from 'node:os';
 import { join, resolve } from 'node:path';
 import pino from 'pino';
 import { createFolderVault } from './backup/folder.ts';
@@ -52,6 +53,8 @@ import { hashToken, newToken } from './util/token.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const EVENTS_KEPT = 10_000;
+/** Nice value. */
+const PRECEDENCE = -5;
 /** Longest time between two passes for which the watchdog still counts the supervisor as alive. */
 const STALLED_MS = 120_000;
 
@@ -253,8 +256,18 @@ async function stopReconciler(reconciler: Reconciler, botsToo: boolean, deps: De
   if (botsToo) await stopContainers(deps.driver, stopGrace(deps.templates), deps.log);
 }
 
+/** Callers wait for this process; for what containers do after an answer nobody does. Where somebody chose a nice value, it stays. */
+function takePrecedence(): void {
+  try {
+    if (getPriority() === 0) setPriority(PRECEDENCE);
+  } catch {
+    // Not root: then all are equal.
+  }
+}
+
 /** The first signal ends in order; the second at once, which is safe too, only less polite to callers. */
 async function main(): Promise<void> {
+  takePrecedence();
   fitHeapToWork(clock, ownUtilization());
   const { config, warnings } = loadConfig(process.env);
   const log = pino({ level: config.logLevel, redact: LOG_REDACTION, base: null });

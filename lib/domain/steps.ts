@@ -4,6 +4,9 @@ import { type ReservePlace, reserveKey } from './lease.ts';
 import type { Placement } from './placement.ts';
 import type { State } from './state.ts';
 
+/** Why a container is told about a bot: somebody waits for it, it runs and is to hear of its lease, or the reserve is to have it. */
+export type Sake = 'demand' | 'telling' | 'reserve';
+
 /** Arguments of every step: the one table from which the union and the executor table are made. */
 export interface StepArgs {
   /** Write the record of a new container into the store, before anything is created. */
@@ -14,8 +17,7 @@ export interface StepArgs {
   createContainer: { readonly container: ContainerRecord };
   startContainer: { readonly container: string };
   /** Tell the container about a bot. */
-  /** `sake`: whether somebody waits for the bot, or it is one that the reserve is to have. */
-  applyBot: { readonly container: string; readonly spec: BotSpec; readonly sake: 'demand' | 'reserve' };
+  applyBot: { readonly container: string; readonly spec: BotSpec; readonly sake: Sake };
   /** Copy a stopped bot's data to the orchestrator's archive and note its name. */
   archiveBot: { readonly container: string; readonly bot: string };
   /** Remove an archived bot from its container, which from then on refuses older commands, and forget it. */

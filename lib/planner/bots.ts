@@ -1,9 +1,10 @@
 import type { AgentObservation, BotObservation } from '../domain/agent.ts';
 import { type BotRecord, wantsProcess } from '../domain/bot.ts';
 import { messageOf } from '../domain/errors.ts';
+import type { LeaseRecord } from '../domain/lease.ts';
 import type { Placement } from '../domain/placement.ts';
 import { isStillborn } from '../domain/restore.ts';
-import { botLane, type Step } from '../domain/steps.ts';
+import { botLane, type Sake, type Step } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { type Decision, planSubjects } from './decisions.ts';
 import { leaseOf } from './leases.ts';
@@ -78,11 +79,17 @@ function applyStep(
   try {
     const lease = leaseOf(world.state, bot);
     const spec = renderSpec(bot, placement, template, { host: world.limits.bindHost, directory, lease });
-    const sake = bot.reserve === null || bot.reserve.phase === 'assigned' ? 'demand' : 'reserve';
-    return { kind: 'applyBot', container: placement.container, spec, sake };
+    return { kind: 'applyBot', container: placement.container, spec, sake: sakeOf(bot, lease) };
   } catch (error) {
     return { target: bot.instanceId, why: `does not fit its template ${template.name}: ${messageOf(error)}` };
   }
+}
+
+/** A warm bot runs already when it is handed out. */
+function sakeOf({ reserve }: BotRecord, lease: LeaseRecord | null): Sake {
+  if (reserve === null) return 'demand';
+  if (reserve.phase !== 'assigned') return 'reserve';
+  return lease?.fromPool ? 'telling' : 'demand';
 }
 
 /**

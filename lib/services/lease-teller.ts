@@ -2,7 +2,7 @@ import type { Clock } from '../util/clock.ts';
 
 /** How long a bot may not know of its lease yet: so many times so long at the most. */
 const REST_MS = 25;
-const RESTS = 4;
+const RESTS = 20;
 
 /**
  * When to ask for the pass that tells bots of their leases. Their holders have them already, while a pass over thousands of

@@ -25,7 +25,7 @@ describe('telling bots of their leases', () => {
     const answer = Promise.withResolvers<string>();
     const waiting = subject.after(answer.promise);
     subject.soon();
-    await clock.advance(75);
+    await clock.advance(475);
     expect(told()).toBe(0);
     await clock.advance(25);
     expect(told()).toBe(1);
