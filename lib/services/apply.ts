@@ -21,6 +21,9 @@ import { reserveExecutors } from './reserve-steps.ts';
 import { restoreExecutor } from './restore-step.ts';
 import { stopGrace } from './stop-grace.ts';
 
+/** So long a bot is not told of its lease for the sake of others who wait for theirs. */
+const RUSH_MS = 50;
+
 /** How each step is carried out. Every one may be broken off anywhere and done again. */
 export function createApply(context: ApplyContext): (step: Step) => Promise<void> {
   const { store, driver, events } = context;
@@ -54,7 +57,8 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       await driver.start(container);
       events.emit({ type: 'container.started', container }, null);
     },
-    async applyBot({ container, spec }) {
+    async applyBot({ container, spec, sake }) {
+      if (sake === 'telling') await context.rush.over(RUSH_MS);
       // Changed while this step waited its turn: the pass after it plans anew.
       if (store.current().bots.get(spec.bot)?.generation !== spec.generation) return;
       const agent = await context.agents.get(container);

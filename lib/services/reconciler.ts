@@ -6,6 +6,7 @@ import type { World } from '../planner/world.ts';
 import type { Address } from '../probes/probe.ts';
 import { withDeadline } from '../util/deadline.ts';
 import { Listeners } from '../util/listeners.ts';
+import { Rush } from '../util/rush.ts';
 import { SingleFlight } from '../util/single-flight.ts';
 import { SteadyClock } from '../util/steady-clock.ts';
 import { Turns } from '../util/turns.ts';
@@ -48,6 +49,8 @@ export class Reconciler {
   readonly states: StateTracker;
   /** Leases end by it. */
   readonly leaseClock: SteadyClock;
+  /** Those who wait for a lease. */
+  readonly rush: Rush;
   readonly #deps: Dependencies;
   readonly #observer: Observer;
   readonly #watchers: Watchers;
@@ -74,6 +77,7 @@ export class Reconciler {
   constructor(deps: Dependencies) {
     this.#deps = deps;
     this.agents = new Agents(deps.driver);
+    this.rush = new Rush(deps.clock);
     this.states = new StateTracker(deps.events);
     this.leaseClock = new SteadyClock(deps.clock, latestMoment(deps.store.current()));
     this.#reserves = new ReserveTargets({ ...deps, settings: deps.reserve });
@@ -94,6 +98,7 @@ export class Reconciler {
       noteRestart: (bot) => this.#noteRestart(bot),
       addressOf: (bot) => this.addressOf(bot),
       leaseClock: this.leaseClock,
+      rush: this.rush,
       reserves: this.#reserves,
       noteReady: (place, bot) => this.#admissions.tell({ place, bot }),
     });
