@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { getPriority, setPriority } from 'node:os';
 import { join, resolve } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
 import pino from 'pino';
 import { createFolderVault } from './backup/folder.ts';
 import { openVault } from './backup/open.ts';
@@ -46,6 +46,7 @@ import { Upgrades } from './services/upgrades.ts';
 import { createUsageApi } from './services/usage-report.ts';
 import { createUsageFiles } from './store/usage-files.ts';
 import { systemClock as clock } from './util/clock.ts';
+import { fitHeapToWork, ownUtilization } from './util/heap.ts';
 import type { Logger } from './util/logger.ts';
 import { serviceManager } from './util/sd-notify.ts';
 import { SocketOwners } from './util/socket-owner.ts';
@@ -53,6 +54,8 @@ import { hashToken, newToken } from './util/token.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const EVENTS_KEPT = 10_000;
+/** Nice value. */
+const PRECEDENCE = -5;
 /** Longest time between two passes for which the watchdog still counts the supervisor as alive. */
 const STALLED_MS = 120_000;
 
@@ -267,18 +270,19 @@ async function stopReconciler(reconciler: Reconciler, botsToo: boolean, deps: De
   if (botsToo) await stopContainers(deps.driver, stopGrace(deps.templates), deps.log);
 }
 
-/**
- * The supervisor waits most of the time, so it trades some speed for memory: without this V8 lets the heap of a
- * supervisor with 1,000 bots grow by 80 MiB of garbage after a burst of requests.
- */
-function keepHeapSmall(): void {
-  setFlagsFromString('--optimize-for-size');
-  setFlagsFromString('--max-semi-space-size=1');
+/** Callers wait for this process; for what containers do after an answer nobody does. Where somebody chose a nice value, it stays. */
+function takePrecedence(): void {
+  try {
+    if (getPriority() === 0) setPriority(PRECEDENCE);
+  } catch {
+    // Not root: then all are equal.
+  }
 }
 
 /** The first signal ends in order; the second at once, which is safe too, only less polite to callers. */
 async function main(): Promise<void> {
-  keepHeapSmall();
+  takePrecedence();
+  fitHeapToWork(clock, ownUtilization());
   const { config, warnings } = loadConfig(process.env);
   const log = pino({ level: config.logLevel, redact: LOG_REDACTION, base: null });
   for (const warning of warnings) log.warn({}, warning);

@@ -5,6 +5,9 @@ import type { Destination, FallbackReason, MoveCause } from './move.ts';
 import type { Placement } from './placement.ts';
 import type { State } from './state.ts';
 
+/** Why a container is told about a bot: somebody waits for it, it runs and is to hear of its lease, or the reserve is to have it. */
+export type Sake = 'demand' | 'telling' | 'reserve';
+
 /** Arguments of every step: the one table from which the union and the executor table are made. */
 export interface StepArgs {
   /** Write the record of a new container into the store, before anything is created. */
@@ -18,15 +21,11 @@ export interface StepArgs {
   /** Ask the driver for a recorded container; idempotent. */
   createContainer: { readonly container: ContainerRecord };
   startContainer: { readonly container: string };
-  /** Tell the container about a bot. */
-  /**
-   * `sake`: whether somebody waits for the bot, or it is one that the reserve is to have. `blind`: why it might be further elsewhere,
-   * should this container know a newer generation than the store; null: every place is seen.
-   */
+  /** Tell the container about a bot. `blind`: why it might be further elsewhere, should this container know a newer generation than the store; null: every place is seen. */
   applyBot: {
     readonly container: string;
     readonly spec: BotSpec;
-    readonly sake: 'demand' | 'reserve';
+    readonly sake: Sake;
     readonly blind: string | null;
   };
   /** Copy a stopped bot's data to the orchestrator's archive and note its name. */

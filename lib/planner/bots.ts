@@ -2,9 +2,10 @@ import type { AgentObservation, BotObservation } from '../domain/agent.ts';
 import { type BotRecord, generationAt, placedGeneration, poolLocation, wantsProcess } from '../domain/bot.ts';
 import { slotPort } from '../domain/container.ts';
 import { messageOf } from '../domain/errors.ts';
+import type { LeaseRecord } from '../domain/lease.ts';
 import type { Placement } from '../domain/placement.ts';
 import { isStillborn } from '../domain/restore.ts';
-import { botLane, type Step } from '../domain/steps.ts';
+import { botLane, type Sake, type Step } from '../domain/steps.ts';
 import type { Template } from '../domain/template.ts';
 import { type Decision, planSubjects } from './decisions.ts';
 import { unhealthyReason } from './health.ts';
@@ -138,11 +139,23 @@ function applyStep(
   try {
     const lease = leaseOf(world.state, bot);
     const spec = renderSpec(bot, placement, template, { host: hostAt(world, bot, placement), directory, lease });
-    const sake = bot.reserve === null || bot.reserve.phase === 'assigned' ? 'demand' : 'reserve';
-    return { kind: 'applyBot', container: placement.container, spec, sake, blind: blindness(world) };
+    return {
+      kind: 'applyBot',
+      container: placement.container,
+      spec,
+      sake: sakeOf(bot, lease),
+      blind: blindness(world),
+    };
   } catch (error) {
     return { target: bot.instanceId, why: `does not fit its template ${template.name}: ${messageOf(error)}` };
   }
+}
+
+/** A warm bot runs already when it is handed out. */
+function sakeOf({ reserve }: BotRecord, lease: LeaseRecord | null): Sake {
+  if (reserve === null) return 'demand';
+  if (reserve.phase !== 'assigned') return 'reserve';
+  return lease?.fromPool ? 'telling' : 'demand';
 }
 
 /**

@@ -28,6 +28,9 @@ import { restoreExecutor } from './restore-step.ts';
 import { stopGrace } from './stop-grace.ts';
 import { upgradeExecutors } from './upgrade-steps.ts';
 
+/** So long a bot is not told of its lease for the sake of others who wait for theirs. */
+const RUSH_MS = 50;
+
 /** How each step is carried out. Every one may be broken off anywhere and done again. */
 export function createApply(context: ApplyContext): (step: Step) => Promise<void> {
   const { store, driver, events } = context;
@@ -83,7 +86,8 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       await driver.start(container);
       events.emit({ type: 'container.started', container }, null);
     },
-    async applyBot({ container, spec, blind }) {
+    async applyBot({ container, spec, sake, blind }) {
+      if (sake === 'telling') await context.rush.over(RUSH_MS);
       // Changed while this step waited its turn: the pass after it plans anew.
       if (!(await enter(container, spec.bot, spec.generation))) return;
       const agent = await context.agents.get(container);

@@ -1,5 +1,6 @@
 import type { ReservePlace } from '../domain/lease.ts';
 import type { StepArgs, StepKind } from '../domain/steps.ts';
+import type { Rush } from '../util/rush.ts';
 import type { SteadyClock } from '../util/steady-clock.ts';
 import type { Agents } from './agents.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -14,6 +15,8 @@ export interface ApplyContext extends Dependencies {
   readonly blockPorts: (ports: readonly number[]) => void;
   /** Leases end by it. */
   readonly leaseClock: SteadyClock;
+  /** Those who wait for a lease. */
+  readonly rush: Pick<Rush, 'over'>;
   readonly reserves: Pick<ReserveTargets, 'noteBatch' | 'noteWell' | 'noteUnwell'>;
   /** A bot may be handed out from now on. */
   readonly noteReady: (place: ReservePlace, bot: string) => void;

@@ -9,6 +9,8 @@ import type { Dependencies } from './dependencies.ts';
 const RETRY = { minMs: 1_000, maxMs: 60_000 };
 /** Steps of one kind under way at the same time: long ones, like archives, do not hold up starts and stops. */
 const WIDTH = 16;
+/** Each has the disk sync a file, and what is answered to callers is synced on the same one. */
+const TELLING_WIDTH = 4;
 
 type Trouble = Hold & Failure;
 
@@ -87,10 +89,11 @@ export class Lanes {
     await Promise.all(this.#underway);
   }
 
-  /** What the reserve needs queues by itself, so that nobody waits behind hundreds of bots that nobody waits for. */
+  /** What nobody waits for queues by itself, so that nobody waits behind hundreds of it. */
   #semaphoreOf(step: Step): Semaphore {
-    const queue = step.kind === 'applyBot' ? `${step.kind} for ${step.sake}` : step.kind;
-    const semaphore = this.#semaphores.get(queue) ?? new Semaphore(WIDTH);
+    const sake = step.kind === 'applyBot' ? step.sake : null;
+    const queue = sake === null ? step.kind : `${step.kind} for ${sake}`;
+    const semaphore = this.#semaphores.get(queue) ?? new Semaphore(sake === 'telling' ? TELLING_WIDTH : WIDTH);
     this.#semaphores.set(queue, semaphore);
     return semaphore;
   }

@@ -1,8 +1,9 @@
 import type { Clock } from '../util/clock.ts';
+import type { Rush } from '../util/rush.ts';
 
 /** How long a bot may not know of its lease yet: so many times so long at the most. */
 const REST_MS = 25;
-const RESTS = 4;
+const RESTS = 20;
 
 /**
  * When to ask for the pass that tells bots of their leases. Their holders have them already, while a pass over thousands of
@@ -11,23 +12,14 @@ const RESTS = 4;
 export class LeaseTeller {
   readonly #clock: Pick<Clock, 'after'>;
   readonly #tell: () => void;
-  /** Requests that are not answered yet. */
-  #underway = 0;
+  /** Those who ask for leases. */
+  readonly #rush: Pick<Rush, 'isOn'>;
   #waiting = false;
 
-  constructor(clock: Pick<Clock, 'after'>, tell: () => void) {
+  constructor(clock: Pick<Clock, 'after'>, rush: Pick<Rush, 'isOn'>, tell: () => void) {
     this.#clock = clock;
+    this.#rush = rush;
     this.#tell = tell;
-  }
-
-  /** Somebody waits for this answer. */
-  async after<T>(answer: Promise<T>): Promise<T> {
-    this.#underway += 1;
-    try {
-      return await answer;
-    } finally {
-      this.#underway -= 1;
-    }
   }
 
   /** There is something to tell. */
@@ -36,7 +28,7 @@ export class LeaseTeller {
     this.#waiting = true;
     this.#clock.after(REST_MS, () => {
       this.#waiting = false;
-      if (this.#underway > 0 && rests > 1) this.soon(rests - 1);
+      if (this.#rush.isOn && rests > 1) this.soon(rests - 1);
       else this.#tell();
     });
   }

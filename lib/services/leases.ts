@@ -47,7 +47,7 @@ export class Leases implements LeaseApi {
     this.#deps = deps;
     this.#reconciler = reconciler;
     this.#options = options;
-    this.#teller = new LeaseTeller(deps.clock, () => reconciler.request());
+    this.#teller = new LeaseTeller(deps.clock, reconciler.rush, () => reconciler.request());
     reconciler.onPicture((world) => this.#ready.refresh(world));
     reconciler.onReady((admission) => this.#ready.add(admission));
   }
@@ -57,7 +57,7 @@ export class Leases implements LeaseApi {
     const template = this.#leasable(request.template ?? this.#options.defaultTemplate);
     const wish = this.#wish(actor, request, template, key);
     const granted = async () => (await this.#granted(wish)) ?? (await this.#grant(template, wish, began));
-    const lease = await this.#teller.after(this.#mutex.run(wish.id, granted));
+    const lease = await this.#reconciler.rush.for(this.#mutex.run(wish.id, granted));
     if (request.waitSeconds !== undefined) await this.#untilRunning(lease, request.waitSeconds);
     return this.get(actor, lease.id);
   }

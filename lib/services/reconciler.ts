@@ -6,8 +6,10 @@ import type { World } from '../planner/world.ts';
 import type { Address } from '../probes/probe.ts';
 import { withDeadline } from '../util/deadline.ts';
 import { Listeners } from '../util/listeners.ts';
+import { Rush } from '../util/rush.ts';
 import { SingleFlight } from '../util/single-flight.ts';
 import { SteadyClock } from '../util/steady-clock.ts';
+import { Turns } from '../util/turns.ts';
 import { botAddress } from './addresses.ts';
 import { Agents } from './agents.ts';
 import { createApply } from './apply.ts';
@@ -48,6 +50,8 @@ export class Reconciler {
   readonly states: StateTracker;
   /** Leases end by it. */
   readonly leaseClock: SteadyClock;
+  /** Those who wait for a lease. */
+  readonly rush: Rush;
   readonly #deps: Dependencies;
   readonly #observer: Observer;
   readonly #watchers: Watchers;
@@ -75,6 +79,7 @@ export class Reconciler {
   constructor(deps: Dependencies) {
     this.#deps = deps;
     this.agents = new Agents(deps.driver);
+    this.rush = new Rush(deps.clock);
     this.states = new StateTracker(deps.events);
     this.leaseClock = new SteadyClock(deps.clock, latestMoment(deps.store.current()));
     this.#reserves = new ReserveTargets({ ...deps, settings: deps.reserve });
@@ -101,6 +106,7 @@ export class Reconciler {
       noteRestart: (bot) => this.#noteRestart(bot),
       addressOf: (bot) => this.addressOf(bot),
       leaseClock: this.leaseClock,
+      rush: this.rush,
       reserves: this.#reserves,
       noteReady: (place, bot) => this.#admissions.tell({ place, bot }),
     });
@@ -228,14 +234,20 @@ export class Reconciler {
     await this.#observer.refresh(scope);
     if (this.#abort.signal.aborted) return;
     const looked = this.#deps.clock.monotonic();
+    const turns = new Turns(this.#deps.clock);
+    this.#follow(this.world());
+    await turns.share();
     const world = this.world();
-    this.#follow(world);
+    const isKept = this.#isKept();
     // What a step did that ended since may not be in this picture; it has asked for the next pass.
     const { steps } = plan({ ...world, busy: new Set([...busyBefore, ...world.busy]) });
     if (world.listing.kind === 'seen') this.#lanes.settle(steps, world.monotonic);
+    await turns.share();
     this.states.update(world);
+    await turns.share();
     if (world.listing.kind === 'seen') this.#pictures.tell(world);
-    await this.#dispatch(steps);
+    await turns.share();
+    await this.#dispatch(steps, isKept);
     this.#scheduleWake(world, looked);
     this.#lastPassAt = this.#deps.clock.monotonic();
     this.#lastPassMs = this.#lastPassAt - began;
@@ -255,11 +267,7 @@ export class Reconciler {
    * Store steps first, in order, because the others build on them; then everything else, side by side. Nothing is done that
    * was planned from changes which then are not kept: a container would know a generation that means something else later.
    */
-  async #dispatch(steps: readonly Step[]): Promise<void> {
-    const isKept = this.#deps.store.settled().then(
-      () => true,
-      () => false,
-    );
+  async #dispatch(steps: readonly Step[], isKept: Promise<boolean>): Promise<void> {
     const quick = steps.filter(isStoreStep);
     const slow = steps.filter((step) => !isStoreStep(step));
     for (const step of quick) this.#steps.tell(step);
@@ -272,6 +280,14 @@ export class Reconciler {
       this.#lanes.start(step);
     }
     if (quick.length > 0 || !isSafe) this.request();
+  }
+
+  /** Whether all changes that the store has now are kept. */
+  #isKept(): Promise<boolean> {
+    return this.#deps.store.settled().then(
+      () => true,
+      () => false,
+    );
   }
 
   /** A claim in a container that could not be recorded (its ports were taken) is planned anew. */

@@ -1,5 +1,6 @@
 /** A process of its own that acquires leases as it is told on standard input, and tells on standard output how long each took. */
 import { Agent, request } from 'node:http';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Order {
@@ -18,6 +19,9 @@ export interface Told {
   readonly tookMs: number;
   readonly ids: readonly string[];
   readonly fromPool: number;
+  /** What this process took itself, which the times hold as well: processor time, and the longest it did not look for answers. */
+  readonly cpuMs: number;
+  readonly longestMs: number;
 }
 
 interface Answer {
@@ -82,11 +86,18 @@ if (import.meta.main) {
   for await (const chunk of process.stdin) text += chunk;
   const order = JSON.parse(text) as Order;
   await Promise.all(Array.from({ length: connectionsOf(order) }, () => open(order)));
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  const cpu = process.cpuUsage();
   const began = performance.now();
   const answers = await run(order);
+  const tookMs = performance.now() - began;
+  const { user, system } = process.cpuUsage(cpu);
   const told: Told = {
     times: answers.map(({ ms }) => ms),
-    tookMs: performance.now() - began,
+    tookMs,
+    cpuMs: (user + system) / 1000,
+    longestMs: delay.max / 1e6,
     ids: answers.map(({ id }) => id),
     fromPool: answers.filter(({ fromPool }) => fromPool).length,
   };

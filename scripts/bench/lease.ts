@@ -98,7 +98,8 @@ async function measure(
       const told = await order(sandbox, { count, pace });
       if (told.fromPool !== count) throw new Error(`only ${told.fromPool} of ${count} came from the reserve`);
       const persec = (count / told.tookMs) * 1000;
-      const note = `${count} leases from a reserve of ${reserve}, ${persec.toFixed(0)} a second`;
+      const own = `the client took ${told.cpuMs.toFixed(0)} ms of processor time, ${told.longestMs.toFixed(0)} ms at once`;
+      const note = `${count} leases from a reserve of ${reserve}, ${persec.toFixed(0)} a second; ${own}`;
       const found = percentiles(`${title}: acquire, ${name}`, told.times, note);
       tell(`${name}: ${found.map(({ value }) => `${value.toFixed(1)} ms`).join(' and ')} (p50 and p99)`);
       rows.push(...found);

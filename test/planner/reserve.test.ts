@@ -173,6 +173,15 @@ describe('leases', () => {
     expect(plan(blind).steps.map(explainStep)).toEqual(end);
   });
 
+  it.each([
+    { what: 'whose warm bot runs already are told without haste', lease: { fromPool: true }, sake: 'telling' },
+    { what: 'whose bot is being made have somebody who waits for it', lease: { fromPool: false }, sake: 'demand' },
+  ])('$what', ({ lease, sake }) => {
+    const leases = [aLease('lease-of-a', { bot: 'a', ...lease })];
+    const { steps } = plan(worldOf({ bots, leases, seen: ({ generation }) => ({ generation: generation - 1 }) }));
+    expect(steps).toMatchObject([{ kind: 'applyBot', sake }]);
+  });
+
   it('end whatever trouble their bot is in, but not again at once when that failed', () => {
     const hold = { until: NOW + 1, reason: 'disk full' };
     expect(sentences({ bots, leases: [over], world: { holds: new Map([['bot a', hold]]) } })).toHaveLength(1);

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { LeaseTeller } from '../../lib/services/lease-teller.ts';
+import { Rush } from '../../lib/util/rush.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 function teller() {
   const clock = new ManualClock();
   let told = 0;
-  return { clock, told: () => told, subject: new LeaseTeller(clock, () => (told += 1)) };
+  const rush = new Rush(clock);
+  return { clock, rush, told: () => told, subject: new LeaseTeller(clock, rush, () => (told += 1)) };
 }
 
 describe('telling bots of their leases', () => {
@@ -21,11 +23,11 @@ describe('telling bots of their leases', () => {
   });
 
   it('waits while somebody waits for an answer, but not for long', async () => {
-    const { clock, told, subject } = teller();
+    const { clock, rush, told, subject } = teller();
     const answer = Promise.withResolvers<string>();
-    const waiting = subject.after(answer.promise);
+    const waiting = rush.for(answer.promise);
     subject.soon();
-    await clock.advance(75);
+    await clock.advance(475);
     expect(told()).toBe(0);
     await clock.advance(25);
     expect(told()).toBe(1);
@@ -37,8 +39,8 @@ describe('telling bots of their leases', () => {
   });
 
   it('does not wait for an answer that failed', async () => {
-    const { clock, told, subject } = teller();
-    await expect(subject.after(Promise.reject(new Error('no')))).rejects.toThrow('no');
+    const { clock, rush, told, subject } = teller();
+    await expect(rush.for(Promise.reject(new Error('no')))).rejects.toThrow('no');
     subject.soon();
     await clock.advance(25);
     expect(told()).toBe(1);

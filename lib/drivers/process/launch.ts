@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { open, rm } from 'node:fs/promises';
+import { getPriority, setPriority } from 'node:os';
 import { BunkhouseError, messageOf } from '../../domain/errors.ts';
 import { SupervisordAgent } from '../../supervisord/client.ts';
 import type { Clock } from '../../util/clock.ts';
@@ -40,6 +41,7 @@ export async function launch({ supervisord, pluginDir, path, layout }: Launch): 
       child.once('spawn', resolve);
       child.once('error', (error) => reject(notStarted(supervisord, error)));
     });
+    takeNoPrecedence(child);
     return child;
   } finally {
     await output.close();
@@ -65,6 +67,15 @@ export async function untilAnswering(child: ChildProcess, layout: Layout, clock:
     }
   } finally {
     await agent.close();
+  }
+}
+
+/** Ours is not for supervisord and its bots to inherit. It has no bots yet. */
+function takeNoPrecedence({ pid = 0 }: ChildProcess): void {
+  try {
+    if (getPriority(pid) < 0) setPriority(pid, 0);
+  } catch {
+    // It has ended, which shows below; or ours was given to us, without the right to give it back.
   }
 }
 

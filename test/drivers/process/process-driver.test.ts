@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { getPriority, setPriority } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ContainerRecord } from '../../../lib/domain/container.ts';
@@ -118,6 +119,19 @@ describe.skipIf(missingForProcesses() !== null)('process driver', () => {
     });
     expect(seen).toContain('unknown, child alive');
     expect(seen).not.toContain('stopped, child alive');
+  });
+
+  it.skipIf(!isRoot)('gives supervisord and its bots no precedence that is ours', async () => {
+    const before = getPriority();
+    setPriority(-5);
+    try {
+      const agent = await create();
+      await agent.apply(spec('bot'));
+      const { pid } = await waitFor('bot runs', () => readBot(agent, 'bot', 'running'));
+      expect([getPriority(await supervisordPid()), getPriority(pid ?? 0)]).toEqual([0, 0]);
+    } finally {
+      setPriority(before);
+    }
   });
 
   it('is not misled by a pid file whose number belongs to another process now', async () => {
