@@ -33,6 +33,7 @@ const PORT_FILES = [
   'services/backup-api.ts',
   'services/front.ts',
   'services/lease-api.ts',
+  'services/migration-api.ts',
   'services/pool-api.ts',
   'services/usage-api.ts',
 ];
