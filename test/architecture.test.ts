@@ -25,8 +25,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 /** Files that hold only types of a port; services may import them, as types. */
 const PORT_FILES = [
+  'backup/inspector.ts',
   'backup/vault.ts',
   'drivers/driver.ts',
+  'drivers/foreign-host.ts',
   'store/store.ts',
   'store/usage-store.ts',
   'probes/probe.ts',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { NAME } from '../domain/ids.ts';
 import { SECRET_NAME } from '../domain/placeholders.ts';
 import type { Template } from '../domain/template.ts';
+import { discovery } from './discovery-schema.ts';
 import { cron } from './kinds.ts';
 import { lease } from './lease-schema.ts';
 import { MODULE_NAME, MOST_MODULES } from './preload-list.ts';
@@ -119,6 +120,7 @@ export const templateSchema = z.strictObject({
   prefork: prefork.nullable().default(null),
   services: services.default({}),
   backup: backup.prefault({}),
+  discovery: discovery.nullable().default(null),
 });
 
 /** A template as its YAML says it, checked and with everything that was left out. */

@@ -2,8 +2,8 @@
  * How far a deployment of old has come on its way into the pool. Each phase is durable before anything of it is done, and all that
  * is done in it may be repeated.
  *
- * There: `waiting`: for its turn. `stopping`: the old one is kept from being restarted, stopped, and seen dead. `copying`: its data
- * becomes a backup. `placing`: its bot is made, held stopped, and gets that data. `comparing`: what the bot has is compared, row by
+ * There: `waiting`: for its turn. `preparing`: its bot is made, held stopped, and gets a place, while the old one lives on. `stopping`: the old one is kept from being restarted, stopped, and seen dead. `copying`: its data
+ * becomes a backup. `placing`: the bot gets that data. `comparing`: what the bot has is compared, row by
  * row. `proving`: it is as the old one was, and has to show that it is well. `done`: the old one is kept, stopped.
  *
  * Back: `leaving`: the bot is held stopped until it is seen stopped. `returning`: what it did since is carried into the old
@@ -14,6 +14,7 @@
  */
 export const MIGRATION_PHASES = [
   'waiting',
+  'preparing',
   'stopping',
   'copying',
   'placing',
@@ -83,8 +84,6 @@ export interface MigrationRecord {
   readonly parallel: number;
   /** Days after which the old one is removed; null: when somebody asks. */
   readonly keepDays: number | null;
-  /** Arguments of the bot. */
-  readonly args: readonly string[];
   /** Path of the database in the bot's directory; null: it has none. */
   readonly database: string | null;
   /** Noted before anything is done to it. */
@@ -119,7 +118,17 @@ export function goesBack({ phase }: Pick<MigrationRecord, 'phase'>): boolean {
   return BACK.has(phase);
 }
 
-/** Whether the old one must be dead: the bot lives, or its data is in between. */
-export function mustStayDead({ phase }: Pick<MigrationRecord, 'phase'>): boolean {
-  return !['waiting', 'stopping', 'reviving', 'failed', 'rolled-back', 'finished'].includes(phase);
+const FREE: ReadonlySet<MigrationPhase> = new Set([
+  'waiting',
+  'preparing',
+  'stopping',
+  'reviving',
+  'failed',
+  'rolled-back',
+  'finished',
+]);
+
+/** Whether the old one must be dead: the bot lives, or may, or its data is in between. */
+export function mustStayDead({ phase, downSince }: Pick<MigrationRecord, 'phase' | 'downSince'>): boolean {
+  return downSince !== null && !FREE.has(phase);
 }

@@ -1,4 +1,5 @@
 import type { BackupRule } from './backup-rule.ts';
+import type { Discovery } from './discovery.ts';
 
 /**
  * What a kind of bot is. Strings may hold placeholders `{{id}} {{owner}} {{port}} {{host}} {{desired}} {{secret.NAME}}
@@ -55,6 +56,8 @@ export interface Template {
   /** By name: programs that run once in each container, for all its bots. */
   readonly services: Readonly<Record<string, Service>>;
   readonly backup: BackupRule;
+  /** Null: nothing of old is looked for. */
+  readonly discovery: Discovery | null;
 }
 
 /**

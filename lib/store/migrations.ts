@@ -24,13 +24,17 @@ function addRestores(old: Document): Document {
   return { ...old, bots: Object.fromEntries(bots) };
 }
 
-/** Schema 5 knows bots that move, containers of one bot, rolling upgrades, and restores that will not be. */
+/**
+ * Schema 5 knows bots that move, containers of one bot, rolling upgrades, restores that will not be, and deployments of old that
+ * are brought over.
+ */
 function addMoves(old: Document): Document {
   return {
     ...old,
     bots: withAll(withFailures(old.bots), { move: null, legacy: null }),
     containers: withAll(old.containers, { soleBot: null, emptying: null }),
     upgrades: {},
+    migrations: {},
   };
 }
 

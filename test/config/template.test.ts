@@ -92,6 +92,7 @@ describe('template', () => {
       isolation: 'template',
       lease: null,
       backup: { schedule: null, keep: null },
+      discovery: null,
       prefork: null,
       capacity: null,
       services: {},

@@ -42,6 +42,7 @@ export function aTemplate(overrides: Partial<Template> = {}): Template {
     lease: null,
     prefork: null,
     backup: { schedule: null, keep: null },
+    discovery: null,
     capacity: null,
     services: {},
     ...overrides,

@@ -20,7 +20,7 @@ const wish: RestoreWish = {
 function beforeMoves(): Record<string, unknown> {
   const { move: _, legacy: _legacy, ...bot } = botRecord('a');
   const { soleBot: _sole, emptying: _emptying, ...container } = aContainer('c');
-  const { upgrades: _upgrades, ...state } = emptyState('i');
+  const { upgrades: _upgrades, migrations: _migrations, ...state } = emptyState('i');
   const bots = { a: bot };
   return {
     ...state,
