@@ -30,8 +30,10 @@ export const discovery: z.ZodType<Discovery> = z.strictObject({
   compose: filePath.default('docker-compose.yml'),
   config: z.strictObject({
     path: filePath,
+    flags: z.array(z.string()).readonly().default([]),
     owner: key.nullable().default(null),
     required: z.array(key).readonly().default([]),
+    refused: z.array(key).readonly().default([]),
   }),
   env: pattern().default('^$'),
   flags: z.record(z.string().regex(/^-/, 'must begin with a dash'), z.enum(FLAG_RULES)).default({}),

@@ -1,8 +1,11 @@
 import type { Trouble } from './agent.ts';
 import type { BotRecord } from './bot.ts';
 
-/** Why it was made. `before-restore`: of what a restore replaced. `deleted`: the archive of a deleted bot. */
-export const BACKUP_KINDS = ['asked', 'scheduled', 'before-restore', 'deleted'] as const;
+/**
+ * Why it was made. `before-restore`: of what a restore replaced. `deleted`: the archive of a deleted bot. `migration`: of a
+ * deployment of old that was brought over, or of what is carried back to it.
+ */
+export const BACKUP_KINDS = ['asked', 'scheduled', 'before-restore', 'deleted', 'migration'] as const;
 export type BackupKind = (typeof BACKUP_KINDS)[number];
 
 /** What is told of a backup. Nothing secret. Null: an archive from a time when nobody wrote that down. */

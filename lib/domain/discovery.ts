@@ -15,10 +15,13 @@ export interface Discovery {
   /** Its configuration in JSON, which may have comments; it becomes a file of the bot, byte for byte. */
   readonly config: {
     readonly path: string;
+    /** Arguments that name it. */
+    readonly flags: readonly string[];
     /** Key that names its owner; keys of keys with dots between. Null: the folder above its own does. */
     readonly owner: string | null;
-    /** Keys it must have. */
+    /** Keys it must have, and those with which it cannot come along. */
     readonly required: readonly string[];
+    readonly refused: readonly string[];
   };
   /** Regular expression for the names of variables that come along. */
   readonly env: string;

@@ -1,5 +1,6 @@
 import type { BotState, Desired } from './bot.ts';
 import type { LeaseEnd } from './lease.ts';
+import type { MigrationPhase } from './migration.ts';
 
 /** Everything that happens, as one union. Ids and facts only: never a secret. */
 export type BunkhouseEvent =
@@ -28,6 +29,21 @@ export type BunkhouseEvent =
   | { readonly type: 'bot.restored'; readonly bot: string; readonly backup: string; readonly kept: string | null }
   /** `why` says what the bot goes on with. */
   | { readonly type: 'bot.restore-failed'; readonly bot: string; readonly backup: string; readonly why: string }
+  | {
+      readonly type: 'migration.phase';
+      readonly bot: string;
+      readonly from: MigrationPhase;
+      readonly to: MigrationPhase;
+      /** Why it goes back; empty otherwise. */
+      readonly why: string;
+    }
+  /** An old deployment lives beside its bot, or may: it was stopped again, or somebody has to. */
+  | {
+      readonly type: 'migration.revenant';
+      readonly bot: string;
+      readonly container: string;
+      readonly stopped: boolean;
+    }
   | { readonly type: 'bot.deleted'; readonly bot: string; readonly archive: string | null }
   | {
       readonly type: 'lease.acquired';

@@ -118,6 +118,11 @@ export function goesBack({ phase }: Pick<MigrationRecord, 'phase'>): boolean {
   return BACK.has(phase);
 }
 
+/** Whether the bot is nobody else's to make, start or change now. */
+export function ownsBot({ phase }: Pick<MigrationRecord, 'phase'>): boolean {
+  return isUnderWay({ phase }) && phase !== 'waiting' && phase !== 'clearing';
+}
+
 const FREE: ReadonlySet<MigrationPhase> = new Set([
   'waiting',
   'preparing',

@@ -1,6 +1,7 @@
 import type { BotSpec } from './agent.ts';
 import type { ContainerRecord, NewContainer } from './container.ts';
 import { type ReservePlace, reserveKey } from './lease.ts';
+import type { MigrationPhase } from './migration.ts';
 import type { Placement } from './placement.ts';
 import type { State } from './state.ts';
 
@@ -53,6 +54,12 @@ export interface StepArgs {
   };
   /** Delete a bot of the reserve, with its data. */
   discardBot: { readonly bot: string; readonly why: string };
+  /** Do what is to be done in that phase of a migration; it leads to the next one. */
+  migrate: { readonly bot: string; readonly phase: MigrationPhase };
+  /** What a phase of a migration waits for has come. */
+  turnMigration: { readonly bot: string; readonly from: MigrationPhase; readonly to: MigrationPhase };
+  /** A migration goes back to the old deployment. */
+  undoMigration: { readonly bot: string; readonly from: MigrationPhase; readonly why: string };
   /** Forget a container that the driver positively no longer has. */
   forgetContainer: { readonly container: string };
 }
@@ -81,6 +88,11 @@ export function stepLane(step: Step): string {
     case 'removeContainer':
     case 'forgetContainer':
       return containerLane(step.container);
+    // Not the lane of its bot, which is being restored or deleted meanwhile.
+    case 'migrate':
+    case 'turnMigration':
+    case 'undoMigration':
+      return migrationLane(step.bot);
     case 'assign':
     case 'applyBot':
     case 'archiveBot':
@@ -102,6 +114,7 @@ export const containerLane = (name: string): string => `container ${name}`;
 export const reserveLane = (place: ReservePlace): string => `reserve ${reserveKey(place)}`;
 export const leaseLane = (id: string): string => `lease ${id}`;
 export const LEASES_LANE = 'leases';
+export const migrationLane = (instanceId: string): string => `migration ${instanceId}`;
 export const botLane = (instanceId: string): string => `bot ${instanceId}`;
 
 /** Which container a step may have changed. */
@@ -125,6 +138,8 @@ const STORE_STEPS: ReadonlySet<StepKind> = new Set([
   'shiftLeases',
   'forgetLeases',
   'discardBot',
+  'turnMigration',
+  'undoMigration',
 ]);
 
 /** Steps that only change the store: quick, and done in the order of the plan before anything else. */

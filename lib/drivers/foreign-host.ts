@@ -50,10 +50,12 @@ export interface ForeignHost {
   start(ref: DeploymentRef): Promise<void>;
   /** Remove it; what is mounted into it stays. No-op when absent. Throws CONFLICT while it runs. */
   remove(ref: DeploymentRef): Promise<void>;
+  /** Bytes of what is at that path in it; null when that cannot be told without reading all of it. */
+  sizeOf(ref: DeploymentRef, path: string): Promise<number | null>;
   /** A tar archive of what is at that path in it, running or not: its names begin with the last part of the path. Throws NOT_FOUND. */
   readTree(ref: DeploymentRef, path: string): AsyncIterable<Uint8Array>;
   /** Unpacks a tar archive in a folder of it; files that are there are replaced. Throws NOT_FOUND, CONFLICT while it runs. */
-  writeTree(ref: DeploymentRef, folder: string, archive: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>;
+  writeTree(ref: DeploymentRef, folder: string, archive: AsyncIterable<Uint8Array>): Promise<void>;
   /** Ports of this machine, of those given, that somebody has bound. */
   boundPorts(ports: readonly number[]): Promise<readonly number[]>;
 }

@@ -1,4 +1,5 @@
 import { reserveKey } from '../domain/lease.ts';
+import type { MigrationPhase } from '../domain/migration.ts';
 import type { Step } from '../domain/steps.ts';
 
 /** A step as one sentence for people. */
@@ -46,10 +47,27 @@ export function explainStep(step: Step): string {
       return `clean ${step.bot} after its lease`;
     case 'discardBot':
       return `delete ${step.bot} with its data: ${step.why}`;
+    case 'migrate':
+      return `bring ${step.bot} over: ${PHASE_WORK[step.phase] ?? step.phase}`;
+    case 'turnMigration':
+      return `bring ${step.bot} over: from ${step.from} to ${step.to}`;
+    case 'undoMigration':
+      return `bring ${step.bot} back to where it came from: ${step.why}`;
     case 'forgetContainer':
       return `forget container ${step.container}`;
   }
 }
+
+const PHASE_WORK: Partial<Record<MigrationPhase, string>> = {
+  waiting: 'look at it once more and make its bot',
+  stopping: 'stop the old one',
+  copying: 'keep its data as a backup',
+  comparing: 'compare the data of the bot with that backup',
+  proving: 'prove that the bot lost nothing',
+  returning: 'carry back what the bot did',
+  reviving: 'give the old one its life back',
+  clearing: 'remove the old one',
+};
 
 /** What a step is about, by name. */
 export function stepTarget(step: Step): string {

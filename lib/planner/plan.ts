@@ -1,6 +1,7 @@
 import { planBots } from './bots.ts';
 import { planContainers } from './containers.ts';
 import { planLeases } from './leases.ts';
+import { planMigrations } from './migrations.ts';
 import { planPlacement } from './place.ts';
 import { planReserve } from './reserve.ts';
 import { joinPlans, type Plan, type World } from './world.ts';
@@ -11,5 +12,12 @@ export function plan(world: World): Plan {
   const { listing } = world;
   if (listing.kind === 'unknown')
     return joinPlans([leases, { steps: [], held: [{ target: 'driver', why: listing.reason }] }]);
-  return joinPlans([leases, planPlacement(world), planContainers(world), planBots(world), planReserve(world)]);
+  return joinPlans([
+    leases,
+    planPlacement(world),
+    planContainers(world),
+    planBots(world),
+    planReserve(world),
+    planMigrations(world),
+  ]);
 }

@@ -15,6 +15,7 @@ import {
   reviseBot,
 } from './bot-container-mapper.ts';
 import type { ApplyContext, Executors } from './executors.ts';
+import { migrationExecutors } from './migration-steps.ts';
 import { keepArchive } from './packing.ts';
 import { overtake } from './reserve-changes.ts';
 import { reserveExecutors } from './reserve-steps.ts';
@@ -91,6 +92,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
       events.emit({ type: 'container.removed', container }, null);
     },
     ...reserveExecutors(context),
+    ...migrationExecutors(context),
     async forgetContainer({ container }) {
       await store.update(forgetContainer(container));
     },

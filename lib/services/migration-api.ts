@@ -177,11 +177,6 @@ export interface MigrationAnswer {
   readonly refused: readonly Candidate[];
 }
 
-export interface FinishRequest {
-  /** Remove its files as well, where it is a folder or its mounts are; they are kept otherwise. */
-  readonly files?: boolean;
-}
-
 /** Use cases of bringing old deployments into the pool, for an admin. */
 export interface MigrationApi {
   /** Looks for deployments now. Changes nothing. Throws INVALID for a folder that cannot be read. */
@@ -192,6 +187,6 @@ export interface MigrationApi {
   get(id: string): MigrationView;
   /** Back to the old one, with what the bot did since. Also of one under way. Throws NOT_FOUND; CONFLICT when it is finished or back already. */
   rollback(id: string): Promise<MigrationView>;
-  /** Removes the old one. Throws NOT_FOUND; CONFLICT unless it is done. */
-  finish(id: string, request: FinishRequest): Promise<MigrationView>;
+  /** Removes the old container, never its files. Throws NOT_FOUND; CONFLICT unless it is done. */
+  finish(id: string): Promise<MigrationView>;
 }

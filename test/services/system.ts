@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { createFolderVault } from '../../lib/backup/folder.ts';
+import { createInspector } from '../../lib/backup/sqlite-inspector.ts';
 import type { Vault } from '../../lib/backup/vault.ts';
 import type { Locations } from '../../lib/domain/location.ts';
 import type { LeaseRule, Template } from '../../lib/domain/template.ts';
 import type { Driver } from '../../lib/drivers/driver.ts';
+import type { ForeignHost } from '../../lib/drivers/foreign-host.ts';
+import { MemoryForeignHost } from '../../lib/drivers/memory/foreign.ts';
 import { MemoryWorld } from '../../lib/drivers/memory/world.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import { createEventLog, type EventLog } from '../../lib/events/event-log.ts';
@@ -13,6 +16,7 @@ import { type Accounts, openAccounts } from '../../lib/services/accounts.ts';
 import { Backups } from '../../lib/services/backups.ts';
 import type { Dependencies } from '../../lib/services/dependencies.ts';
 import { Leases } from '../../lib/services/leases.ts';
+import { Migrations } from '../../lib/services/migrations.ts';
 import { PoolIntegration } from '../../lib/services/pool-integration.ts';
 import { Reconciler } from '../../lib/services/reconciler.ts';
 import { Shelf } from '../../lib/services/shelf.ts';
@@ -23,6 +27,7 @@ import { type Clock, systemClock as clock } from '../../lib/util/clock.ts';
 import { silentLogger } from '../../lib/util/logger.ts';
 import { aTemplate } from '../planner/builders.ts';
 import { BY_PATH } from '../support/addresses.ts';
+import { lookHere } from '../support/look-here.ts';
 import { makeTempDir, removeDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -99,6 +104,10 @@ export class Machine implements AsyncDisposable {
     return { archives: shelf('archives'), backups: shelf('backups') };
   }
 
+  foreign(): ForeignHost {
+    return new MemoryForeignHost(this.world);
+  }
+
   accounts(): Promise<Accounts> {
     const store = createUsageFiles({ folder: join(this.folder, 'usage'), clock, log: silentLogger });
     return openAccounts({ store, clock, log: silentLogger, onUsage: () => {} });
@@ -120,6 +129,7 @@ interface Parts extends Shelves {
   readonly driver: Driver;
   readonly store: Store;
   readonly accounts: Accounts;
+  readonly foreign?: ForeignHost;
   /** `local` alone when left out. */
   readonly locations?: Locations;
   readonly unreachable?: () => ReadonlyMap<string, string>;
@@ -132,6 +142,7 @@ export class System implements AsyncDisposable {
   readonly api: PoolIntegration;
   readonly leases: Leases;
   readonly backups: Backups;
+  readonly migrations: Migrations;
   readonly events: EventLog;
   readonly store: Store;
   readonly accounts: Accounts;
@@ -166,6 +177,11 @@ export class System implements AsyncDisposable {
       events: this.events,
       door: machine.door,
       alone: accounts.alone,
+      foreign: machine.foreign(),
+      inspector: createInspector(lookHere),
+      spool: join(machine.folder, 'migrating'),
+      spaces: [machine.folder],
+      ...(parts.foreign === undefined ? {} : { foreign: parts.foreign }),
     };
     this.reconciler = new Reconciler(deps);
     this.reconciler.onPicture((world) => accounts.observe(world));
@@ -178,6 +194,7 @@ export class System implements AsyncDisposable {
       keep: { last: 3, daily: 0, weekly: 0 },
       parallel: 2,
     });
+    this.migrations = new Migrations(deps, this.reconciler, options);
     this.leases = new Leases(deps, this.reconciler, {
       ...options,
       ...machine.quotas,
@@ -218,6 +235,7 @@ export class System implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.backups.close();
+    this.migrations.close();
     await this.reconciler.close();
     await this.accounts.close();
   }

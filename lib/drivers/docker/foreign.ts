@@ -4,6 +4,7 @@ import { LABEL } from '../../domain/container.ts';
 import { BunkhouseError } from '../../domain/errors.ts';
 import type { DeploymentRef, RestartPolicy } from '../../domain/migration.ts';
 import { mapLimited } from '../../util/limit.ts';
+import { treeBytes } from '../../util/tree-bytes.ts';
 import type { Deployment, Deployments, ForeignHost } from '../foreign-host.ts';
 import { boundPorts } from '../ports.ts';
 import { Engine } from './engine.ts';
@@ -49,6 +50,12 @@ export class DockerForeignHost implements ForeignHost {
 
   async remove(ref: DeploymentRef): Promise<void> {
     if ((await this.inspect(ref)) !== null) await this.#engine.remove(idOf(ref));
+  }
+
+  async sizeOf(ref: DeploymentRef, path: string): Promise<number | null> {
+    const { mounts } = await this.#find(ref);
+    const mount = mounts.find(({ kind, target }) => kind === 'bind' && target === path);
+    return mount === undefined ? null : treeBytes(mount.source);
   }
 
   readTree(ref: DeploymentRef, path: string): AsyncIterable<Uint8Array> {

@@ -63,6 +63,13 @@ export class MemoryForeignHost implements ForeignHost {
     });
   }
 
+  sizeOf(ref: DeploymentRef, path: string): Promise<number | null> {
+    return this.#run('sizeOf', nameOf(ref), () => {
+      const found = [...this.#find(ref).files].filter(([name]) => name === path || name.startsWith(`${path}/`));
+      return found.reduce((sum, [, { data }]) => sum + data.length, 0);
+    });
+  }
+
   async *readTree(ref: DeploymentRef, path: string): AsyncGenerator<Uint8Array> {
     const found = await this.#run('readTree', nameOf(ref), () => {
       const { files } = this.#find(ref);

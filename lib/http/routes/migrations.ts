@@ -220,12 +220,11 @@ export function migrationRoutes(api: MigrationApi): Route[] {
       method: 'POST',
       path: '/api/migrations/{id}/finish',
       access: 'admin',
-      summary: 'Remove the old container for good; its files stay unless they are asked for',
+      summary: 'Remove the old container for good; its files stay',
       params: botParams,
-      body: z.strictObject({ files: z.boolean().exactOptional() }).meta({ id: 'FinishMigration' }),
       reply: { status: 202, json: migration },
       errors: ['CONFLICT'],
-      handle: async ({ params, body }) => ({ json: await api.finish(params.id, body) }),
+      handle: async ({ params }) => ({ json: await api.finish(params.id) }),
     }),
   ];
 }
