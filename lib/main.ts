@@ -156,7 +156,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
       }),
       door,
       alone: accounts.alone,
-      ...openMigrations(config),
+      ...(await openMigrations(config)),
     };
     const reconciler = new Reconciler(deps);
     closers.push(() => stopReconciler(reconciler, config.stopOnExit, deps));

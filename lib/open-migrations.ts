@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInspector, lookApart } from './backup/sqlite-inspector.ts';
 import type { Config } from './config/settings.ts';
@@ -9,8 +10,12 @@ import { systemClock as clock } from './util/clock.ts';
 
 const ENGINE_DATA = '/var/lib/docker';
 
-/** What bringing old deployments over needs. The engine's client is loaded only when somebody asks. */
-export function openMigrations(config: Config): Pick<Dependencies, 'foreign' | 'inspector' | 'spool' | 'spaces'> {
+/** What bringing old deployments over needs, without what a killed supervisor left. The engine's client is loaded when somebody asks. */
+export async function openMigrations(
+  config: Config,
+): Promise<Pick<Dependencies, 'foreign' | 'inspector' | 'spool' | 'spaces'>> {
+  const spool = join(config.dataDir, 'migrating');
+  await rm(spool, { recursive: true, force: true });
   const containers = lazily(async () => {
     const { DockerForeignHost } = await import('./drivers/docker/foreign.ts');
     return new DockerForeignHost(config.dockerHost);
@@ -18,7 +23,7 @@ export function openMigrations(config: Config): Pick<Dependencies, 'foreign' | '
   return {
     foreign: new ForeignHosts({ containers, folders: new FolderForeignHost(), clock }),
     inspector: createInspector(lookApart(clock)),
-    spool: join(config.dataDir, 'migrating'),
+    spool,
     spaces: [config.dataDir, ...(config.driver === 'docker' ? [ENGINE_DATA] : [])],
   };
 }

@@ -20,7 +20,9 @@ export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
   source.pipe(extract as unknown as NodeJS.WritableStream);
   try {
     for await (const entry of extract) {
-      yield { header: entry.header, content: entry as AsyncIterable<unknown> as AsyncIterable<Uint8Array> };
+      // Some engines put the kind of file into the mode too.
+      const header = { ...entry.header, mode: entry.header.mode & 0o7777 };
+      yield { header, content: entry as AsyncIterable<unknown> as AsyncIterable<Uint8Array> };
       entry.resume();
     }
   } finally {
