@@ -40,15 +40,15 @@ export function createInspector(look: Look): DataInspector {
 
 /**
  * In a process of its own: as nobody where this one is root, without its environment, and with no files in reach but those of
- * the folder. Only the source is handed over, so nothing else need be readable for it.
+ * the folder. Only the source is handed over, so nothing else need be readable for it. `program`: another one with a function `main`.
  */
-export function lookApart(clock: Clock): Look {
+export function lookApart(clock: Clock, program?: string): Look {
   return async (order, folder) => {
     const isRoot = process.getuid?.() === 0;
     if (isRoot) await handOver(folder);
-    const program = join(import.meta.dirname, `inspect-database${import.meta.filename.slice(-3)}`);
-    const kind = program.endsWith('.ts') ? 'module-typescript' : 'module';
-    const source = `${await readFile(program, 'utf8')}\nmain(process.argv.at(-1));\n`;
+    const ending = import.meta.filename.slice(-3);
+    const source = program ?? (await readFile(join(import.meta.dirname, `inspect-database${ending}`), 'utf8'));
+    const kind = ending === '.ts' ? 'module-typescript' : 'module';
     const child = spawn(
       '/proc/self/exe',
       [
@@ -59,7 +59,7 @@ export function lookApart(clock: Clock): Look {
         '--max-old-space-size=256',
         `--input-type=${kind}`,
         '--eval',
-        source,
+        `${source}\nmain(process.argv.at(-1));\n`,
         JSON.stringify(order),
       ],
       { cwd: folder, env: {}, stdio: ['ignore', 'pipe', 'pipe'], ...(isRoot ? { uid: NOBODY, gid: NOBODY } : {}) },
