@@ -1,5 +1,6 @@
 import type { BotRecord } from '../domain/bot.ts';
 import { isUnderWay, type MigrationPhase, type MigrationRecord } from '../domain/migration.ts';
+import { isStillborn } from '../domain/restore.ts';
 import { migrationLane, type Step } from '../domain/steps.ts';
 import { deriveState } from './bot-state.ts';
 import { type Decision, planSubjects } from './decisions.ts';
@@ -89,6 +90,7 @@ function decidePreparing(world: World, migration: MigrationRecord): Decision {
 function decidePlacing(world: World, migration: MigrationRecord): Decision {
   const bot = botOf(world, migration);
   if (bot === undefined) return goBack(migration, 'its bot was deleted meanwhile');
+  if (isStillborn(bot)) return goBack(migration, bot.restore.failed);
   if (bot.restore === null && isHeldStopped(world, migration)) return turn(migration, 'comparing');
   return patient(world, migration, 'its data could not be put in place');
 }

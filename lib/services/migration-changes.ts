@@ -72,7 +72,7 @@ export interface Copied extends Pick<MigrationRecord, 'backup' | 'before' | 'dat
 /** Its data is a backup now, with which the bot is to come to life. */
 export function noteCopied(id: string, { content, ...copied }: Copied, at: string): MigrationChange {
   return inPhase(id, 'copying', (state, record) => {
-    const restore = { backup: copied.backup, replaces: false, kept: null, tolerate: false, since: at };
+    const restore = { backup: copied.backup, replaces: false, kept: null, tolerate: false, since: at, failed: null };
     const revised = reviseBot(id, () => ({ ...content, restore }), true)(state);
     return entered(revised.state, { ...record, ...copied }, 'placing', at);
   });
