@@ -34,6 +34,7 @@ export const discovery: z.ZodType<Discovery> = z.strictObject({
     owner: key.nullable().default(null),
     required: z.array(key).readonly().default([]),
     refused: z.array(key).readonly().default([]),
+    expected: z.record(key, z.string()).default({}),
   }),
   env: pattern().default('^$'),
   flags: z.record(z.string().regex(/^-/, 'must begin with a dash'), z.enum(FLAG_RULES)).default({}),

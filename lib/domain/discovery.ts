@@ -22,6 +22,8 @@ export interface Discovery {
     /** Keys it must have, and those with which it cannot come along. */
     readonly required: readonly string[];
     readonly refused: readonly string[];
+    /** What every bot has in the pool, by key; that it was otherwise is told. */
+    readonly expected: Readonly<Record<string, string>>;
   };
   /** Regular expression for the names of variables that come along. */
   readonly env: string;

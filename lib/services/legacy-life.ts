@@ -1,5 +1,5 @@
-import { BunkhouseError } from '../domain/errors.ts';
-import { type DeploymentRef, type MigrationRecord, mustStayDead } from '../domain/migration.ts';
+import { BunkhouseError, hasCode } from '../domain/errors.ts';
+import { type DeploymentRef, type MigrationRecord, mustStayDead, type OldLife } from '../domain/migration.ts';
 import type { Deployment, ForeignHost } from '../drivers/foreign-host.ts';
 
 export const NO_RESTART = { name: 'no', maximumRetryCount: 0 } as const;
@@ -31,6 +31,29 @@ export async function assertDead(host: ForeignHost, { source }: Pick<MigrationRe
     throw new BunkhouseError('DRIVER_UNAVAILABLE', `whether the old one is dead cannot be told: ${trouble.join('; ')}`);
   const [twin] = livingTwins(source, own?.mounts ?? [], found);
   if (twin !== undefined) throw alive(twin);
+}
+
+/**
+ * Gives it back its policy and, if it ran, its life. Null: nothing was done to it. The policy comes first: once it is started nobody
+ * need come back for it. Returns what is to be known, a sentence each.
+ */
+export async function revive(
+  host: ForeignHost,
+  source: DeploymentRef,
+  old: OldLife | null,
+): Promise<readonly string[]> {
+  if (old === null) return [];
+  try {
+    if (old.restartPolicy !== null) await host.setRestartPolicy(source, old.restartPolicy);
+    if (!old.ran) return [];
+    await host.start(source);
+    const after = await host.inspect(source);
+    if (after?.state === 'running') return [];
+    throw new BunkhouseError('BOT_UNAVAILABLE', `the old one was started and does not run: ${after?.note ?? 'gone'}`);
+  } catch (error) {
+    if (!hasCode(error, 'NOT_FOUND')) throw error;
+    return ['the old container was removed by somebody: nothing could be started again'];
+  }
 }
 
 /** Those that are to be dead and are not, or may not be. */

@@ -95,7 +95,7 @@ function understandConfig(
   bytes: Buffer | null,
   { rule, id }: Matched,
 ): { readonly config: unknown; readonly problems: readonly MigrationProblem[] } {
-  const { path, required, refused } = rule.config;
+  const { path, required, refused, expected } = rule.config;
   if (bytes === null) {
     const message = `${path} is missing, or is no file of less than 1 MiB`;
     return {
@@ -118,6 +118,7 @@ function understandConfig(
     config,
     problems: [
       ...missing.map((key) => blocking('CONFIG_INVALID', `${path} lacks ${key}`, `add ${key} to it`)),
+      ...Object.entries(expected).flatMap(([key, value]) => otherwise(path, key, value, keyOf(config, key))),
       ...present.map((key) =>
         blocking(
           'CONFIG_INVALID',
@@ -127,6 +128,13 @@ function understandConfig(
       ),
     ],
   };
+}
+
+function otherwise(path: string, key: string, value: string, found: unknown): MigrationProblem[] {
+  if (found === value) return [];
+  const message = `${path} has ${found === undefined ? `no ${key}` : `${key} ${JSON.stringify(found)}`}; in the pool it is ${value} for a bot that runs`;
+  const advice = 'stop the old container first if the bot is not to work';
+  return [{ code: 'SETTING_CHANGES', message, advice, blocking: false }];
 }
 
 const unknownSetting = (message: string): MigrationProblem =>

@@ -1,14 +1,13 @@
-import { BunkhouseError, hasCode } from '../domain/errors.ts';
+import { BunkhouseError } from '../domain/errors.ts';
 import type { MigrationPhase, MigrationRecord } from '../domain/migration.ts';
 import type { Template } from '../domain/template.ts';
-import type { ForeignHost } from '../drivers/foreign-host.ts';
 import { isoTime } from '../util/clock.ts';
 import { fileChunks } from '../util/tree.ts';
 import { findBot } from './bot-container-mapper.ts';
 import { newBot } from './bots.ts';
 import type { ApplyContext, Executors } from './executors.ts';
 import { contentOf, packParts, partsOf } from './legacy-data.ts';
-import { assertDead, NO_RESTART } from './legacy-life.ts';
+import { assertDead, NO_RESTART, revive } from './legacy-life.ts';
 import {
   type MigrationChange,
   noteCleared,
@@ -131,7 +130,7 @@ export function migrationExecutors(
     async reviving(record) {
       const { instanceId, source, old } = record;
       refuseBot(store.current(), instanceId);
-      const notes = old === null ? [] : await revive(foreign, source, old);
+      const notes = await revive(foreign, source, old);
       await change(record, noteRevived(instanceId, notes, now()));
     },
 
@@ -177,23 +176,4 @@ function discoveryOf(templates: ReadonlyMap<string, Template>, { template }: Pic
   const known = templates.get(template);
   if (known?.discovery !== undefined && known.discovery !== null) return { template: known, rule: known.discovery };
   throw new BunkhouseError('INVALID', `the template ${template} is gone, or has no discovery any more; add it again`);
-}
-
-/** Its policy first: a container that was started and is not to be restarted looks after itself no more. */
-async function revive(
-  foreign: ForeignHost,
-  source: MigrationRecord['source'],
-  { ran, restartPolicy }: NonNullable<MigrationRecord['old']>,
-): Promise<readonly string[]> {
-  try {
-    if (restartPolicy !== null) await foreign.setRestartPolicy(source, restartPolicy);
-    if (!ran) return [];
-    await foreign.start(source);
-    const after = await foreign.inspect(source);
-    if (after?.state === 'running') return [];
-    throw new BunkhouseError('BOT_UNAVAILABLE', `the old one was started and does not run: ${after?.note ?? 'gone'}`);
-  } catch (error) {
-    if (!hasCode(error, 'NOT_FOUND')) throw error;
-    return ['the old container was removed by somebody: nothing could be started again'];
-  }
 }

@@ -9,7 +9,7 @@ import { isoTime } from '../util/clock.ts';
 import { mapLimited } from '../util/limit.ts';
 import type { Dependencies } from './dependencies.ts';
 import { type CandidateParts, candidateOf, type Destination, deploymentView } from './legacy-candidates.ts';
-import { isItself, NO_RESTART, revenants } from './legacy-life.ts';
+import { isItself } from './legacy-life.ts';
 import type { Matched } from './legacy-look.ts';
 import type {
   Candidate,
@@ -21,14 +21,13 @@ import type {
   MigrationRequest,
   MigrationView,
 } from './migration-api.ts';
-import { addMigrations, findMigration, noteOnMigration, turnMigration, undoMigration } from './migration-changes.ts';
+import { addMigrations, findMigration, turnMigration, undoMigration } from './migration-changes.ts';
 import { estimateDown } from './migration-estimate.ts';
 import { tellPhase } from './migration-tools.ts';
 import type { PoolOptions } from './pool-api.ts';
 import type { Reconciler } from './reconciler.ts';
+import { Revenants } from './revenants.ts';
 
-/** How often is looked whether an old one that must be dead still is. */
-const WATCH_MS = 5_000;
 const LOOKS_AT_ONCE = 4;
 const PARALLEL = 2;
 const DAY_MS = 86_400_000;
@@ -44,21 +43,27 @@ export class Migrations implements MigrationApi {
   readonly #deps: Dependencies;
   readonly #reconciler: Reconciler;
   readonly #options: PoolOptions;
+  readonly #revenants: Revenants;
   readonly #abort = new AbortController();
 
   constructor(deps: Dependencies, reconciler: Reconciler, options: PoolOptions) {
     this.#deps = deps;
     this.#reconciler = reconciler;
     this.#options = options;
+    this.#revenants = new Revenants(deps);
   }
 
   /** Watches that what must be dead stays so. */
   start(): void {
-    void this.#watch();
+    void this.#revenants.watch(this.#abort.signal);
   }
 
   close(): void {
     this.#abort.abort();
+  }
+
+  lookForRevenants(): Promise<void> {
+    return this.#revenants.look();
   }
 
   async overview({ from, only }: MigrationFilter): Promise<MigrationOverview> {
@@ -239,42 +244,6 @@ export class Migrations implements MigrationApi {
     if (failure !== undefined) return failure;
     const { held } = planMigrations(world);
     return held.find(({ target }) => target === record.instanceId)?.why ?? '';
-  }
-
-  async #watch(): Promise<void> {
-    const { clock, log } = this.#deps;
-    while (!this.#abort.signal.aborted) {
-      await clock.sleep(WATCH_MS, this.#abort.signal);
-      await this.lookForRevenants().catch((error: unknown) =>
-        log.warn({}, `whether old deployments are still dead cannot be told: ${messageOf(error)}`),
-      );
-    }
-  }
-
-  /** Stops what somebody has started again although its bot lives in the pool; what is not ours to stop is told. */
-  async lookForRevenants(): Promise<void> {
-    const { foreign, store, events, log } = this.#deps;
-    const records = this.#records().filter(({ downSince }) => downSince !== null);
-    if (records.length === 0 || this.#abort.signal.aborted) return;
-    const { found } = await foreign.list(null);
-    for (const { migration, deployment } of revenants(this.#records(), found)) {
-      const stopped = isItself(migration.source, deployment) && deployment.state === 'running';
-      if (stopped) {
-        await foreign.setRestartPolicy(migration.source, NO_RESTART);
-        await foreign.stop(migration.source, this.#deps.templates.get(migration.template)?.stop.graceSeconds ?? 30);
-      }
-      const did = stopped ? 'it was stopped again' : 'stop it';
-      const note = `${deployment.name} was started although ${migration.instanceId} is in the pool: ${did}; to go back: bunkhouse migrate --rollback ${migration.instanceId}`;
-      if (!(await store.update(noteOnMigration(migration.instanceId, note))) && !stopped) continue;
-      log.warn({ bot: migration.instanceId, container: deployment.name }, note);
-      const event = {
-        type: 'migration.revenant',
-        bot: migration.instanceId,
-        container: deployment.name,
-        stopped,
-      } as const;
-      events.emit(event, migration.owner);
-    }
   }
 }
 

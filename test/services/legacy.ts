@@ -17,7 +17,7 @@ export const DISCOVERY: Discovery = {
   workdir: '/echo',
   paths: { 'config.json': '/echo/config.json', data: '/echo/data' },
   compose: 'docker-compose.yml',
-  config: { path: 'config.json', flags: ['--config'], owner: 'userId', required: ['name'], refused: [] },
+  config: { path: 'config.json', flags: ['--config'], owner: 'userId', required: ['name'], refused: [], expected: {} },
   env: '^ECHO_',
   flags: { '--config': 'drop-value', '--plan': 'keep-value' },
   code: { flag: '--plan', key: 'plan', folder: 'data/plans', declares: '^class (?<name>\\w+)' },
