@@ -83,6 +83,17 @@ export async function readFile(
   }
 }
 
+/** Whether a deployment has a file there. */
+export async function isThere(host: ForeignHost, { ref }: Pick<Deployment, 'ref'>, path: string): Promise<boolean> {
+  try {
+    for await (const { header } of readTar(host.readTree(ref, path))) return header.type === 'file';
+    return false;
+  } catch (error) {
+    if (hasCode(error, 'NOT_FOUND')) return false;
+    throw error;
+  }
+}
+
 // Private
 
 async function collected(content: AsyncIterable<Uint8Array>): Promise<Buffer> {
@@ -164,16 +175,6 @@ async function findDatabase(
     if (place.kind === 'file' && (await isThere(host, deployment, place.old))) return { database: place, problem: [] };
   }
   return { database: null, problem: [] };
-}
-
-async function isThere(host: ForeignHost, { ref }: Deployment, path: string): Promise<boolean> {
-  try {
-    for await (const { header } of readTar(host.readTree(ref, path))) return header.type === 'file';
-    return false;
-  } catch (error) {
-    if (hasCode(error, 'NOT_FOUND')) return false;
-    throw error;
-  }
 }
 
 /** That what the bot is to run is among its files: it would end at once in the pool, or run something else. */

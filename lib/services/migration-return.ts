@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { keptBot } from '../domain/backup.ts';
 import type { DatabaseRule } from '../domain/discovery.ts';
 import { BunkhouseError, hasCode } from '../domain/errors.ts';
 import type { DataFacts, MigrationRecord } from '../domain/migration.ts';
@@ -9,7 +10,8 @@ import { findBot } from './bot-container-mapper.ts';
 import type { ApplyContext } from './executors.ts';
 import { DATABASE_FILES, databaseParts, type Part, packParts } from './legacy-data.ts';
 import { assertDead } from './legacy-life.ts';
-import { type MigrationChange, noteCarried, noteReturned } from './migration-changes.ts';
+import { isThere } from './legacy-look.ts';
+import { type MigrationChange, noteCarried, noteOnMigration, noteReturned } from './migration-changes.ts';
 import { differenceOf, inspected, lossOf } from './migration-proof.ts';
 import { inSpool, lookAgain, type Work } from './migration-tools.ts';
 import { keepBackup } from './packing.ts';
@@ -44,6 +46,7 @@ export function returnData(
       ));
     await assertDead(foreign, record);
     const part = await partOf(context, record, database);
+    await keepStranger(context, record, part, [before, found.facts], rule);
     const beside = `.before-rollback-${record.since.replaceAll(/[-:]|\.\d+/g, '')}`;
     await write(context, record, part, carried, beside);
     await verify(context, record, part, found.facts, rule);
@@ -82,6 +85,27 @@ async function partOf(context: ApplyContext, record: MigrationRecord, path: stri
   );
 }
 
+/** What the old one did when somebody had it run meanwhile must not be lost either: it becomes a backup of its own. */
+async function keepStranger(
+  context: ApplyContext,
+  record: MigrationRecord,
+  part: Part,
+  known: readonly (DataFacts | null)[],
+  rule: DatabaseRule | null,
+): Promise<void> {
+  const { foreign, inspector, store, backups } = context;
+  const { instanceId: bot, source } = record;
+  await inSpool(context, bot, async (file) => {
+    const packed = await packParts(foreign, source, databaseParts(part), file);
+    const present = await inspected(inspector, fileChunks(file), part.path, rule);
+    if (present.kind === 'absent' || known.some((facts) => differenceOf(facts, present) === null)) return;
+    const draft = { bot, kind: 'migration', record: keptBot(findBot(store.current(), bot)), packed } as const;
+    const { id } = await backups.save(draft, fileChunks(file));
+    const note = `the old one was changed since it was stopped: its database as it was found is in the backup ${id}`;
+    await store.update(noteOnMigration(bot, note));
+  });
+}
+
 /**
  * Journals that lie beside the old database would be played back into the new one, so they are emptied, which is as good as none,
  * unless the new one has its own.
@@ -103,7 +127,9 @@ async function write(
     posix.dirname(part.old),
     tarOf(async (writer) => {
       await copy(writer, await (before ?? never()), owner, (path) => suffixed(names.get(path), base, beside));
-      for (const ending of DATABASE_FILES.slice(1)) await writer.add({ name: base + ending, size: 0, ...owner });
+      for (const ending of DATABASE_FILES.slice(1))
+        if (await isThere(foreign, { ref: record.source }, part.old + ending))
+          await writer.add({ name: base + ending, size: 0, ...owner });
       await copy(writer, await (now ?? never()), owner, (path) => names.get(path) ?? null);
     }),
   );

@@ -1,7 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MigrationPhase } from '../../lib/domain/migration.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { addOld, isAlive, legacyTemplate, type Trade, trade, tradesOfBot, tradesOfOld } from './legacy.ts';
+import {
+  addOld,
+  databaseFiles,
+  isAlive,
+  legacyTemplate,
+  type Trade,
+  trade,
+  tradesOfBot,
+  tradesOfOld,
+} from './legacy.ts';
 import { ADMIN, Machine, System } from './system.ts';
 
 const TRADES: readonly Trade[] = [
@@ -180,6 +189,22 @@ describe('a deployment of old', () => {
     expect(system.states()).toEqual({});
     expect(isAlive(machine.world, 'a')).toBe(false);
     expect((await dryRun('a')).ready, 'it can be tried again').toBe(true);
+  });
+
+  it('is rolled back over what somebody had the old one do meanwhile, which is kept', async () => {
+    const box = addOld(machine.world, 'a');
+    await system.migrations.begin({});
+    await until('a', 'done');
+    for (const [ending, data] of databaseFiles([...TRADES, [9, true]]))
+      box.files.set(`/echo/data/trades.sqlite${ending}`, { data, mode: 0o640, uid: 1000 });
+    trade(machine.world, 'a', MORE);
+    await system.migrations.rollback('a');
+    await until('a', 'rolled-back');
+    expect(tradesOfOld(box)).toEqual(MORE);
+    const { notes, carried, backup } = system.migrations.get('a');
+    const kept = notes.join().match(/is in the backup (\S+?)(,|$)/)?.[1];
+    const { backups } = await system.backups.list(ADMIN, { kind: 'migration' });
+    expect(backups.map(({ id }) => id).sort()).toEqual([backup, carried, kept].sort());
   });
 
   it('is not given less than it had: a bot that lost rows goes back without them', async () => {
