@@ -27,7 +27,6 @@ export const discovery: z.ZodType<Discovery> = z.strictObject({
   command: z.array(withoutNul).readonly().default([]),
   workdir: absolute,
   paths: z.record(filePath, absolute),
-  compose: filePath.default('docker-compose.yml'),
   config: z.strictObject({
     path: filePath,
     flags: z.array(z.string()).readonly().default([]),

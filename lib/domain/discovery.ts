@@ -10,8 +10,6 @@ export interface Discovery {
   readonly workdir: string;
   /** What of it comes along: by path in the bot's directory, the path in the container. */
   readonly paths: Readonly<Record<string, string>>;
-  /** Name of the Compose file in a deployment's folder. */
-  readonly compose: string;
   /** Its configuration in JSON, which may have comments; it becomes a file of the bot, byte for byte. */
   readonly config: {
     readonly path: string;

@@ -169,7 +169,8 @@ export class Migrations implements MigrationApi {
         return null;
       }
     });
-    return { candidates: found.filter((candidate) => candidate !== null), trouble };
+    const candidates = found.filter((candidate) => candidate !== null);
+    return { candidates: candidates.map((candidate) => unlessTwice(candidate, candidates)), trouble };
   }
 
   #parts(): CandidateParts {
@@ -248,6 +249,16 @@ export class Migrations implements MigrationApi {
 }
 
 // Private
+
+/** Ids are unique, whoever owns the bots. */
+function unlessTwice(candidate: Candidate, all: readonly Candidate[]): Candidate {
+  const other = all.find(({ id, source }) => id === candidate.id && source.name !== candidate.source.name);
+  if (other === undefined) return candidate;
+  const message = `${other.source.name} has the id ${candidate.id} too`;
+  const advice = 'give one of the two another id, or look through one folder only';
+  const problem = { code: 'ID_TAKEN', message, advice, blocking: true } as const;
+  return { ...candidate, problems: [problem, ...candidate.problems], ready: false };
+}
 
 /** A folder whose container is there as well is that container. */
 function withoutTwins(matched: Found['matched']): Found['matched'] {

@@ -16,7 +16,6 @@ export const DISCOVERY: Discovery = {
   command: ['echo', 'run'],
   workdir: '/echo',
   paths: { 'config.json': '/echo/config.json', data: '/echo/data' },
-  compose: 'docker-compose.yml',
   config: { path: 'config.json', flags: ['--config'], owner: 'userId', required: ['name'], refused: [], expected: {} },
   env: '^ECHO_',
   flags: { '--config': 'drop-value', '--plan': 'keep-value' },

@@ -3,6 +3,7 @@ import type { MigrationPhase } from '../../lib/domain/migration.ts';
 import { waitFor } from '../support/wait-for.ts';
 import {
   addOld,
+  DISCOVERY,
   databaseFiles,
   isAlive,
   legacyTemplate,
@@ -127,6 +128,22 @@ describe('a dry run', () => {
       'ID_TAKEN',
       'DATABASE_DAMAGED',
       'PORT_TAKEN',
+    ]);
+  });
+});
+
+describe('two deployments of one id', () => {
+  it('are both refused', async () => {
+    const box = addOld(machine.world, 'a');
+    const told = { ...box.told, mounts: [] };
+    machine.world.foreign.set('other', { ...box, id: 'other', name: 'echo-a', told });
+    machine.world.foreign.set(box.id, { ...box, name: 'x-echo-a' });
+    machine.templates.set('echo', legacyTemplate({ discovery: { ...DISCOVERY, name: 'echo-(?<id>.+)$' } }));
+    const { migrations, refused } = await system.migrations.begin({});
+    expect(migrations).toEqual([]);
+    expect(refused.map(({ id, problems }) => [id, problems[0]?.code])).toEqual([
+      ['a', 'ID_TAKEN'],
+      ['a', 'ID_TAKEN'],
     ]);
   });
 });
