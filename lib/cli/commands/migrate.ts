@@ -19,7 +19,6 @@ interface Options {
   readonly from?: string;
   readonly parallel?: string;
   readonly keepDays?: string;
-  readonly files?: boolean;
 }
 
 const MODES = ['execute', 'status', 'rollback', 'finish'] as const;
@@ -31,7 +30,7 @@ const TAKES: Readonly<Record<Mode, readonly (keyof Options)[]>> = {
   execute: ['only', 'from', 'parallel', 'keepDays'],
   status: ['only'],
   rollback: [],
-  finish: ['files'],
+  finish: [],
 };
 const FLAGS: Readonly<Record<keyof Options, string>> = {
   execute: '--execute',
@@ -42,7 +41,6 @@ const FLAGS: Readonly<Record<keyof Options, string>> = {
   from: '--from',
   parallel: '--parallel',
   keepDays: '--keep-days',
-  files: '--files',
 };
 
 const HELP = `
@@ -50,7 +48,7 @@ Without --execute, --status, --rollback or --finish it is a dry run: it looks, t
 
 A bot is moved like this: its old container is kept from being restarted, stopped and seen dead; its database and files are
 copied; the bot starts in the pool and has to show that it is well and has every row. What fails goes back by itself: the old
-container runs again as before. No bot ever runs twice. The old container and its files are kept until --finish.
+container runs again as before. No bot ever runs twice. The old container is kept until --finish, its files for good.
 
 The supervisor does the work. When this command or the supervisor is ended meanwhile, run it again: it goes on where it was.
 
@@ -71,12 +69,17 @@ export function migrateCommand(program: Command): void {
     .option('--execute', 'move every bot that nothing stands in the way of')
     .addOption(new Option('--status', 'how far those are that were begun').conflicts(['execute', 'rollback', 'finish']))
     .addOption(new Option('--rollback <id>', 'back to the old container').conflicts(['execute', 'status', 'finish']))
-    .addOption(new Option('--finish <id>', 'remove the old container').conflicts(['execute', 'status', 'rollback']))
+    .addOption(
+      new Option('--finish <id>', 'remove the old container, not its files').conflicts([
+        'execute',
+        'status',
+        'rollback',
+      ]),
+    )
     .option('--only <id...>', 'these bots alone')
     .option('--from <folder>', "a folder of the supervisor's machine that holds deployments as OWNER/ID/ as well")
     .option('--parallel <number>', 'with --execute: so many on their way at once, 1 to 16 (2)')
     .option('--keep-days <days>', 'with --execute: remove the old containers after so many days (when asked)')
-    .option('--files', 'with --finish: remove its files as well')
     .addHelpText('after', HELP);
   action<Options>(command, async ({ context, options }) => {
     const mode = modeOf(options);
@@ -99,7 +102,7 @@ export function migrateCommand(program: Command): void {
 /** Throws CliFailure `usage` for an option that would do nothing. */
 function modeOf(options: Options): Mode {
   const mode = MODES.find((name) => options[name] !== undefined) ?? 'dryRun';
-  const idle = (['only', 'from', 'parallel', 'keepDays', 'files'] as const).find(
+  const idle = (['only', 'from', 'parallel', 'keepDays'] as const).find(
     (name) => options[name] !== undefined && !TAKES[mode].includes(name),
   );
   if (idle === undefined) return mode;
@@ -164,8 +167,7 @@ const ENDS = { rollback: 'rolled-back', finish: 'finished' } as const;
 /** Exit code `failed` when it ended otherwise than asked. */
 async function change(context: Context, mode: 'rollback' | 'finish', options: Options): Promise<void> {
   const id = options[mode] ?? '';
-  const body = mode === 'finish' ? { body: options.files === true ? { files: true } : {} } : {};
-  const begun = (await context.client.call<MigrationView>('POST', migrationPath(id, `/${mode}`), body)).json;
+  const begun = (await context.client.call<MigrationView>('POST', migrationPath(id, `/${mode}`))).json;
   const [ended = begun] = await follow(context, [begun]);
   show(context, { json: ended, text: JSON.stringify(ended) }, migrationText);
   if (ended.phase !== ENDS[mode]) context.exitWith(EXIT.failed);
