@@ -16,10 +16,7 @@ export async function openMigrations(
 ): Promise<Pick<Dependencies, 'foreign' | 'inspector' | 'spool' | 'spaces'>> {
   const spool = join(config.dataDir, 'migrating');
   await rm(spool, { recursive: true, force: true });
-  const containers = lazily(async () => {
-    const { DockerForeignHost } = await import('./drivers/docker/foreign.ts');
-    return new DockerForeignHost(config.dockerHost);
-  });
+  const containers = lazily(() => (config.driver === 'memory' ? makeBelieve() : engineOf(config)));
   return {
     foreign: new ForeignHosts({ containers, folders: new FolderForeignHost(), clock }),
     inspector: createInspector(lookApart(clock)),
@@ -29,6 +26,20 @@ export async function openMigrations(
 }
 
 // Private
+
+async function engineOf(config: Config): Promise<ForeignHost> {
+  const { DockerForeignHost } = await import('./drivers/docker/foreign.ts');
+  return new DockerForeignHost(config.dockerHost);
+}
+
+/** Real containers would be stopped for bots that never run. */
+async function makeBelieve(): Promise<ForeignHost> {
+  const [{ MemoryForeignHost }, { MemoryWorld }] = await Promise.all([
+    import('./drivers/memory/foreign.ts'),
+    import('./drivers/memory/world.ts'),
+  ]);
+  return new MemoryForeignHost(new MemoryWorld(clock));
+}
 
 function lazily(open: () => Promise<ForeignHost>): ForeignHost {
   let opened: Promise<ForeignHost> | null = null;
