@@ -7,6 +7,8 @@ import { endLines } from './migration-text.ts';
 const EVERY_MS = 500;
 /** A supervisor that was killed is started again by its service manager, and goes on where it was. */
 const PATIENCE_MS = 120_000;
+/** Shorter than this, something is held up all the time. */
+const HELD_MS = 5_000;
 const BAR_CELLS = 20;
 
 export const migrationPath = (id: string, rest = ''): string => `/api/migrations/${encodeURIComponent(id)}${rest}`;
@@ -17,9 +19,9 @@ export const migrationPath = (id: string, rest = ''): string => `/api/migrations
  */
 export async function follow(context: Context, begun: readonly MigrationView[]): Promise<readonly MigrationView[]> {
   const latest = new Map(begun.map((migration) => [migration.id, migration]));
-  const told = new Map<string, string>();
+  const told = new Map<string, Told>();
   for (;;) {
-    for (const migration of latest.values()) tell(context, migration, told);
+    for (const migration of latest.values()) told.set(migration.id, tell(context, migration, told.get(migration.id)));
     const open = [...latest.values()].filter(({ over }) => !over);
     if (open.length === 0) break;
     if (context.progress.live) context.progress.update(barLine([...latest.values()]));
@@ -41,14 +43,25 @@ export function barLine(migrations: readonly MigrationView[]): string {
 
 // Private
 
-/** Says what is new: on a terminal how each ended, elsewhere each phase as well, and always what holds one up. */
-function tell(context: Context, migration: MigrationView, told: Map<string, string>): void {
+/** What was said last of one, and when. */
+interface Told {
+  readonly phase: string;
+  readonly held: string;
+  readonly at: number;
+}
+
+/** Says what is new: on a terminal how each ended, elsewhere each phase as well, and always what holds one up for longer. */
+function tell(context: Context, migration: MigrationView, before: Told | undefined): Told {
   const { id, phase, held, over } = migration;
-  const line = held === '' ? `${id}: ${phase}` : `${id}: ${phase}, held up: ${held}`;
-  if (told.get(id) === line) return;
-  told.set(id, line);
-  if (over) for (const text of endLines(migration)) context.progress.done(text);
-  else if (held !== '' || !context.progress.live) context.progress.done(line);
+  const now = context.now();
+  if (before?.phase !== phase) {
+    if (over) for (const text of endLines(migration)) context.progress.done(text);
+    else if (!context.progress.live) context.progress.done(`${id}: ${phase}`);
+    return { phase, held: '', at: now };
+  }
+  if (phase === 'waiting' || held === '' || held === before.held || now - before.at < HELD_MS) return before;
+  context.progress.done(`${id}: ${phase}, held up: ${held}`);
+  return { phase, held, at: now };
 }
 
 async function look(context: Context, id: string): Promise<MigrationView> {
