@@ -81,7 +81,9 @@ function databaseText(database: DatabaseView | null): string {
   const size = `${database.path}, ${mebibytes(database.bytes)} and ${mebibytes(database.walBytes)} in its WAL`;
   if (database.damage !== '') return `${size}, damaged: ${database.damage}`;
   if (database.facts === null) return `${size}, could not be read`;
-  const rows = Object.entries(database.facts.tables).map(([name, { rows }]) => `${rows} ${name}`);
+  const rows = Object.entries(database.facts.tables).flatMap(([name, { rows }]) =>
+    rows === 0 ? [] : [`${rows} ${name}`],
+  );
   return [size, ...rows, answersText(database.facts.answers)].filter((part) => part !== '').join(', ');
 }
 

@@ -98,9 +98,9 @@ function policyText({ ranBefore, restartPolicy }: MigrationView): string {
 
 function proofText(found: MigrationView['proof']['before']): string {
   if (found === null) return '-';
-  const tables = Object.entries(found.tables).map(
-    ([name, { rows, last }]) => `${name} ${rows} rows${last === null ? '' : `, last ${last}`}`,
-  );
+  const tables = Object.entries(found.tables)
+    .filter(([, { rows }]) => rows > 0)
+    .map(([name, { rows, last }]) => `${name} ${rows} rows${last === null ? '' : `, last ${last}`}`);
   return [...tables, answersText(found.answers)].filter((part) => part !== '').join('; ');
 }
 
