@@ -121,15 +121,17 @@ async function write(
   const base = posix.basename(part.old);
   const owner = await ownerOf(foreign, record, part.old);
   const [before, now] = [record.backup, carried].map((id) => contentOf(context, id ?? ''));
+  // Before it is written to: an engine answers no question about a container meanwhile, so both would wait for ever.
+  const journals: string[] = [];
+  for (const ending of DATABASE_FILES.slice(1))
+    if (await isThere(foreign, { ref: record.source }, part.old + ending)) journals.push(ending);
   const names = new Map(databaseParts(part).map(({ path, old }) => [path, posix.basename(old)]));
   await foreign.writeTree(
     record.source,
     posix.dirname(part.old),
     tarOf(async (writer) => {
       await copy(writer, await (before ?? never()), owner, (path) => suffixed(names.get(path), base, beside));
-      for (const ending of DATABASE_FILES.slice(1))
-        if (await isThere(foreign, { ref: record.source }, part.old + ending))
-          await writer.add({ name: base + ending, size: 0, ...owner });
+      for (const ending of journals) await writer.add({ name: base + ending, size: 0, ...owner });
       await copy(writer, await (now ?? never()), owner, (path) => names.get(path) ?? null);
     }),
   );
