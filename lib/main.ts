@@ -24,6 +24,7 @@ import { createVisitors } from './http/visitors.ts';
 import { listen, stopServer } from './listen.ts';
 import { addressesOf, openDoor } from './open-door.ts';
 import { connectDriver } from './open-driver.ts';
+import { openMigrations } from './open-migrations.ts';
 import { openState } from './open-state.ts';
 import { createProber } from './probes/prober.ts';
 import { createContainerPaths } from './router/container-path.ts';
@@ -35,6 +36,7 @@ import { type BackupOptions, Backups } from './services/backups.ts';
 import type { Dependencies } from './services/dependencies.ts';
 import { createIdempotency } from './services/idempotency.ts';
 import { Leases } from './services/leases.ts';
+import { Migrations } from './services/migrations.ts';
 import type { PoolOptions } from './services/pool-api.ts';
 import { PoolIntegration } from './services/pool-integration.ts';
 import { Reconciler } from './services/reconciler.ts';
@@ -163,6 +165,7 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
       }),
       door,
       alone: accounts.alone,
+      ...(await openMigrations(config)),
     };
     const reconciler = new Reconciler(deps);
     closers.push(() => stopReconciler(reconciler, config.stopOnExit, deps));
@@ -171,8 +174,11 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
     closers.push(() => deps.backups.close());
     const backups = new Backups(deps, reconciler, backupOptions(config));
     closers.push(() => backups.close());
-    const app = await createApp(config, deps, { reconciler, accounts, backups }, metrics, adminToken);
+    const migrations = new Migrations(deps, reconciler, poolOptions(config));
+    closers.push(() => migrations.close());
+    const app = await createApp(config, deps, { reconciler, accounts, backups, migrations }, metrics, adminToken);
     backups.start();
+    migrations.start();
     await endStandby();
     const server = await listen(config, app, log);
     closers.push(() => stopServer(server, app));
@@ -191,7 +197,12 @@ export async function serve(config: Config, env: NodeJS.ProcessEnv, log: Logger)
 async function createApp(
   config: Config,
   deps: Dependencies,
-  { reconciler, accounts, backups }: { reconciler: Reconciler; accounts: Accounts; backups: Backups },
+  {
+    reconciler,
+    accounts,
+    backups,
+    migrations,
+  }: { reconciler: Reconciler; accounts: Accounts; backups: Backups; migrations: Migrations },
   metrics: Metrics,
   adminToken: string,
 ): Promise<HttpApp> {
@@ -223,6 +234,7 @@ async function createApp(
     leases,
     backups,
     upgrades: new Upgrades(deps, reconciler, options),
+    migrations,
     usage: createUsageApi(accounts.usage, clock),
     tokens,
     idempotency,

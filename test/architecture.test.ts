@@ -25,14 +25,17 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 /** Files that hold only types of a port; services may import them, as types. */
 const PORT_FILES = [
+  'backup/inspector.ts',
   'backup/vault.ts',
   'drivers/driver.ts',
+  'drivers/foreign-host.ts',
   'store/store.ts',
   'store/usage-store.ts',
   'probes/probe.ts',
   'services/backup-api.ts',
   'services/front.ts',
   'services/lease-api.ts',
+  'services/migration-api.ts',
   'services/pool-api.ts',
   'services/upgrade-api.ts',
   'services/usage-api.ts',

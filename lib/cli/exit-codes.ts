@@ -8,6 +8,7 @@ export const EXIT = {
   conflict: 5,
   unavailable: 6,
   timedOut: 7,
+  partly: 8,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -46,4 +47,5 @@ Exit codes:
   4  refused: no token, a wrong one, or not yours to do
   5  conflict: the id is taken, or a change that came too late
   6  unavailable: nobody answers there, or not now; try again later
-  7  timed out while waiting`;
+  7  timed out while waiting
+  8  done in part: some of what was asked for went well, some did not`;

@@ -6,6 +6,7 @@ import { botsCommands } from './commands/bots.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { leasesCommands } from './commands/leases.ts';
 import { logsCommand } from './commands/logs.ts';
+import { migrateCommand } from './commands/migrate.ts';
 import { planCommand } from './commands/plan.ts';
 import { poolCommands } from './commands/pool.ts';
 import { preloadCommands } from './commands/preload.ts';
@@ -39,6 +40,7 @@ export function createProgram(): Command {
     leasesCommands,
     backupsCommands,
     poolCommands,
+    migrateCommand,
     logsCommand,
     planCommand,
     preloadCommands,

@@ -2,6 +2,8 @@ import { clip, duration, plain } from './text.ts';
 
 /** One line about work that takes long: rewritten in place on a terminal, else a line each time it changes. */
 export interface Progress {
+  /** Rewritten in place. */
+  readonly live: boolean;
   update(text: string): void;
   /** Ends the line, with `text` as what remains of it. */
   done(text: string): void;
@@ -32,6 +34,8 @@ export function createProgress({ write, terminal, now }: ProgressOptions): Progr
     since = null;
   };
   return {
+    live: terminal > 0,
+
     update(text) {
       const line = plain(text);
       if (terminal > 0) return write(ERASE_LINE + clip(`${line} … ${elapsed()}`, terminal));

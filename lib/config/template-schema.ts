@@ -3,6 +3,7 @@ import { NAME } from '../domain/ids.ts';
 import { MODES } from '../domain/mode.ts';
 import { SECRET_NAME } from '../domain/placeholders.ts';
 import type { Template } from '../domain/template.ts';
+import { discovery } from './discovery-schema.ts';
 import { cron } from './kinds.ts';
 import { lease } from './lease-schema.ts';
 import { MODULE_NAME, MOST_MODULES } from './preload-list.ts';
@@ -153,6 +154,7 @@ export const templateSchema = z.strictObject({
   backup: backup.prefault({}),
   move: move.prefault({}),
   holdBack: holdBack.nullable().default(null),
+  discovery: discovery.nullable().default(null),
 });
 
 /** A template as its YAML says it, checked and with everything that was left out. */

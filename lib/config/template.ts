@@ -122,7 +122,8 @@ function invalid(file: string, unsorted: readonly string[]): BunkhouseError {
 }
 
 /** Equal content has an equal version, whatever the order and layout of the YAML. */
-function versionOf(content: TemplateContent): string {
+/** How deployments of old are found changes no bot. */
+function versionOf({ discovery: _, ...content }: TemplateContent): string {
   return createHash('sha256').update(canonicalJson(content)).digest('hex').slice(0, 12);
 }
 

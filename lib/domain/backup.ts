@@ -4,8 +4,9 @@ import type { BotRecord } from './bot.ts';
 /**
  * Why it was made. `before-restore`: of what a restore replaced, or what a bot that came back from a failed move brought along.
  * `deleted`: the archive of a deleted bot. `move`: of a bot on its way to another container, kept only until it has arrived.
+ * `migration`: of a deployment of old that was brought over, or of what is carried back to it.
  */
-export const BACKUP_KINDS = ['asked', 'scheduled', 'before-restore', 'deleted', 'move'] as const;
+export const BACKUP_KINDS = ['asked', 'scheduled', 'before-restore', 'deleted', 'move', 'migration'] as const;
 export type BackupKind = (typeof BACKUP_KINDS)[number];
 
 /** What is told of a backup. Nothing secret. Null: an archive from a time when nobody wrote that down. */

@@ -2,6 +2,7 @@ import type { ProcessState } from './agent.ts';
 import type { BotState, Desired } from './bot.ts';
 import type { Emptying } from './container.ts';
 import type { LeaseEnd } from './lease.ts';
+import type { MigrationPhase } from './migration.ts';
 import type { Destination, FallbackReason } from './move.ts';
 import type { UpgradeStatus } from './upgrade.ts';
 
@@ -53,6 +54,21 @@ export type BunkhouseEvent =
     }
   /** It goes on where it was. */
   | { readonly type: 'bot.move-failed'; readonly bot: string; readonly container: string; readonly why: string }
+  | {
+      readonly type: 'migration.phase';
+      readonly bot: string;
+      readonly from: MigrationPhase;
+      readonly to: MigrationPhase;
+      /** Why it goes back; empty otherwise. */
+      readonly why: string;
+    }
+  /** An old deployment lives beside its bot, or may: it was stopped again, or somebody has to. */
+  | {
+      readonly type: 'migration.revenant';
+      readonly bot: string;
+      readonly container: string;
+      readonly stopped: boolean;
+    }
   | { readonly type: 'bot.deleted'; readonly bot: string; readonly archive: string | null }
   | {
       readonly type: 'lease.acquired';

@@ -1,6 +1,7 @@
 import type { BotRecord } from './bot.ts';
 import type { ContainerRecord } from './container.ts';
 import type { LeaseRecord, Quota } from './lease.ts';
+import type { MigrationRecord } from './migration.ts';
 import { Table } from './table.ts';
 import type { UpgradeRecord } from './upgrade.ts';
 
@@ -26,6 +27,8 @@ export interface State {
   readonly consolidatedAt: number;
   /** By template. */
   readonly upgrades: Readonly<Record<string, UpgradeRecord>>;
+  /** By instanceId. */
+  readonly migrations: Table<MigrationRecord>;
 }
 
 export type Actor = { readonly role: 'admin' } | { readonly role: 'owner'; readonly owner: string };
@@ -59,5 +62,6 @@ export function emptyState(installation: string): State {
     quotas: Table.of({}),
     consolidatedAt: 0,
     upgrades: {},
+    migrations: Table.of({}),
   };
 }

@@ -1,6 +1,7 @@
 import type { BotSpec } from './agent.ts';
 import type { ContainerObservation, ContainerRecord, NewContainer } from './container.ts';
 import { type ReservePhase, type ReservePlace, reserveKey } from './lease.ts';
+import type { MigrationPhase } from './migration.ts';
 import type { Destination, FallbackReason, MoveCause } from './move.ts';
 import type { Placement } from './placement.ts';
 import type { State } from './state.ts';
@@ -106,6 +107,12 @@ export interface StepArgs {
   reopenContainer: { readonly container: string };
   /** No bot of it is on the way any more, and nobody is left to be. */
   endUpgrade: { readonly template: string };
+  /** Do what is to be done in that phase of a migration; it leads to the next one. */
+  migrate: { readonly bot: string; readonly phase: MigrationPhase };
+  /** What a phase of a migration waits for has come. */
+  turnMigration: { readonly bot: string; readonly from: MigrationPhase; readonly to: MigrationPhase };
+  /** A migration goes back to the old deployment. */
+  undoMigration: { readonly bot: string; readonly from: MigrationPhase; readonly why: string };
   /** Forget a container that the driver positively no longer has. */
   forgetContainer: { readonly container: string };
 }
@@ -142,6 +149,11 @@ export function stepLane(step: Step): string {
     case 'consolidate':
     case 'reopenContainer':
       return containerLane(step.container);
+    // Not the lane of its bot, which is being restored or deleted meanwhile.
+    case 'migrate':
+    case 'turnMigration':
+    case 'undoMigration':
+      return migrationLane(step.bot);
     case 'assign':
     case 'fallBack':
     case 'rejoinPool':
@@ -181,6 +193,7 @@ export const leaseLane = (id: string): string => `lease ${id}`;
 export const upgradeLane = (template: string): string => `upgrade ${template}`;
 export const LEASES_LANE = 'leases';
 export const GENERATION_LANE = 'generation';
+export const migrationLane = (instanceId: string): string => `migration ${instanceId}`;
 export const botLane = (instanceId: string): string => `bot ${instanceId}`;
 
 /** Which container a step may have changed. */
@@ -221,6 +234,8 @@ const STORE_STEPS: ReadonlySet<StepKind> = new Set([
   'consolidate',
   'reopenContainer',
   'endUpgrade',
+  'turnMigration',
+  'undoMigration',
 ]);
 
 /** Steps that only change the store: quick, and done in the order of the plan before anything else. */

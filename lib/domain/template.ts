@@ -1,4 +1,5 @@
 import type { BackupRule } from './backup-rule.ts';
+import type { Discovery } from './discovery.ts';
 import type { Mode } from './mode.ts';
 import type { MoveRule } from './move-rule.ts';
 
@@ -62,6 +63,8 @@ export interface Template {
   readonly services: Readonly<Record<string, Service>>;
   readonly backup: BackupRule;
   readonly move: MoveRule;
+  /** Null: nothing of old is looked for. */
+  readonly discovery: Discovery | null;
   /** Null: its bots may be moved at any time. */
   readonly holdBack: HoldBack | null;
 }

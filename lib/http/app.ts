@@ -8,6 +8,7 @@ import type { Actor } from '../domain/state.ts';
 import type { BackupApi } from '../services/backup-api.ts';
 import type { Idempotency } from '../services/idempotency.ts';
 import type { LeaseApi } from '../services/lease-api.ts';
+import type { MigrationApi } from '../services/migration-api.ts';
 import type { PoolApi } from '../services/pool-api.ts';
 import type { Tokens } from '../services/tokens.ts';
 import type { UpgradeApi } from '../services/upgrade-api.ts';
@@ -31,6 +32,7 @@ import { healthRoutes } from './routes/health.ts';
 import { leaseRoutes } from './routes/leases.ts';
 import { logRoutes } from './routes/logs.ts';
 import { metricsRoutes } from './routes/metrics.ts';
+import { migrationRoutes } from './routes/migrations.ts';
 import { openapiRoutes } from './routes/openapi.ts';
 import { planRoutes } from './routes/plan.ts';
 import { poolRoutes } from './routes/pool.ts';
@@ -57,6 +59,7 @@ export interface HttpOptions {
   readonly leases: LeaseApi;
   readonly backups: BackupApi;
   readonly upgrades: UpgradeApi;
+  readonly migrations: MigrationApi;
   readonly usage: UsageApi;
   readonly tokens: Tokens;
   readonly idempotency: Idempotency;
@@ -142,6 +145,7 @@ function allRoutes(options: HttpOptions): Route[] {
     ...botRoutes(api),
     ...leaseRoutes(leases),
     ...backupRoutes(backups),
+    ...migrationRoutes(options.migrations),
     ...compatRoutes(options.compat, leases, (group) => options.visitors.isOpen(group)),
     ...logRoutes(api, clock),
     ...eventRoutes(api),

@@ -1,4 +1,5 @@
 import { reserveKey } from '../domain/lease.ts';
+import type { MigrationPhase } from '../domain/migration.ts';
 import type { Destination } from '../domain/move.ts';
 import type { Step } from '../domain/steps.ts';
 
@@ -89,6 +90,12 @@ export function explainStep(step: Step): string {
       return `open ${step.container} again: its bots do not fit into others any more`;
     case 'endUpgrade':
       return `end the upgrade of ${step.template}`;
+    case 'migrate':
+      return `bring ${step.bot} over: ${PHASE_WORK[step.phase] ?? step.phase}`;
+    case 'turnMigration':
+      return `bring ${step.bot} over: from ${step.from} to ${step.to}`;
+    case 'undoMigration':
+      return `bring ${step.bot} back to where it came from: ${step.why}`;
     case 'forgetContainer':
       return `forget container ${step.container}`;
   }
@@ -106,6 +113,16 @@ export function explainDestination(to: Destination): string {
       return `location ${to.location}`;
   }
 }
+const PHASE_WORK: Partial<Record<MigrationPhase, string>> = {
+  waiting: 'look at it once more and make its bot',
+  stopping: 'stop the old one',
+  copying: 'keep its data as a backup',
+  comparing: 'compare the data of the bot with that backup',
+  proving: 'prove that the bot lost nothing',
+  returning: 'carry back what the bot did',
+  reviving: 'give the old one its life back',
+  clearing: 'remove the old one',
+};
 
 /** What a step is about, by name. */
 export function stepTarget(step: Step): string {

@@ -3,6 +3,7 @@ import { planContainers } from './containers.ts';
 import { planEmptying } from './emptying.ts';
 import { planFallback } from './fallback.ts';
 import { planLeases } from './leases.ts';
+import { planMigrations } from './migrations.ts';
 import { planDestinations, planPlacement } from './place.ts';
 import { planReserve } from './reserve.ts';
 import { Rooms } from './rooms.ts';
@@ -27,6 +28,7 @@ export function plan(world: World): Plan {
     planContainers(world),
     planBots(world),
     planReserve(world),
+    planMigrations(world),
   ]);
 }
 

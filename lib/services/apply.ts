@@ -20,6 +20,7 @@ import {
 } from './bot-container-mapper.ts';
 import type { ApplyContext, Executors } from './executors.ts';
 import { fallBack, rejoinPool } from './fallback-changes.ts';
+import { migrationExecutors } from './migration-steps.ts';
 import { dropCarried, moveExecutors } from './move-steps.ts';
 import { overtakeIfStale } from './overtaking.ts';
 import { keepArchive } from './packing.ts';
@@ -132,6 +133,7 @@ export function createApply(context: ApplyContext): (step: Step) => Promise<void
     ...moveExecutors(context),
     ...reserveExecutors(context),
     ...upgradeExecutors(context),
+    ...migrationExecutors(context),
     async forgetContainer({ container }) {
       await store.update(forgetContainer(container));
     },

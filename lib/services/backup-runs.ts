@@ -108,7 +108,11 @@ export class BackupRuns {
   }
 
   #isWanted(id: string): boolean {
-    return this.#deps.store.current().bots.records.some(({ restore }) => restore?.backup === id);
+    const { bots, migrations } = this.#deps.store.current();
+    return (
+      bots.records.some(({ restore }) => restore?.backup === id) ||
+      migrations.records.some(({ backup, carried, phase }) => phase !== 'finished' && (backup === id || carried === id))
+    );
   }
 }
 

@@ -19,6 +19,7 @@ import type {
 import { BackupRuns } from './backup-runs.ts';
 import { BackupSchedule } from './backup-schedule.ts';
 import { mayBeBackedUp, newestGood, scheduleOf } from './backup-selection.ts';
+import { unlessMigrating } from './bot-container-mapper.ts';
 import { visibleBot } from './bots.ts';
 import type { Dependencies } from './dependencies.ts';
 import { expireForEver } from './expiry.ts';
@@ -173,7 +174,7 @@ export class Backups implements BackupApi {
     if ((facts.owner ?? owner) !== owner || (facts.template ?? template) !== template) throw taken(instanceId);
     if (reserve !== null)
       throw new BunkhouseError('CONFLICT', `${instanceId} is handed out on lease and is not changed`);
-    const record = await this.#deps.store.update(wishRestore(instanceId, owner, restore));
+    const record = await this.#deps.store.update(unlessMigrating(instanceId, wishRestore(instanceId, owner, restore)));
     const notes = [
       `${instanceId} is stopped, its present data kept as a backup of its own (before-restore), and replaced; then it goes on as ${record.desired}.`,
     ];
@@ -197,7 +198,7 @@ export class Backups implements BackupApi {
   ): Promise<RestoreAnswer> {
     if (kept === null) throw unknownBot(facts);
     const bot = remadeBot({ ...this.#deps, ...this.#options }, actor, kept, request);
-    const record = await this.#deps.store.update(addRestored(bot, restore));
+    const record = await this.#deps.store.update(unlessMigrating(bot.instanceId, addRestored(bot, restore)));
     const { instanceId, owner, template } = record;
     this.#deps.events.emit({ type: 'bot.created', bot: instanceId, owner, template }, owner);
     return this.#answer(record, 'new', facts, notesOn(record, facts, this.#deps.store.current().bots.has(facts.bot)));

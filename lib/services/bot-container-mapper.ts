@@ -1,6 +1,7 @@
 import { type BotRecord, type Desired, generationAt, isIn, placesOf, poolKey } from '../domain/bot.ts';
 import type { ContainerObservation, ContainerRecord, NewContainer } from '../domain/container.ts';
 import { BunkhouseError } from '../domain/errors.ts';
+import { ownsBot } from '../domain/migration.ts';
 import type { Placement } from '../domain/placement.ts';
 import type { State } from '../domain/state.ts';
 import type { Change } from '../store/store.ts';
@@ -22,6 +23,16 @@ export type NewBot = Omit<
   | 'restore'
   | 'move'
 >;
+
+/** The change, unless the bot is on its way from or to a deployment of old: nobody else may start or change it meanwhile. */
+export function unlessMigrating<T>(instanceId: string, change: Change<T>): Change<T> {
+  return (state) => {
+    const migration = state.migrations.get(instanceId);
+    if (migration === undefined || !ownsBot(migration)) return change(state);
+    const why = `${instanceId} is being brought over or back (${migration.phase}); wait until it is done`;
+    throw new BunkhouseError('CONFLICT', why);
+  };
+}
 
 export function findBot(state: State, instanceId: string): BotRecord {
   const bot = state.bots.get(instanceId);

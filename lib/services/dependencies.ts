@@ -1,7 +1,9 @@
+import type { DataInspector } from '../backup/inspector.ts';
 import type { ContainerLimits } from '../domain/container.ts';
 import type { Locations } from '../domain/location.ts';
 import type { Template } from '../domain/template.ts';
 import type { Driver, Site } from '../drivers/driver.ts';
+import type { ForeignHost } from '../drivers/foreign-host.ts';
 import type { EventLog } from '../events/event-log.ts';
 import type { PoolLimits } from '../planner/world.ts';
 import type { Prober } from '../probes/probe.ts';
@@ -46,4 +48,11 @@ export interface Dependencies {
   /** Before the bots' host names; null: they have none, or no certificates of their own. */
   readonly door: { readonly front: Front; readonly baseDomain: string } | null;
   readonly alone: Pick<AloneSamples, 'all'>;
+  /** Where deployments are that Bunkhouse did not make. */
+  readonly foreign: ForeignHost;
+  readonly inspector: DataInspector;
+  /** Folder for archives that are being made. */
+  readonly spool: string;
+  /** Folders of the disks that must have room for what is brought over. */
+  readonly spaces: readonly string[];
 }

@@ -67,9 +67,8 @@ export function uploadName(archive: string, occasion: string): string {
   return createHash('sha256').update(`${archive} ${occasion}`).digest('hex').slice(0, 16);
 }
 
-// Private
-
-async function* fetched(agent: Agent, bot: string, { archive, bytes }: ArchiveInfo): AsyncGenerator<Uint8Array> {
+/** The bytes of an archive in a container. */
+export async function* fetched(agent: Agent, bot: string, { archive, bytes }: ArchiveInfo): AsyncGenerator<Uint8Array> {
   for (let offset = 0; offset < bytes; ) {
     const chunk = await agent.fetchArchive(archive, offset, PIECE_BYTES);
     if (chunk.length === 0) throw new BunkhouseError('AGENT_UNAVAILABLE', `the archive of ${bot} ended too soon`);

@@ -10,7 +10,7 @@ import { explainStep, stepTarget } from '../planner/explain.ts';
 import { renderRecord, valuesOf } from '../planner/values.ts';
 import { isoTime } from '../util/clock.ts';
 import { onePerContainer } from './alone.ts';
-import { addBot, findBot, markDeleting, reviseBot, setDesired } from './bot-container-mapper.ts';
+import { addBot, findBot, markDeleting, reviseBot, setDesired, unlessMigrating } from './bot-container-mapper.ts';
 import { checkDesired, newBot, revisedBot, visibleBot } from './bots.ts';
 import { cleanup } from './container-pool.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -55,7 +55,7 @@ export class PoolIntegration implements PoolApi {
 
   async createBot(actor: Actor, request: CreateBot): Promise<BotView> {
     const bot = newBot({ ...this.#deps, ...this.#options }, actor, request);
-    const record = await this.#deps.store.update(addBot(bot));
+    const record = await this.#deps.store.update(unlessMigrating(bot.instanceId, addBot(bot)));
     const { instanceId, owner, template } = record;
     this.#deps.events.emit({ type: 'bot.created', bot: instanceId, owner, template }, owner);
     return this.#changed(record);
@@ -89,7 +89,10 @@ export class PoolIntegration implements PoolApi {
     let record = bot;
     if (Object.keys(content).length > 0) {
       record = await this.#deps.store.update(
-        reviseBot(instanceId, (current) => revisedBot(this.#deps, actor, current, content), true),
+        unlessMigrating(
+          instanceId,
+          reviseBot(instanceId, (current) => revisedBot(this.#deps, actor, current, content), true),
+        ),
       );
       this.#deps.events.emit({ type: 'bot.changed', bot: instanceId }, record.owner);
     }
@@ -98,7 +101,8 @@ export class PoolIntegration implements PoolApi {
 
   async deleteBot(actor: Actor, instanceId: string): Promise<BotView> {
     const { reserve, template } = this.#find(actor, instanceId);
-    if (reserve === null) return this.#changed(await this.#deps.store.update(markDeleting(instanceId)));
+    if (reserve === null)
+      return this.#changed(await this.#deps.store.update(unlessMigrating(instanceId, markDeleting(instanceId))));
     if (actor.role !== 'admin') throw ofReserve(instanceId);
     const lost = await this.#deps.store.update(discardBot(instanceId, this.#reconciler.leaseClock.now()));
     if (lost !== null) {
@@ -112,7 +116,9 @@ export class PoolIntegration implements PoolApi {
     const before = this.#find(actor, instanceId);
     refuseOfReserve(before);
     checkDesired(this.#deps.templates.get(before.template), desired);
-    const { bot, changed } = await this.#deps.store.update(setDesired(instanceId, desired));
+    const { bot, changed } = await this.#deps.store.update(
+      unlessMigrating(instanceId, setDesired(instanceId, desired)),
+    );
     if (changed) this.#deps.events.emit({ type: 'bot.desired', bot: instanceId, desired }, bot.owner);
     return this.#changed(bot);
   }
@@ -120,7 +126,12 @@ export class PoolIntegration implements PoolApi {
   async restartBot(actor: Actor, instanceId: string): Promise<BotView> {
     const bot = this.#find(actor, instanceId);
     if (bot.desired === 'stopped') throw new BunkhouseError('CONFLICT', `${instanceId} is stopped; start it instead`);
-    const record = await this.#deps.store.update(reviseBot(instanceId, () => ({}), true));
+    const record = await this.#deps.store.update(
+      unlessMigrating(
+        instanceId,
+        reviseBot(instanceId, () => ({}), true),
+      ),
+    );
     this.#deps.events.emit({ type: 'bot.restarted', bot: instanceId, why: 'asked for' }, record.owner);
     return this.#changed(record);
   }

@@ -24,7 +24,10 @@ function addRestores(old: Document): Document {
   return { ...old, bots: Object.fromEntries(bots) };
 }
 
-/** Schema 5 knows bots that move, containers of one bot, rolling upgrades, and restores that will not be. */
+/**
+ * Schema 5 knows bots that move, containers of one bot, rolling upgrades, restores that will not be, and deployments of old that
+ * are brought over.
+ */
 function addMoves(old: Document): Document {
   return {
     ...old,
@@ -32,6 +35,7 @@ function addMoves(old: Document): Document {
     containers: withAll(old.containers, { soleBot: null, emptying: null, entered: true }),
     consolidatedAt: 0,
     upgrades: {},
+    migrations: {},
   };
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { CONTAINER_NAME, INSTANCE_ID, NAME, OWNER_ID } from '../domain/ids.ts';
 import { RESERVE_PHASES } from '../domain/lease.ts';
+import { MIGRATION_PHASES } from '../domain/migration.ts';
 import { MOVE_PHASES } from '../domain/move.ts';
 import { SCHEMA_VERSION } from '../domain/state.ts';
 import { Table } from '../domain/table.ts';
@@ -150,6 +151,50 @@ const upgrade = z.strictObject({
   endedAt: z.iso.datetime().nullable(),
 });
 
+const dataFacts = z.strictObject({
+  path: z.string(),
+  bytes: count,
+  tables: z.record(z.string(), z.strictObject({ rows: count, last: z.int().nullable(), sha256: z.string() })),
+  answers: z.record(z.string(), z.string().nullable()),
+});
+
+const migration = z.strictObject({
+  instanceId: z.string().regex(INSTANCE_ID),
+  template: z.string().regex(NAME),
+  owner: z.string().regex(OWNER_ID),
+  source: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('container'), name: z.string(), id: z.string() }),
+    z.strictObject({ kind: z.literal('folder'), path: z.string() }),
+  ]),
+  phase: z.enum(MIGRATION_PHASES),
+  since: z.iso.datetime(),
+  beganAt: z.iso.datetime(),
+  endedAt: z.iso.datetime().nullable(),
+  parallel: z.int().min(1),
+  keepDays: count.nullable(),
+  database: z.string().nullable(),
+  old: z
+    .strictObject({
+      ran: z.boolean(),
+      restartPolicy: z
+        .strictObject({
+          name: z.enum(['no', 'always', 'unless-stopped', 'on-failure']),
+          maximumRetryCount: count,
+        })
+        .nullable(),
+    })
+    .nullable(),
+  backup: z.string().nullable(),
+  before: dataFacts.nullable(),
+  after: dataFacts.nullable(),
+  ran: z.boolean(),
+  carried: z.string().nullable(),
+  downSince: z.iso.datetime().nullable(),
+  upSince: z.iso.datetime().nullable(),
+  why: z.string(),
+  notes: z.array(z.string()).readonly(),
+});
+
 const actor = z.discriminatedUnion('role', [
   z.strictObject({ role: z.literal('admin') }),
   z.strictObject({ role: z.literal('owner'), owner: z.string().regex(OWNER_ID) }),
@@ -175,6 +220,7 @@ export const stateSchema = z
     quotas: tableOf(z.strictObject({ hour: window, day: window })),
     consolidatedAt: count,
     upgrades: z.record(z.string(), upgrade),
+    migrations: tableOf(migration),
   })
   .superRefine(({ bots, containers }, context) => {
     for (const [key, { instanceId }] of bots.entries) {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { LABEL } from '../../lib/domain/container.ts';
+import { TEST_LABEL as LEGACY_LABEL } from '../../test/fixtures/legacy/deployment.ts';
 
 const PATIENCE_MS = 3000;
 const LOOK_EVERY_MS = 100;
@@ -29,15 +30,20 @@ export async function endLeakedProcesses(folder: string): Promise<string[]> {
 
 /** Containers of tests, by name; empty where no engine answers. They are not removed: another run may be using them. */
 export async function testContainers(): Promise<Set<string>> {
-  const args = ['ps', '--all', '--filter', `label=${LABEL.instance}`, '--format', '{{.Names}}'];
+  const made = (await namesWith(LABEL.instance)).filter((name) => TEST_CONTAINER.test(name));
+  return new Set([...made, ...(await namesWith(LEGACY_LABEL))]);
+}
+
+// Private
+
+async function namesWith(label: string): Promise<string[]> {
+  const args = ['ps', '--all', '--filter', `label=${label}`, '--format', '{{.Names}}'];
   const output = await promisify(execFile)('docker', args, { timeout: 60_000 }).then(
     ({ stdout }) => stdout,
     () => '',
   );
-  return new Set(output.split('\n').filter((name) => TEST_CONTAINER.test(name)));
+  return output.split('\n').filter((name) => name !== '');
 }
-
-// Private
 
 function processesOf(folder: string): number[] {
   return readdirSync('/proc')

@@ -52,6 +52,8 @@ export interface Started {
   readonly ran: Promise<Ran>;
   /** What it wrote to standard output so far. */
   out(): string;
+  /** The same of standard error. */
+  err(): string;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -71,7 +73,7 @@ export function start(args: readonly string[], env: Readonly<Record<string, stri
     err += text;
   });
   const ran = new Promise<Ran>((done) => child.once('close', (code) => done({ code, out, err })));
-  return { ran, out: () => out, kill: (signal) => void child.kill(signal) };
+  return { ran, out: () => out, err: () => err, kill: (signal) => void child.kill(signal) };
 }
 
 export const run = (args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ran> =>

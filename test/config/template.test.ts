@@ -98,6 +98,7 @@ describe('template', () => {
       lease: null,
       backup: { schedule: null, keep: null },
       move: { deadlineSeconds: null, headers: {}, facts: {} },
+      discovery: null,
       prefork: null,
       capacity: null,
       services: {},

@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { createFolderVault } from '../../lib/backup/folder.ts';
+import { createInspector } from '../../lib/backup/sqlite-inspector.ts';
 import { parseTemplate } from '../../lib/config/template.ts';
 import type { Addresses } from '../../lib/domain/hosts.ts';
 import type { CompatGroup } from '../../lib/domain/visitor.ts';
+import { MemoryForeignHost } from '../../lib/drivers/memory/foreign.ts';
 import type { MemoryWorld } from '../../lib/drivers/memory/world.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import { createEventLog } from '../../lib/events/event-log.ts';
@@ -29,6 +31,7 @@ import { Backups } from '../../lib/services/backups.ts';
 import type { Dependencies } from '../../lib/services/dependencies.ts';
 import { createIdempotency } from '../../lib/services/idempotency.ts';
 import { Leases } from '../../lib/services/leases.ts';
+import { Migrations } from '../../lib/services/migrations.ts';
 import { PoolIntegration } from '../../lib/services/pool-integration.ts';
 import { Reconciler } from '../../lib/services/reconciler.ts';
 import { Shelf } from '../../lib/services/shelf.ts';
@@ -42,6 +45,7 @@ import { systemClock as clock } from '../../lib/util/clock.ts';
 import { SocketOwners } from '../../lib/util/socket-owner.ts';
 import { hashToken, newToken } from '../../lib/util/token.ts';
 import { BY_PATH } from '../support/addresses.ts';
+import { lookHere } from '../support/look-here.ts';
 
 const TEMPLATE = `
 name: demo
@@ -193,6 +197,10 @@ export async function startApp({
     }),
     door: null,
     alone: accounts.alone,
+    foreign: new MemoryForeignHost(driver.world),
+    inspector: createInspector(lookHere),
+    spool: join(folder, 'migrating'),
+    spaces: [folder],
   };
   const reconciler = new Reconciler(deps);
   reconciler.onPicture((world) => accounts.observe(world));
@@ -231,6 +239,7 @@ export async function startApp({
     leases,
     backups,
     upgrades: new Upgrades(deps, reconciler, options),
+    migrations: new Migrations(deps, reconciler, options),
     usage: createUsageApi(accounts.usage, clock),
     tokens,
     idempotency,

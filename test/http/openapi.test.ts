@@ -45,6 +45,8 @@ describe('OpenAPI document', { timeout: 20_000 }, () => {
       [
         'admin DELETE /api/backups/{id}',
         'admin DELETE /api/tokens/{id}',
+        'admin GET /api/migrations',
+        'admin GET /api/migrations/{id}',
         'admin GET /api/pool/containers/{container}/services/{service}/logs',
         'admin GET /api/pool/drain',
         'admin GET /api/pool/plan',
@@ -55,6 +57,9 @@ describe('OpenAPI document', { timeout: 20_000 }, () => {
         'admin GET /api/tokens',
         'admin GET /metrics',
         'admin POST /api/backups/run',
+        'admin POST /api/migrations',
+        'admin POST /api/migrations/{id}/finish',
+        'admin POST /api/migrations/{id}/rollback',
         'admin POST /api/pool/cleanup',
         'admin POST /api/pool/drain',
         'admin POST /api/pool/health-check',

@@ -45,6 +45,7 @@ export function aTemplate(overrides: Partial<Template> = {}): Template {
     prefork: null,
     backup: { schedule: null, keep: null },
     move: { deadlineSeconds: null, headers: {}, facts: {} },
+    discovery: null,
     capacity: null,
     services: {},
     holdBack: null,

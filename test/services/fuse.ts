@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import type { BotRecord } from '../../lib/domain/bot.ts';
 import type { State } from '../../lib/domain/state.ts';
 import type { Agent, Driver } from '../../lib/drivers/driver.ts';
+import type { ForeignHost } from '../../lib/drivers/foreign-host.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import type { Change, Store } from '../../lib/store/store.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
@@ -44,13 +45,26 @@ export class Fuse {
 }
 
 /** Observing changes nothing, so to die before or after it is all the same; every other call is a point. */
-const QUIET = new Set(['list', 'observe', 'wait', 'capabilities', 'portsInUse', 'log', 'settled']);
+const QUIET = new Set([
+  'list',
+  'observe',
+  'wait',
+  'capabilities',
+  'portsInUse',
+  'log',
+  'settled',
+  'inspect',
+  'sizeOf',
+  'boundPorts',
+]);
+/** Not calls that are awaited. */
+const PLAIN: ReadonlySet<PropertyKey> = new Set(['watch', 'close', 'current', 'readTree']);
 
 function fused<T extends object>(name: string, subject: T, fuse: Fuse): T {
   return new Proxy(subject, {
     get(target, key) {
       const value: unknown = Reflect.get(target, key, target);
-      if (typeof value !== 'function' || key === 'watch' || key === 'close' || key === 'current') {
+      if (typeof value !== 'function' || PLAIN.has(key)) {
         return typeof value === 'function' ? value.bind(target) : value;
       }
       return async (...args: unknown[]) => {
@@ -82,7 +96,11 @@ function whatChanges(change: Change<unknown>, before: State): string {
       if (old === undefined) return 'lease granted';
       return lease.end === null ? 'lease extended' : `lease ${lease.end.how}`;
     });
-    return [...new Set([...leases, ...bots])].sort().join(', ') || 'something else';
+    const migrations = after.migrations.since(before.migrations).put.map(([id, { phase }]) => {
+      const old = before.migrations.get(id)?.phase ?? 'none';
+      return old === phase ? `${phase} noted` : `${old} → ${phase}`;
+    });
+    return [...new Set([...migrations, ...leases, ...bots])].sort().join(', ') || 'something else';
   } catch {
     return 'nothing';
   }
@@ -104,7 +122,8 @@ export async function startFused(machine: Machine, fuse: Fuse): Promise<System> 
     write: (name, content) => fuse.around('vault.write', () => vault.write(name, content)),
     remove: (name) => fuse.around('vault.remove', () => vault.remove(name)),
   }));
-  const system = new System(machine, { driver, store, ...shelves, accounts: await machine.accounts() });
+  const foreign: ForeignHost = fused('foreign', machine.foreign(), fuse);
+  const system = new System(machine, { driver, store, foreign, ...shelves, accounts: await machine.accounts() });
   const started = system.reconciler.start(1_000_000_000);
   await Promise.race([started, fuse.died]);
   return system;

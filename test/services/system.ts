@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { createFolderVault } from '../../lib/backup/folder.ts';
+import { createInspector } from '../../lib/backup/sqlite-inspector.ts';
 import type { Vault } from '../../lib/backup/vault.ts';
 import { BunkhouseError } from '../../lib/domain/errors.ts';
 import type { Locations } from '../../lib/domain/location.ts';
 import type { HealthCheck, LeaseRule, Template } from '../../lib/domain/template.ts';
 import type { Driver } from '../../lib/drivers/driver.ts';
+import type { ForeignHost } from '../../lib/drivers/foreign-host.ts';
+import { MemoryForeignHost } from '../../lib/drivers/memory/foreign.ts';
 import { MemoryWorld } from '../../lib/drivers/memory/world.ts';
 import { MemoryDriver } from '../../lib/drivers/memory.ts';
 import { createEventLog, type EventLog } from '../../lib/events/event-log.ts';
@@ -14,6 +17,7 @@ import { type Accounts, openAccounts } from '../../lib/services/accounts.ts';
 import { Backups } from '../../lib/services/backups.ts';
 import type { Dependencies } from '../../lib/services/dependencies.ts';
 import { Leases } from '../../lib/services/leases.ts';
+import { Migrations } from '../../lib/services/migrations.ts';
 import { PoolIntegration } from '../../lib/services/pool-integration.ts';
 import { Reconciler } from '../../lib/services/reconciler.ts';
 import { Shelf } from '../../lib/services/shelf.ts';
@@ -25,6 +29,7 @@ import { type Clock, systemClock as clock } from '../../lib/util/clock.ts';
 import { silentLogger } from '../../lib/util/logger.ts';
 import { aTemplate } from '../planner/builders.ts';
 import { BY_PATH } from '../support/addresses.ts';
+import { lookHere } from '../support/look-here.ts';
 import { makeTempDir, removeDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -118,6 +123,10 @@ export class Machine implements AsyncDisposable {
     return { archives: shelf('archives'), backups: shelf('backups'), carried: shelf('moves') };
   }
 
+  foreign(): ForeignHost {
+    return new MemoryForeignHost(this.world);
+  }
+
   accounts(): Promise<Accounts> {
     const store = createUsageFiles({ folder: join(this.folder, 'usage'), clock, log: silentLogger });
     return openAccounts({ store, clock, log: silentLogger, onUsage: () => {} });
@@ -140,6 +149,7 @@ interface Parts extends Shelves {
   readonly driver: Driver;
   readonly store: Store;
   readonly accounts: Accounts;
+  readonly foreign?: ForeignHost;
   /** `local` alone when left out. */
   readonly locations?: Locations;
   readonly unreachable?: () => ReadonlyMap<string, string>;
@@ -153,6 +163,7 @@ export class System implements AsyncDisposable {
   readonly leases: Leases;
   readonly backups: Backups;
   readonly upgrades: Upgrades;
+  readonly migrations: Migrations;
   readonly events: EventLog;
   readonly store: Store;
   readonly accounts: Accounts;
@@ -195,6 +206,11 @@ export class System implements AsyncDisposable {
       events: this.events,
       door: machine.door,
       alone: accounts.alone,
+      foreign: machine.foreign(),
+      inspector: createInspector(lookHere),
+      spool: join(machine.folder, 'migrating'),
+      spaces: [machine.folder],
+      ...(parts.foreign === undefined ? {} : { foreign: parts.foreign }),
     };
     this.reconciler = new Reconciler(deps);
     this.reconciler.onPicture((world) => accounts.observe(world));
@@ -209,6 +225,7 @@ export class System implements AsyncDisposable {
       parallel: 2,
       keepDeletedDays: null,
     });
+    this.migrations = new Migrations(deps, this.reconciler, options);
     this.leases = new Leases(deps, this.reconciler, {
       ...options,
       ...machine.quotas,
@@ -249,6 +266,7 @@ export class System implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.backups.close();
+    this.migrations.close();
     await this.reconciler.close();
     await this.accounts.close();
   }

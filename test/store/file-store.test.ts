@@ -193,7 +193,7 @@ describe('file store: the file', () => {
     while (writing) {
       const text = readFileSync(path, 'utf8');
       // The end is where a file that is written in place shows it first.
-      expect(text.endsWith('"upgrades":{}}')).toBe(true);
+      expect(text.endsWith('"upgrades":{},"migrations":{}}')).toBe(true);
       seen.add(text);
       await new Promise(setImmediate);
     }

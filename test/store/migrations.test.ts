@@ -20,7 +20,7 @@ const wish: RestoreWish = {
 function beforeMoves(): Record<string, unknown> {
   const { move: _, legacy: _legacy, ...bot } = botRecord('a');
   const { soleBot: _sole, emptying: _emptying, entered: _entered, ...container } = aContainer('c');
-  const { upgrades: _upgrades, consolidatedAt: _at, ...state } = emptyState('i');
+  const { upgrades: _upgrades, migrations: _migrations, consolidatedAt: _at, ...state } = emptyState('i');
   const bots = { a: bot };
   return {
     ...state,

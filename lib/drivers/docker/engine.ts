@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import Docker, {
   type ContainerCreateOptions,
   type ContainerInfo,
@@ -6,6 +7,7 @@ import Docker, {
   type NetworkCreateOptions,
 } from 'dockerode';
 import { BunkhouseError } from '../../domain/errors.ts';
+import type { RestartPolicy } from '../../domain/migration.ts';
 import { KeyedMutex } from '../../util/keyed-mutex.ts';
 import type { Labels } from '../labels.ts';
 import { engineAddress } from './address.ts';
@@ -64,6 +66,15 @@ export class Engine {
     });
   }
 
+  /** Ids of all containers there are, whoever made them. */
+  ids(): Promise<string[]> {
+    return ask('list containers', async () => {
+      const list = await this.#docker.listContainers({ all: true });
+      if (!Array.isArray(list)) throw new Error('what answers there is no Docker engine');
+      return list.map(({ Id }) => Id);
+    });
+  }
+
   inspect(name: string): Promise<ContainerInspectInfo | null> {
     return ask(`inspect ${name}`, () => absent(this.#docker.getContainer(name).inspect()));
   }
@@ -112,6 +123,34 @@ export class Engine {
           cause: error,
         });
       }
+    });
+  }
+
+  /** Throws NOT_FOUND. */
+  setRestartPolicy(name: string, { name: Name, maximumRetryCount }: RestartPolicy): Promise<void> {
+    const RestartPolicy = { Name, MaximumRetryCount: maximumRetryCount };
+    return ask(`change the restart policy of ${name}`, async () => {
+      if ((await absent(this.#docker.getContainer(name).update({ RestartPolicy }))) === null) throw noContainer(name);
+    });
+  }
+
+  /** A tar archive of what is at that path, in a running container or not. Throws NOT_FOUND. */
+  async *readTree(name: string, path: string): AsyncGenerator<Uint8Array> {
+    const doing = `read ${path} from ${name}`;
+    const stream = await ask(doing, () => absent(this.#docker.getContainer(name).getArchive({ path })));
+    if (stream === null) throw new BunkhouseError('NOT_FOUND', `there is no ${path} in ${name}`);
+    try {
+      for await (const chunk of stream) yield Buffer.from(chunk);
+    } catch (error) {
+      throw engineError(error, doing);
+    }
+  }
+
+  /** Unpacks a tar archive there. Throws NOT_FOUND. */
+  writeTree(name: string, path: string, archive: Readable): Promise<void> {
+    return ask(`write into ${path} of ${name}`, async () => {
+      const put = this.#docker.getContainer(name).putArchive(archive, { path });
+      if ((await absent(put)) === null) throw new BunkhouseError('NOT_FOUND', `there is no ${path} in ${name}`);
     });
   }
 
@@ -179,6 +218,8 @@ export class Engine {
     }
   }
 }
+
+const noContainer = (name: string): BunkhouseError => new BunkhouseError('NOT_FOUND', `there is no container ${name}`);
 
 async function ask<T>(doing: string, call: () => Promise<T>): Promise<T> {
   try {

@@ -7,6 +7,7 @@ export interface TarFile {
 }
 
 const BLOCK = 512;
+const DIRECTORY = '5';
 
 /** An archive of these files. Always the same bytes for the same files. */
 export function packTar(files: readonly TarFile[]): Buffer {
@@ -14,19 +15,20 @@ export function packTar(files: readonly TarFile[]): Buffer {
   return Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
 }
 
-/** The files of an archive that `packTar` made. Throws RangeError for anything else. */
+/** The files of an archive with nothing but plain files and directories. Throws RangeError for anything else. */
 export function unpackTar(archive: Buffer): TarFile[] {
   const files: TarFile[] = [];
   for (let at = 0; archive.length >= at + BLOCK && archive[at] !== 0; ) {
     const block = archive.subarray(at, at + BLOCK);
     const size = Number.parseInt(block.toString('latin1', 124, 136), 8);
     const end = at + BLOCK + size;
-    if (block.toString('latin1', 156, 157) !== '0' || !(size >= 0) || archive.length < end) {
+    const kind = block.toString('latin1', 156, 157);
+    if (!['0', DIRECTORY].includes(kind) || !(size >= 0) || archive.length < end) {
       throw new RangeError(`no plain file at byte ${at} of the archive`);
     }
     const path = block.toString('utf8', 0, 100).replace(/\0.*$/s, '');
     const mode = Number.parseInt(block.toString('latin1', 100, 108), 8);
-    files.push({ path, mode, data: archive.subarray(at + BLOCK, end) });
+    if (kind !== DIRECTORY) files.push({ path, mode, data: archive.subarray(at + BLOCK, end) });
     at = end + padding(size);
   }
   return files;

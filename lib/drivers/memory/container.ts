@@ -99,12 +99,16 @@ export class MemoryContainer {
   }
 
   fileOf(name: string, path: string): string | null {
-    return this.#files.get(name)?.get(path)?.data.toString() ?? null;
+    return this.bytesOf(name, path)?.toString() ?? null;
+  }
+
+  bytesOf(name: string, path: string): Buffer | null {
+    return this.#files.get(name)?.get(path)?.data ?? null;
   }
 
   /** A bot writes a file. */
-  write(name: string, path: string, text: string): void {
-    this.#files.get(name)?.set(path, { mode: 0o600, data: Buffer.from(text) });
+  write(name: string, path: string, content: string | Buffer): void {
+    this.#files.get(name)?.set(path, { mode: 0o600, data: Buffer.from(content) });
   }
 
   /** Throws AGENT_UNAVAILABLE while it does not run. */

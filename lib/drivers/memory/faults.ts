@@ -1,14 +1,19 @@
 import { BunkhouseError, type ErrorCode } from '../../domain/errors.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Agent, Driver } from '../driver.ts';
+import type { ForeignHost } from '../foreign-host.ts';
 
 /** Methods of the driver, and (`agent.…`) of its agents. */
 export type Method =
   | Exclude<keyof Driver, 'name' | 'bindHost' | 'watch' | 'close'>
   | `agent.${Exclude<keyof Agent, 'close'>}`;
 
+/** Of the host of foreign deployments. */
+export type ForeignMethod = `foreign.${keyof ForeignHost}`;
+type AnyMethod = Method | ForeignMethod;
+
 export interface FaultPoint {
-  readonly method: Method;
+  readonly method: AnyMethod;
   /** Name of the container or, for agents, of the container or bot; empty where there is none. */
   readonly target: string;
   readonly when: 'before' | 'after';
@@ -26,24 +31,24 @@ export class Faults {
   /** Called before and after the work of each method: the place to stop, count, or throw. */
   hook: (point: FaultPoint) => void | Promise<void> = () => {};
   readonly #clock: Clock;
-  readonly #queue = new Map<Method, Fault[]>();
+  readonly #queue = new Map<AnyMethod, Fault[]>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   /** The next calls fail with that code and do nothing. */
-  failNext(method: Method, code: ErrorCode, times = 1): void {
+  failNext(method: AnyMethod, code: ErrorCode, times = 1): void {
     this.#add(method, { kind: 'fail', code }, times);
   }
 
   /** The next calls do their work, but the answer is lost. */
-  loseNextAnswer(method: Method, times = 1): void {
+  loseNextAnswer(method: AnyMethod, times = 1): void {
     this.#add(method, { kind: 'lose' }, times);
   }
 
   /** The next calls never answer, having done their work or not. */
-  hangNext(method: Method, work: 'done' | 'undone' = 'undone', times = 1): void {
+  hangNext(method: AnyMethod, work: 'done' | 'undone' = 'undone', times = 1): void {
     this.#add(method, { kind: 'hang', after: work === 'done' }, times);
   }
 
@@ -54,7 +59,7 @@ export class Faults {
   }
 
   /** Runs one call through all of it. */
-  async run<T>(method: Method, target: string, work: () => T | Promise<T>): Promise<T> {
+  async run<T>(method: AnyMethod, target: string, work: () => T | Promise<T>): Promise<T> {
     const fault = this.#queue.get(method)?.shift();
     await this.hook({ method, target, when: 'before' });
     if (this.latencyMs > 0) await this.#clock.sleep(this.latencyMs);
@@ -68,13 +73,13 @@ export class Faults {
     return result;
   }
 
-  #add(method: Method, fault: Fault, times: number): void {
+  #add(method: AnyMethod, fault: Fault, times: number): void {
     const queue = this.#queue.get(method) ?? [];
     this.#queue.set(method, [...queue, ...Array.from({ length: times }, () => fault)]);
   }
 }
 
-const lostCode = (method: Method): ErrorCode =>
+const lostCode = (method: AnyMethod): ErrorCode =>
   method.startsWith('agent.') ? 'AGENT_UNAVAILABLE' : 'DRIVER_UNAVAILABLE';
 
 const forever = (): Promise<never> => new Promise(() => {});

@@ -4,6 +4,7 @@ import type { DriverEvent } from '../driver.ts';
 import { type Behaviour, WELL_BEHAVED } from './behaviour.ts';
 import { MemoryContainer } from './container.ts';
 import { Faults } from './faults.ts';
+import type { ForeignBox } from './foreign-box.ts';
 
 /**
  * The make-believe machine: it goes on while the orchestrator dies and comes back as a new MemoryDriver on the same world.
@@ -15,6 +16,8 @@ export class MemoryWorld {
   readonly containers = new Map<string, MemoryContainer>();
   /** Ports that a program outside the pool holds. */
   readonly foreignPorts = new Set<number>();
+  /** Containers that nobody of ours made, by id. */
+  readonly foreign = new Map<string, ForeignBox>();
   /** How bots behave that `behaviours` does not name: by `BOT`, or by `BOT@CONTAINER` for one place only. */
   behaviour: Behaviour = WELL_BEHAVED;
   readonly behaviours = new Map<string, Partial<Behaviour>>();
@@ -51,6 +54,12 @@ export class MemoryWorld {
   /** The same to a service of a container. */
   killService(container: string, service: string): void {
     this.containers.get(container)?.service(service)?.die(null, 'SIGKILL');
+  }
+
+  startForeign(box: ForeignBox): void {
+    box.alive = true;
+    box.startedAt = this.clock.now();
+    box.starts += 1;
   }
 
   make(record: ContainerRecord, installation: string): MemoryContainer {

@@ -11,7 +11,8 @@ const backupId = z
 const backupParams = z.strictObject({ id: backupId });
 const kind = z.enum(BACKUP_KINDS).meta({
   id: 'BackupKind',
-  description: 'Why it was made. before-restore: of what a restore replaced; deleted: the archive of a deleted bot',
+  description:
+    'Why it was made. before-restore: of what a restore replaced; deleted: the archive of a deleted bot; migration: of an old deployment, or carried back to it',
 });
 
 const troubles = z.array(z.object({ path: z.string(), why: z.string() }));
