@@ -111,7 +111,7 @@ function whatChanged(before: BotRecord | undefined, after: BotRecord): string {
   const way = ({ move }: BotRecord): string => `${move?.undone ? 'back: ' : ''}${move?.phase ?? 'at home'}`;
   if (before !== undefined && way(before) !== way(after)) return `${way(before)} → ${way(after)}`;
   const [from, to] = [before?.reserve?.phase ?? 'new', after.reserve?.phase ?? ''];
-  return from === to ? 'bot changed' : `${from} → ${to}`;
+  return from === to || after.reserve === null ? 'bot changed' : `${from} → ${to}`;
 }
 
 export async function startFused(machine: Machine, fuse: Fuse): Promise<System> {
