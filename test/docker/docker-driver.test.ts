@@ -231,6 +231,20 @@ withDocker('the docker driver and what it makes of an engine', () => {
       expect(await harness.driver.list()).toMatchObject([{ name: record.name, status: 'running' }]);
     });
 
+    it('takes the older of two networks that were made at the same time', async () => {
+      const { engine, installation } = harness;
+      const ids = async (): Promise<string[]> => {
+        const found = await engine.listNetworks({ filters: JSON.stringify({ name: [networkName(installation)] }) });
+        return found.map(({ Id }) => Id);
+      };
+      await new Engine(DOCKER_HOST).ensureNetwork(networkOptions(installation));
+      const before = await ids();
+      // Engines of today refuse it.
+      await engine.createNetwork({ ...networkOptions(installation), CheckDuplicate: false }).catch(() => {});
+      await running();
+      expect(await ids()).toEqual(before);
+    });
+
     it('that gets no answer tells what supervisord said, and leaves nothing behind', async () => {
       const record = { ...newRecord(), image: `${POOL_IMAGE.split(':')[0]}:broken-${made}` };
       const { engine } = harness;

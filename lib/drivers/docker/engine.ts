@@ -5,6 +5,7 @@ import Docker, {
   type ContainerInspectInfo,
   type GetEventsOptions,
   type NetworkCreateOptions,
+  type NetworkInspectInfo,
 } from 'dockerode';
 import { BunkhouseError } from '../../domain/errors.ts';
 import type { RestartPolicy } from '../../domain/migration.ts';
@@ -154,13 +155,17 @@ export class Engine {
     });
   }
 
-  /** Makes the network unless it is there. */
+  /**
+   * Makes the network unless it is there. Engines before 28 make two of one name when they are asked from two sides at the same
+   * time, and then know neither by that name: the older one stays.
+   */
   ensureNetwork(options: NetworkCreateOptions): Promise<void> {
     return ask(`create network ${options.Name}`, () =>
       this.#networks.run(options.Name, async () => {
-        if ((await absent(this.#docker.getNetwork(options.Name).inspect())) === null) {
-          await alreadySo(this.#docker.createNetwork(options), 409);
-        }
+        const { Name } = options;
+        if ((await this.#networksOf(Name)).length === 0) await alreadySo(this.#docker.createNetwork(options), 409);
+        const [, ...younger] = await this.#networksOf(Name);
+        for (const { Id } of younger) await absent(this.#docker.getNetwork(Id).remove());
       }),
     );
   }
@@ -216,6 +221,16 @@ export class Engine {
       rest = lines.pop() ?? '';
       yield* lines;
     }
+  }
+
+  // Private
+
+  /** All networks of a name, the oldest first. */
+  async #networksOf(name: string): Promise<NetworkInspectInfo[]> {
+    const found = await this.#docker.listNetworks({ filters: JSON.stringify({ name: [name] }) });
+    return found
+      .filter(({ Name }) => Name === name)
+      .sort((a, b) => a.Created.localeCompare(b.Created) || a.Id.localeCompare(b.Id));
   }
 }
 
