@@ -40,7 +40,7 @@ const vitest = (project: string, minutes: number): Part => ({
 const PARTS: Readonly<Record<string, Part>> = {
   lint: { command: () => [NODE, join(ROOT, 'node_modules/.bin/biome'), 'check', '.'], tally: tallyOfOne, minutes: 2 },
   types: { command: () => [NODE, join(ROOT, 'node_modules/.bin/tsc'), '--noEmit'], tally: tallyOfOne, minutes: 5 },
-  fast: vitest('fast', 15),
+  fast: vitest('fast', 20),
   plugin: {
     command: () => [PYTHON, '-m', 'unittest', 'discover', '-s', 'test/plugin'],
     tally: (exitCode, output) => tallyOfUnittest(output, exitCode),
@@ -51,8 +51,8 @@ const PARTS: Readonly<Record<string, Part>> = {
     tally: (exitCode, output) => tallyOfUnittest(output, exitCode),
     minutes: 15,
   },
-  e2e: vitest('e2e', 25),
-  docker: vitest('docker', 15),
+  e2e: vitest('e2e', 35),
+  docker: vitest('docker', 20),
 };
 
 interface Outcome {
