@@ -96,7 +96,10 @@ export function noteProven(id: string, after: DataFacts | null, notes: readonly 
   });
 }
 
-/** Back to the old one; `why` is empty when somebody asked for it. The bot is held stopped with the same change. */
+/**
+ * Back to the old one; `why` is empty when somebody asked for it. The bot is held stopped with the same change. Throws CONFLICT while it
+ * moves: where its data is would not be where it is seen.
+ */
 export function undoMigration(id: string, from: MigrationPhase, why: string, at: string): MigrationChange {
   return inPhase(id, from, (state, record) => {
     if (from === 'waiting')
@@ -105,7 +108,9 @@ export function undoMigration(id: string, from: MigrationPhase, why: string, at:
     const back = { ...record, why, endedAt: null, upSince: from === 'done' ? null : record.upSince };
     if (bot === undefined) return entered(state, withNote(back, LOST, record.ran), 'leaving', at);
     const ran = record.ran || bot.desired !== 'stopped';
-    if (bot.deleting) return entered(state, { ...back, ran }, 'leaving', at);
+    if (bot.deleting) return entered(state, withNote(back, LOST, ran), 'leaving', at);
+    if (bot.move !== null)
+      throw new BunkhouseError('CONFLICT', `${id} moves to another container just now; wait until it has`);
     const held = { desired: 'stopped', desiredGeneration: state.generation + 1, restore: null } as const;
     const revised = reviseBot(id, () => held, false)(state);
     return entered(revised.state, { ...back, ran, downSince: downSince(record, from, at) }, 'leaving', at);

@@ -105,8 +105,6 @@ export class Migrations implements MigrationApi {
       throw new BunkhouseError('CONFLICT', `${id} is back already (${phase})`);
     if (phase === 'leaving' || phase === 'returning' || phase === 'removing' || phase === 'reviving')
       return this.#view(record);
-    if (this.#deps.store.current().bots.get(id)?.move)
-      throw new BunkhouseError('CONFLICT', `${id} moves to another container just now; wait until it has`);
     const after = await this.#deps.store.update(undoMigration(id, phase, '', isoTime(this.#deps.clock.now())));
     if (after === null)
       throw new BunkhouseError('CONFLICT', `${id} has just gone on; ask again`, { retryAfterSeconds: 1 });

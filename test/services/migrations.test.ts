@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MigrationPhase } from '../../lib/domain/migration.ts';
+import { drain } from '../../lib/services/upgrade-changes.ts';
 import { waitFor } from '../support/wait-for.ts';
 import {
   addOld,
@@ -298,6 +299,47 @@ describe('a deployment of old', () => {
     ])
       await expect(change()).rejects.toMatchObject({ code: 'CONFLICT' });
     expect(box.alive).toBe(true);
+  });
+
+  it('is not moved to another container while it is on its way, whatever empties its own', async () => {
+    addOld(machine.world, 'a');
+    await system.migrations.begin({});
+    machine.world.faults.failNext('foreign.stop', 'DEADLINE');
+    await until('a', 'stopping');
+    await expect(system.api.moveBot(ADMIN, 'a', { to: 'pool' })).rejects.toMatchObject({ code: 'CONFLICT' });
+    const container = system.store.current().bots.get('a')?.placement?.container ?? '';
+    await system.store.update(drain(container, { surge: 1, force: true }, 0));
+    await until('a', 'done');
+    expect(system.migrations.get('a').why).toBe('');
+    await waitFor('it has moved', () => {
+      const bot = system.store.current().bots.get('a');
+      return bot?.move === null && bot.placement?.container !== container;
+    });
+    expect(tradesOfBot(machine.world, 'a')).toEqual(TRADES);
+  });
+
+  it('is not rolled back while its bot moves', async () => {
+    const box = addOld(machine.world, 'a');
+    await system.migrations.begin({});
+    await until('a', 'done');
+    await system.api.moveBot(ADMIN, 'a', { to: 'pool' });
+    await expect(system.migrations.rollback('a')).rejects.toMatchObject({ code: 'CONFLICT' });
+    await waitFor('it has moved', () => system.store.current().bots.get('a')?.move === null, 4000);
+    trade(machine.world, 'a', MORE);
+    await system.migrations.rollback('a');
+    await until('a', 'rolled-back');
+    expect(tradesOfOld(box)).toEqual(MORE);
+  });
+
+  it('whose bot is being deleted is rolled back without it, and the old one lives', async () => {
+    const box = addOld(machine.world, 'a');
+    await system.migrations.begin({});
+    await until('a', 'done');
+    await system.api.deleteBot(ADMIN, 'a');
+    await system.migrations.rollback('a');
+    await until('a', 'rolled-back');
+    expect(box.alive).toBe(true);
+    expect(system.migrations.get('a').notes.join()).toContain('its bot was deleted meanwhile');
   });
 
   it('is asked for by its id, and an unknown one is told', async () => {
