@@ -41,7 +41,10 @@ const DECIDE: Readonly<Record<MigrationPhase, Decide>> = {
   stopping: work,
   copying: work,
   placing: decidePlacing,
-  comparing: (world, migration) => (isHeldStopped(world, migration) ? work(world, migration) : null),
+  comparing: (world, migration) =>
+    isHeldStopped(world, migration)
+      ? work(world, migration)
+      : patient(world, migration, 'it is not held stopped in the pool, to be compared'),
   proving: decideProving,
   leaving: decideLeaving,
   returning: work,

@@ -105,6 +105,8 @@ export class Migrations implements MigrationApi {
       throw new BunkhouseError('CONFLICT', `${id} is back already (${phase})`);
     if (phase === 'leaving' || phase === 'returning' || phase === 'removing' || phase === 'reviving')
       return this.#view(record);
+    if (phase === 'done' && (await this.#deps.foreign.inspect(record.source)) === null)
+      throw new BunkhouseError('CONFLICT', `${id} cannot go back: the old one was removed; its bot stays in the pool`);
     const after = await this.#deps.store.update(undoMigration(id, phase, '', isoTime(this.#deps.clock.now())));
     if (after === null)
       throw new BunkhouseError('CONFLICT', `${id} has just gone on; ask again`, { retryAfterSeconds: 1 });

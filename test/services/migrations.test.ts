@@ -331,6 +331,18 @@ describe('a deployment of old', () => {
     expect(tradesOfOld(box)).toEqual(MORE);
   });
 
+  it('that somebody has removed is nothing to go back to: its bot goes on', async () => {
+    const box = addOld(machine.world, 'a');
+    await system.migrations.begin({});
+    await until('a', 'done');
+    trade(machine.world, 'a', MORE);
+    machine.world.foreign.delete(box.id);
+    await expect(system.migrations.rollback('a')).rejects.toMatchObject({ code: 'CONFLICT' });
+    await system.reconciler.settled();
+    expect(system.migrations.get('a').phase).toBe('done');
+    expect(isAlive(machine.world, 'a')).toBe(true);
+  });
+
   it('whose bot is being deleted is rolled back without it, and the old one lives', async () => {
     const box = addOld(machine.world, 'a');
     await system.migrations.begin({});
