@@ -331,6 +331,18 @@ describe('a deployment of old', () => {
     expect(tradesOfOld(box)).toEqual(MORE);
   });
 
+  it('is not rolled back over a bot that somebody else has made under its id since', async () => {
+    const box = addOld(machine.world, 'a', { port: 8101 });
+    await system.migrations.begin({});
+    await until('a', 'done');
+    await system.api.deleteBot(ADMIN, 'a');
+    await waitFor('it is gone', () => !system.store.current().bots.has('a'));
+    await system.api.createBot(ADMIN, { instanceId: 'a', owner: 'somebody-else', files: { 'config.json': '{}' } });
+    await expect(system.migrations.rollback('a')).rejects.toMatchObject({ code: 'CONFLICT' });
+    expect(system.store.current().bots.get('a')).toMatchObject({ owner: 'somebody-else', desired: 'running' });
+    expect(box.alive).toBe(false);
+  });
+
   it('that somebody has removed is nothing to go back to: its bot goes on', async () => {
     const box = addOld(machine.world, 'a');
     await system.migrations.begin({});
