@@ -8,6 +8,8 @@ const QUESTION_MS = 20_000;
 /** On top of the time that a container has to end. */
 const STOP_MS = 30_000;
 const WRITE_MS = 600_000;
+/** Between two pieces of what is read. */
+const PIECE_MS = 60_000;
 
 /** Containers and folders as one host: each call goes to the one it is about. Nobody is waited for longer than for ever. */
 export class ForeignHosts implements ForeignHost {
@@ -61,8 +63,18 @@ export class ForeignHosts implements ForeignHost {
     return this.#of(ref).sizeOf(ref, path);
   }
 
-  readTree(ref: DeploymentRef, path: string): AsyncIterable<Uint8Array> {
-    return this.#of(ref).readTree(ref, path);
+  async *readTree(ref: DeploymentRef, path: string): AsyncGenerator<Uint8Array> {
+    const pieces = this.#of(ref).readTree(ref, path)[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await this.#within(PIECE_MS, 'the reading of an old deployment', pieces.next());
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      // Not waited for: what hangs ends only after the piece that it hangs in.
+      void pieces.return?.().catch(() => {});
+    }
   }
 
   writeTree(ref: DeploymentRef, folder: string, archive: AsyncIterable<Uint8Array>): Promise<void> {

@@ -1,6 +1,7 @@
 import type { BotRecord } from '../domain/bot.ts';
 import type { ContainerRecord } from '../domain/container.ts';
 import { isWaiting } from '../domain/lease.ts';
+import { ownsBot } from '../domain/migration.ts';
 import type { Destination } from '../domain/move.ts';
 import { botLane, type Step } from '../domain/steps.ts';
 import { deriveState } from './bot-state.ts';
@@ -46,6 +47,8 @@ export function obstacleOf(world: World, job: Pick<Job, 'force' | 'failed'>, bot
   const { instanceId, restore } = bot;
   const immovable = whyImmovable(bot, world.templates.get(bot.template));
   if (immovable !== null) return immovable;
+  const migration = world.state.migrations.get(instanceId);
+  if (migration !== undefined && ownsBot(migration)) return `it is being brought over or back (${migration.phase})`;
   if (restore !== null) return `its data is being replaced by that of ${restore.backup}`;
   const { state, reason } = deriveState(world, bot);
   if (state === 'unknown') return reason;

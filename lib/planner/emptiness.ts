@@ -1,5 +1,5 @@
 import type { AgentObservation } from '../domain/agent.ts';
-import { isIn } from '../domain/bot.ts';
+import { type BotRecord, isIn } from '../domain/bot.ts';
 import type { World } from './world.ts';
 
 /** Whether a container may go. */
@@ -18,6 +18,8 @@ export function judge(world: World, name: string): Verdict {
   if (observed.status !== 'running') return keep(observed.reason || 'is not running, so what it holds cannot be seen');
   const agent = world.agents.get(name);
   if (agent?.kind !== 'seen') return keep(agent?.reason ?? 'has not been asked yet');
+  const newer = agent.value.dormant.find(({ bot, generation }) => isAhead(world.state.bots.get(bot), generation));
+  if (newer !== undefined) return keep(`has newer data of ${newer.bot} than the store knows of`);
   return judgeContent(agent.value);
 }
 
@@ -29,6 +31,11 @@ export function tenantsOf({ state }: Pick<World, 'state'>, name: string): number
 // Private
 
 const keep = (why: string): Verdict => ({ kind: 'keep', why });
+
+/** An older copy of the store was brought back: the bot goes on from there as soon as all other places are seen. */
+function isAhead(bot: BotRecord | undefined, seen: number): boolean {
+  return bot !== undefined && seen > bot.generation;
+}
 
 /** What unknown bots keep in services cannot be told from what nobody wants: only their directories could be archived. */
 function judgeContent(agent: AgentObservation): Verdict {

@@ -41,7 +41,10 @@ const DECIDE: Readonly<Record<MigrationPhase, Decide>> = {
   stopping: work,
   copying: work,
   placing: decidePlacing,
-  comparing: (world, migration) => (isHeldStopped(world, migration) ? work(world, migration) : null),
+  comparing: (world, migration) =>
+    isHeldStopped(world, migration)
+      ? work(world, migration)
+      : patient(world, migration, 'it is not held stopped in the pool, to be compared'),
   proving: decideProving,
   leaving: decideLeaving,
   returning: work,
@@ -115,7 +118,8 @@ function decideProving(world: World, migration: MigrationRecord): Decision {
 function decideLeaving(world: World, migration: MigrationRecord): Decision {
   const bot = botOf(world, migration);
   if (bot === undefined) return turn(migration, 'reviving');
-  if (bot.placement === null) return turn(migration, 'removing');
+  // What is being deleted already is archived with that, and may be gone before anything of it could be carried back.
+  if (bot.placement === null || bot.deleting) return turn(migration, 'removing');
   if (!isHeldStopped(world, migration)) {
     const { state, reason } = deriveState(world, bot);
     return held(migration, `waits to see it stopped in the pool; it is ${state} ${reason}`.trim());

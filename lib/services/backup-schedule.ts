@@ -14,7 +14,10 @@ export interface ScheduleOptions {
   readonly spreadMs: number;
 }
 
-type ScheduleDependencies = Pick<Dependencies, 'store' | 'backups' | 'templates' | 'clock' | 'log'>;
+type ScheduleDependencies = Pick<
+  Dependencies,
+  'store' | 'backups' | 'archives' | 'carried' | 'templates' | 'clock' | 'log'
+>;
 
 /** Begins the backups that are due. It goes by what there is, not by what it has done, so a supervisor may end at any time. */
 export class BackupSchedule {
@@ -64,7 +67,8 @@ export class BackupSchedule {
     if (this.#listed) return true;
     try {
       await this.#deps.backups.list();
-      await this.#deps.backups.removeOrphans();
+      const { backups, archives, carried } = this.#deps;
+      for (const shelf of [backups, archives, carried]) await shelf.removeOrphans();
       this.#listed = true;
       this.trouble = '';
     } catch (error) {

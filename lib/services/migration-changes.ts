@@ -96,7 +96,10 @@ export function noteProven(id: string, after: DataFacts | null, notes: readonly 
   });
 }
 
-/** Back to the old one; `why` is empty when somebody asked for it. The bot is held stopped with the same change. */
+/**
+ * Back to the old one; `why` is empty when somebody asked for it. The bot is held stopped with the same change. Throws CONFLICT while it
+ * moves, because its data may not be where it is seen, and when there is a bot of somebody else under that id by now.
+ */
 export function undoMigration(id: string, from: MigrationPhase, why: string, at: string): MigrationChange {
   return inPhase(id, from, (state, record) => {
     if (from === 'waiting')
@@ -104,8 +107,9 @@ export function undoMigration(id: string, from: MigrationPhase, why: string, at:
     const bot = state.bots.get(id);
     const back = { ...record, why, endedAt: null, upSince: from === 'done' ? null : record.upSince };
     if (bot === undefined) return entered(state, withNote(back, LOST, record.ran), 'leaving', at);
+    checkReturnable(bot, record);
     const ran = record.ran || bot.desired !== 'stopped';
-    if (bot.deleting) return entered(state, { ...back, ran }, 'leaving', at);
+    if (bot.deleting) return entered(state, withNote(back, LOST, ran), 'leaving', at);
     const held = { desired: 'stopped', desiredGeneration: state.generation + 1, restore: null } as const;
     const revised = reviseBot(id, () => held, false)(state);
     return entered(revised.state, { ...back, ran, downSince: downSince(record, from, at) }, 'leaving', at);
@@ -173,6 +177,13 @@ const put = (state: State, record: MigrationRecord): Changed => ({
 
 const entered = (state: State, record: MigrationRecord, phase: MigrationPhase, since: string): Changed =>
   put(state, { ...record, phase, since });
+
+function checkReturnable({ instanceId, owner, template, move, deleting }: BotRecord, record: MigrationRecord): void {
+  if (owner !== record.owner || template !== record.template)
+    throw new BunkhouseError('CONFLICT', `${instanceId} is another bot by now, of ${owner}; delete it first`);
+  if (move !== null && !deleting)
+    throw new BunkhouseError('CONFLICT', `${instanceId} moves to another container just now; wait until it has`);
+}
 
 /** A rollback takes the bot away again, from this moment on. */
 function downSince({ downSince: before }: MigrationRecord, from: MigrationPhase, at: string): string | null {

@@ -1,4 +1,4 @@
-import { BunkhouseError, messageOf } from '../domain/errors.ts';
+import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import { botUrl } from '../domain/hosts.ts';
 import { isUnderWay, type MigrationRecord } from '../domain/migration.ts';
 import { migrationLane } from '../domain/steps.ts';
@@ -105,8 +105,8 @@ export class Migrations implements MigrationApi {
       throw new BunkhouseError('CONFLICT', `${id} is back already (${phase})`);
     if (phase === 'leaving' || phase === 'returning' || phase === 'removing' || phase === 'reviving')
       return this.#view(record);
-    if (this.#deps.store.current().bots.get(id)?.move)
-      throw new BunkhouseError('CONFLICT', `${id} moves to another container just now; wait until it has`);
+    if (phase === 'done' && (await this.#isGone(record)))
+      throw new BunkhouseError('CONFLICT', `${id} cannot go back: the old one was removed; its bot stays in the pool`);
     const after = await this.#deps.store.update(undoMigration(id, phase, '', isoTime(this.#deps.clock.now())));
     if (after === null)
       throw new BunkhouseError('CONFLICT', `${id} has just gone on; ask again`, { retryAfterSeconds: 1 });
@@ -125,6 +125,16 @@ export class Migrations implements MigrationApi {
   }
 
   // Private
+
+  /** What cannot be asked is not known to be gone. */
+  async #isGone({ source }: MigrationRecord): Promise<boolean> {
+    try {
+      return (await this.#deps.foreign.inspect(source)) === null;
+    } catch (error) {
+      if (hasCode(error, 'DRIVER_UNAVAILABLE') || hasCode(error, 'DEADLINE')) return false;
+      throw error;
+    }
+  }
 
   #entered(before: MigrationRecord, after: MigrationRecord): MigrationView {
     tellPhase(this.#deps, before, after);

@@ -13,7 +13,15 @@ import {
 import type { State } from '../domain/state.ts';
 import type { Change } from '../store/store.ts';
 import { isoTime } from '../util/clock.ts';
-import { adoptContainer, type Claim, checkFree, findBot, findContainer, putBot } from './bot-container-mapper.ts';
+import {
+  adoptContainer,
+  type Claim,
+  checkFree,
+  findBot,
+  findContainer,
+  putBot,
+  unlessMigrating,
+} from './bot-container-mapper.ts';
 import { noteMoveBegun, noteMoveEnded } from './upgrade-changes.ts';
 
 /**
@@ -26,7 +34,7 @@ import { noteMoveBegun, noteMoveEnded } from './upgrade-changes.ts';
  * BOT_UNAVAILABLE while it has no place. Whether its template can be moved at all is said by `whyImmovable`.
  */
 export function beginMove(instanceId: string, to: Destination, cause: MoveCause, now: number): Change<BotRecord> {
-  return (state) => {
+  return unlessMigrating(instanceId, (state) => {
     const bot = findBot(state, instanceId);
     if (bot.move !== null && bot.move.undone === null && isSameDestination(bot.move.to, to))
       return { state, result: bot };
@@ -35,7 +43,7 @@ export function beginMove(instanceId: string, to: Destination, cause: MoveCause,
     const move = freshMove(to, cause, now);
     const record: BotRecord = { ...bot, move };
     return { state: putBot(noteMoveBegun(state, cause, now), record), result: record };
-  };
+  });
 }
 
 /** Claims the slot it is to go to; it keeps the one it has. Throws CONFLICT when that is not free. */

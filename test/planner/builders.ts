@@ -1,6 +1,7 @@
 import type { AgentObservation, BotObservation } from '../../lib/domain/agent.ts';
 import type { BotRecord } from '../../lib/domain/bot.ts';
 import type { ContainerObservation, ContainerRecord } from '../../lib/domain/container.ts';
+import type { MigrationPhase, MigrationRecord } from '../../lib/domain/migration.ts';
 import { emptyState, type State } from '../../lib/domain/state.ts';
 import { Table } from '../../lib/domain/table.ts';
 import type { ExecStep, Service, Template } from '../../lib/domain/template.ts';
@@ -240,3 +241,31 @@ export const inSlot = (container: ContainerRecord, slot: number): BotRecord['pla
   slot,
   port: container.basePort + slot,
 });
+
+/** Of a bot that ran in its old container. */
+export function aMigration(phase: MigrationPhase, overrides: Partial<MigrationRecord> = {}): MigrationRecord {
+  return {
+    instanceId: 'a',
+    template: 'echo',
+    owner: 'alice',
+    source: { kind: 'container', name: 'echo-a', id: 'one' },
+    phase,
+    since: new Date(NOW - 1000).toISOString(),
+    beganAt: new Date(NOW - 5000).toISOString(),
+    endedAt: null,
+    parallel: 2,
+    keepDays: null,
+    database: null,
+    old: { ran: true, restartPolicy: null },
+    backup: null,
+    before: null,
+    after: null,
+    ran: false,
+    carried: null,
+    downSince: null,
+    upSince: null,
+    why: '',
+    notes: [],
+    ...overrides,
+  };
+}

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { BotRecord } from '../../lib/domain/bot.ts';
 import type { ContainerRecord, Emptying } from '../../lib/domain/container.ts';
 import type { Move, MoveCause } from '../../lib/domain/move.ts';
+import { Table } from '../../lib/domain/table.ts';
 import type { UpgradeRecord } from '../../lib/domain/upgrade.ts';
 import { planContainers } from '../../lib/planner/containers.ts';
 import { planEmptying } from '../../lib/planner/emptying.ts';
@@ -12,6 +13,7 @@ import { joinPlans, type World } from '../../lib/planner/world.ts';
 import {
   aBot,
   aContainer,
+  aMigration,
   anAgent,
   aState,
   aTemplate,
@@ -193,6 +195,20 @@ describe('who begins a move in an upgrade', () => {
     ],
   ])('is %s', (_, given, want) => {
     expect(planned(given).steps).toEqual(want);
+  });
+
+  it('is nobody who is being brought over or back', () => {
+    const bots = [inOld('a', 0), inOld('b', 1)];
+    const containers = [old, fresh];
+    const migrations = Table.from([
+      ['a', aMigration('placing')],
+      ['b', aMigration('done', { instanceId: 'b' })],
+    ]);
+    const world = { state: { ...worldOf({ bots, containers }).state, migrations } };
+    expect(planned({ bots, containers, world })).toEqual({
+      steps: goes('b'),
+      held: ['a: stays in old for now: it is being brought over or back (placing)'],
+    });
   });
 
   it('is nobody for whom there can be no room', () => {

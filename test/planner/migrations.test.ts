@@ -1,40 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import type { BotObservation } from '../../lib/domain/agent.ts';
 import type { BotRecord } from '../../lib/domain/bot.ts';
-import type { MigrationPhase, MigrationRecord } from '../../lib/domain/migration.ts';
+import type { MigrationRecord } from '../../lib/domain/migration.ts';
 import { Table } from '../../lib/domain/table.ts';
 import { planMigrations } from '../../lib/planner/migrations.ts';
 import type { World } from '../../lib/planner/world.ts';
-import { aBot, aContainer, anAgent, aState, aWorld, NOW, observedBot, observedContainer } from './builders.ts';
+import {
+  aBot,
+  aContainer,
+  aMigration,
+  anAgent,
+  aState,
+  aWorld,
+  NOW,
+  observedBot,
+  observedContainer,
+} from './builders.ts';
 
 const at = (ms: number): string => new Date(ms).toISOString();
-
-function aMigration(phase: MigrationPhase, overrides: Partial<MigrationRecord> = {}): MigrationRecord {
-  return {
-    instanceId: 'a',
-    template: 'echo',
-    owner: 'alice',
-    source: { kind: 'container', name: 'echo-a', id: 'one' },
-    phase,
-    since: at(NOW - 1000),
-    beganAt: at(NOW - 5000),
-    endedAt: null,
-    parallel: 2,
-    keepDays: null,
-    database: null,
-    old: { ran: true, restartPolicy: null },
-    backup: null,
-    before: null,
-    after: null,
-    ran: false,
-    carried: null,
-    downSince: null,
-    upSince: null,
-    why: '',
-    notes: [],
-    ...overrides,
-  };
-}
 
 const BOX = aContainer('box');
 const placed = (overrides: Partial<BotRecord> = {}): BotRecord =>
@@ -92,7 +75,9 @@ describe('a migration', () => {
     ],
     ['gets no data', aMigration('placing', late), placed({ restore }), DEAD, /^back: its data/],
     ['compares', aMigration('comparing'), placed(), DEAD, 'work'],
-    ['compares nothing that lives', aMigration('comparing'), placed(), { run: true }, 'nothing'],
+    ['compares nothing that lives', aMigration('comparing'), placed(), { run: true }, /^held: it is not held stopped/],
+    ['waits to compare what nobody sees, and says so', aMigration('comparing', late), placed(), 'silent', /^held/],
+    ['does not wait for ever to compare', aMigration('comparing', late), placed(), { run: true }, /^back: it is not/],
     ['is proven when it is well', aMigration('proving'), placed(startup), {}, 'work'],
     ['is not proven by an older life', aMigration('proving'), placed(startup), { generation: 0 }, /^held/],
     ['may take its time', aMigration('proving'), placed(startup), { state: 'starting' }, /^held/],
@@ -124,6 +109,13 @@ describe('a migration', () => {
     ['leaves with nothing', aMigration('leaving'), placed(), DEAD, 'removing'],
     ['leaves without ever having had a place', aMigration('leaving'), aBot('a'), 'unseen', 'removing'],
     ['leaves when its bot is gone', aMigration('leaving', { ran: true }), null, DEAD, 'reviving'],
+    [
+      'leaves the data of a bot that is being deleted to its archive',
+      aMigration('leaving', { ran: true }),
+      placed({ deleting: true }),
+      DEAD,
+      'removing',
+    ],
     ['carries back', aMigration('returning'), placed(), DEAD, 'work'],
     ['waits until its bot is gone', aMigration('removing'), placed({ deleting: true }), DEAD, /^held/],
     ['has its bot gone', aMigration('removing'), null, DEAD, 'reviving'],

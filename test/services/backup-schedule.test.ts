@@ -1,3 +1,5 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createFolderVault } from '../../lib/backup/folder.ts';
 import type { BackupRule } from '../../lib/domain/backup-rule.ts';
@@ -54,7 +56,7 @@ async function setUp({
     system,
     clock,
     runs,
-    schedule: () => new BackupSchedule({ ...deps, backups }, runs, options),
+    schedule: () => new BackupSchedule({ ...deps, ...machine.shelves(), backups }, runs, options),
     async [Symbol.asyncDispose]() {
       await runs.idle();
       await system[Symbol.asyncDispose]();
@@ -191,5 +193,18 @@ describe('the schedule of backups', () => {
     const distances = tries.slice(1).map((at, index) => at - (tries[index] ?? 0));
     expect(distances).toEqual([...distances].sort((a, b) => a - b));
     expect(runs.failureOf('a')).toBeNull();
+  });
+
+  it('clears away first what a killed supervisor left, also of moves and deletions: secrets are in it', async () => {
+    await using setting = await setUp({ bots: ['a'] });
+    const folders = ['moves', 'archives', 'backups'].map((name) => join(setting.machine.folder, name));
+    for (const folder of folders) {
+      await mkdir(folder, { recursive: true });
+      await writeFile(join(folder, 'a-2026-03-20T12-00-00-000Z-0a0a0a.bot.json'), '{}');
+    }
+    await setting.schedule().look();
+    await setting.runs.idle();
+    const left = (await Promise.all(folders.map((folder) => readdir(folder)))).flat();
+    expect(left.filter((name) => name.includes('0a0a0a'))).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MigrationPhase } from '../../lib/domain/migration.ts';
+import { drain } from '../../lib/services/upgrade-changes.ts';
 import { waitFor } from '../support/wait-for.ts';
 import {
   addOld,
@@ -298,6 +299,71 @@ describe('a deployment of old', () => {
     ])
       await expect(change()).rejects.toMatchObject({ code: 'CONFLICT' });
     expect(box.alive).toBe(true);
+  });
+
+  it('is not moved to another container while it is on its way, whatever empties its own', async () => {
+    addOld(machine.world, 'a');
+    await system.migrations.begin({});
+    machine.world.faults.failNext('foreign.stop', 'DEADLINE');
+    await until('a', 'stopping');
+    await expect(system.api.moveBot(ADMIN, 'a', { to: 'pool' })).rejects.toMatchObject({ code: 'CONFLICT' });
+    const container = system.store.current().bots.get('a')?.placement?.container ?? '';
+    await system.store.update(drain(container, { surge: 1, force: true }, 0));
+    await until('a', 'done');
+    expect(system.migrations.get('a').why).toBe('');
+    await waitFor('it has moved', () => {
+      const bot = system.store.current().bots.get('a');
+      return bot?.move === null && bot.placement?.container !== container;
+    });
+    expect(tradesOfBot(machine.world, 'a')).toEqual(TRADES);
+  });
+
+  it('is not rolled back while its bot moves', async () => {
+    const box = addOld(machine.world, 'a');
+    await system.migrations.begin({});
+    await until('a', 'done');
+    await system.api.moveBot(ADMIN, 'a', { to: 'pool' });
+    await expect(system.migrations.rollback('a')).rejects.toMatchObject({ code: 'CONFLICT' });
+    await waitFor('it has moved', () => system.store.current().bots.get('a')?.move === null, 4000);
+    trade(machine.world, 'a', MORE);
+    await system.migrations.rollback('a');
+    await until('a', 'rolled-back');
+    expect(tradesOfOld(box)).toEqual(MORE);
+  });
+
+  it('is not rolled back over a bot that somebody else has made under its id since', async () => {
+    const box = addOld(machine.world, 'a', { port: 8101 });
+    await system.migrations.begin({});
+    await until('a', 'done');
+    await system.api.deleteBot(ADMIN, 'a');
+    await waitFor('it is gone', () => !system.store.current().bots.has('a'));
+    await system.api.createBot(ADMIN, { instanceId: 'a', owner: 'somebody-else', files: { 'config.json': '{}' } });
+    await expect(system.migrations.rollback('a')).rejects.toMatchObject({ code: 'CONFLICT' });
+    expect(system.store.current().bots.get('a')).toMatchObject({ owner: 'somebody-else', desired: 'running' });
+    expect(box.alive).toBe(false);
+  });
+
+  it('that somebody has removed is nothing to go back to: its bot goes on', async () => {
+    const box = addOld(machine.world, 'a');
+    await system.migrations.begin({});
+    await until('a', 'done');
+    trade(machine.world, 'a', MORE);
+    machine.world.foreign.delete(box.id);
+    await expect(system.migrations.rollback('a')).rejects.toMatchObject({ code: 'CONFLICT' });
+    await system.reconciler.settled();
+    expect(system.migrations.get('a').phase).toBe('done');
+    expect(isAlive(machine.world, 'a')).toBe(true);
+  });
+
+  it('whose bot is being deleted is rolled back without it, and the old one lives', async () => {
+    const box = addOld(machine.world, 'a');
+    await system.migrations.begin({});
+    await until('a', 'done');
+    await system.api.deleteBot(ADMIN, 'a');
+    await system.migrations.rollback('a');
+    await until('a', 'rolled-back');
+    expect(box.alive).toBe(true);
+    expect(system.migrations.get('a').notes.join()).toContain('its bot was deleted meanwhile');
   });
 
   it('is asked for by its id, and an unknown one is told', async () => {
