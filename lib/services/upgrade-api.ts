@@ -27,7 +27,7 @@ export interface BotForecast {
 
 export interface UpgradeForecast {
   readonly template: string;
-  /** Of the new containers; null: the driver has no images. */
+  /** Of the new containers; null: the template has none. Local processes have none, whatever it is. */
   readonly image: string | null;
   readonly bots: readonly BotForecast[];
 }
@@ -41,7 +41,7 @@ export interface Travelling {
 }
 
 export interface UpgradeView extends Omit<UpgradeRecord, 'generation' | 'previousImage' | 'begunAt'> {
-  /** Image of the new containers; null: the driver has no images. */
+  /** Of the new containers; null: the template has none. */
   readonly image: string | null;
   /** Bots of old containers that are yet to move or to be replaced, those on their way not counted. */
   readonly left: number;
@@ -76,7 +76,7 @@ export interface DrainView {
 export interface UpgradeApi {
   /** What an upgrade would mean for each bot; changes nothing. Throws INVALID (unknown template). */
   forecast(request: UpgradeRequest): UpgradeForecast;
-  /** Durable when it resolves. Throws INVALID (unknown template, no images here), CONFLICT (another is under way). */
+  /** Durable when it resolves. Throws INVALID (unknown template), CONFLICT (another is under way). */
   start(request: UpgradeRequest): Promise<UpgradeView>;
   /** The latest of each template. */
   list(): readonly UpgradeView[];

@@ -34,7 +34,7 @@ export function upgradeCommand(pool: Command): void {
     .description(
       'move all bots of a template into new containers, a few at a time; survives a restart of the supervisor',
     )
-    .option('--image <name>', "of the new containers (default: the template's)")
+    .option('--image <name>', "of the new containers (default: the template's); local processes have none")
     .option('--surge <bots>', 'on their way at once, at the most (default: 2)')
     .option('--pace <seconds>', 'between the beginnings of two moves (default: 5)')
     .option('--failure-budget <moves>', 'that may fail before it stops (default: 2)')
@@ -225,9 +225,9 @@ function forecastText({ template, image, bots }: UpgradeForecast, columns: numbe
   const many = (needs: BotForecast['needs']): number => bots.filter((bot) => bot.needs === needs).length;
   const parts = (['stays', 'restart', 'move', 'replace', 'unknown'] as const)
     .filter((needs) => many(needs) > 0)
-    .map((needs) => `${SUMMARY[needs]}: ${many(needs)}`);
+    .map((needs) => `${many(needs)} ${SUMMARY[needs]}`);
   const head = `${count(bots.length, 'bot')} of ${template}${image === null ? '' : `, new containers of ${image}`}`;
-  return `${table(['BOT', 'CONTAINER', 'NEEDS', 'WHY'], rows, columns)}\n${head}. ${parts.join(', ')}. An upgrade moves all of them.\n`;
+  return `${table(['BOT', 'CONTAINER', 'NEEDS', 'WHY'], rows, columns)}\n${head}: ${parts.join(', ')}. An upgrade moves all of them.\n`;
 }
 
 const SUMMARY: Readonly<Record<BotForecast['needs'], string>> = {
