@@ -33,7 +33,7 @@ describe('pool upgrade', () => {
     const { code, out } = await cli('pool', 'upgrade', 'plain', '--image', 'next', '--dry-run');
     expect(code).toBe(0);
     expect(out).toMatch(/^a +bunkhouse-plain-1 +move +image none becomes next$/m);
-    expect(out).toContain('3 bots of plain, new containers of next. only a new container brings it: 3.');
+    expect(out).toContain('3 bots of plain, new containers of next: 3 need a new container. An');
     expect((await cli('pool', 'upgrade', 'plain', '--dry-run')).out).toMatch(
       /^a +bunkhouse-plain-1 +stays +nothing has changed$/m,
     );

@@ -232,8 +232,8 @@ function forecastText({ template, image, bots }: UpgradeForecast, columns: numbe
 
 const SUMMARY: Readonly<Record<BotForecast['needs'], string>> = {
   stays: 'as the template is now',
-  restart: 'a restart would do (bots restart)',
-  move: 'only a new container brings it',
+  restart: 'need a restart (bots restart)',
+  move: 'need a new container',
   replace: 'warm, made anew',
   unknown: 'not known',
 };
