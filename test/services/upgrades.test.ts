@@ -262,7 +262,8 @@ describe('consolidation', () => {
       expect((await system.api.plan()).steps).toEqual([]);
       machine.skewMs = 2 * 3_600_000;
       expect((await system.api.plan()).steps.map(({ sentence }) => sentence)).toEqual([
-        'move all leases by 7200 s, because the clock was set',
+        // The two clocks are not read in the same instant.
+        expect.stringMatching(/^move all leases by 7200(\.\d+)? s, because the clock was set$/),
         'empty test-echo-3: its bot fits into other containers of its pool',
       ]);
       await system.reconciler.pass('all');
