@@ -5,10 +5,16 @@ import { openExchange } from './demo-exchange.ts';
 /** The exchange listens so far below the first bot. */
 const exchangePort = ({ poolBasePort }: { readonly poolBasePort: number }): number => poolBasePort - 100;
 
+const NOT_IN_DOCKER =
+  'The paper exchange of the demo listens on loopback, which bots in Docker do not reach: leave POOL_DRIVER out, or try npm run demo:legacy.';
+
 /** FreqTrade bots that trade on a paper exchange. */
 export const freqtradeDemo: Demo = {
   settings: () => ({}),
-  prepare: (config, steps) => openExchange(exchangePort(config), steps),
+  async prepare(config, steps) {
+    if (config.driver === 'docker') throw new Error(NOT_IN_DOCKER);
+    return openExchange(exchangePort(config), steps);
+  },
   async fill(client, config, { count, steps, ...options }) {
     await ensureBots(client, count, exchangePort(config), steps);
     return watchUntilReady(client, steps, options);
