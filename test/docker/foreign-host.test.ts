@@ -34,12 +34,14 @@ withDocker('the host of foreign containers', () => {
       ...FOR_EVER,
       name,
       HostConfig: {
+        // What its image declares as a volume would otherwise be one without a name, which stays.
         Binds: [`${join(folder, 'data')}:/app/data`],
+        Tmpfs: { '/var/lib/bunkhouse': '' },
         RestartPolicy: { Name: 'unless-stopped' },
       },
     });
     const dispose = async (): Promise<void> => {
-      await container.remove({ force: true }).catch(() => {});
+      await container.remove({ force: true, v: true }).catch(() => {});
       await rm(folder, { recursive: true, force: true });
     };
     try {
@@ -64,7 +66,7 @@ withDocker('the host of foreign containers', () => {
       const { found } = await new DockerForeignHost(DOCKER_HOST).list();
       expect(found.filter(({ ref }) => ref.kind === 'container' && ref.id === container.id)).toEqual([]);
     } finally {
-      await container.remove({ force: true });
+      await container.remove({ force: true, v: true });
     }
   });
 });
