@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInspector, lookApart } from './backup/sqlite-inspector.ts';
+import { clearInspections, createInspector, lookApart } from './backup/sqlite-inspector.ts';
 import type { Config } from './config/settings.ts';
 import { FolderForeignHost } from './drivers/folder/foreign.ts';
 import type { ForeignHost } from './drivers/foreign-host.ts';
@@ -16,6 +16,7 @@ export async function openMigrations(
 ): Promise<Pick<Dependencies, 'foreign' | 'inspector' | 'spool' | 'spaces'>> {
   const spool = join(config.dataDir, 'migrating');
   await rm(spool, { recursive: true, force: true });
+  await clearInspections(clock.now());
   const containers = lazily(() => (config.driver === 'memory' ? makeBelieve() : engineOf(config)));
   return {
     foreign: new ForeignHosts({ containers, folders: new FolderForeignHost(), clock }),

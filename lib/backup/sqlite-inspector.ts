@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { chmod, chown, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -14,7 +14,9 @@ import type { DataInspector, DataQuestion, Inspection } from './inspector.ts';
 /** Of what the database's program would play back: without them the newest trades are missing. */
 export const JOURNALS = ['', '-wal', '-shm', '-journal'];
 
+const PREFIX = 'bunkhouse-inspect-';
 const TIME_MS = 120_000;
+const STALE_MS = 24 * 3_600_000;
 const MOST_ANSWER = 8 << 20;
 /** As what nobody in particular may do. */
 const NOBODY = 65_534;
@@ -22,11 +24,11 @@ const NOBODY = 65_534;
 /** Runs the look itself: given the order, answers what the program prints. */
 export type Look = (order: Order, folder: string) => Promise<string>;
 
-/** Copies the database into a folder of its own and has the program look at it there. */
-export function createInspector(look: Look): DataInspector {
+/** Copies the database into a folder of its own below `parent` and has the program look at it there. */
+export function createInspector(look: Look, parent = tmpdir()): DataInspector {
   return {
     async inspect(archive, question) {
-      const folder = await mkdtemp(join(tmpdir(), 'bunkhouse-inspect-'));
+      const folder = await mkdtemp(join(parent, PREFIX));
       try {
         if (!(await extract(archive, question.path, folder))) return { kind: 'absent' };
         const order = { file: join(folder, 'db'), answers: question.answers, upTo: question.upTo };
@@ -36,6 +38,16 @@ export function createInspector(look: Look): DataInspector {
       }
     },
   };
+}
+
+/** Removes the copies that a process left which was killed while it looked. `now`: milliseconds since the epoch. */
+export async function clearInspections(now: number, parent = tmpdir()): Promise<void> {
+  for (const name of await readdir(parent)) {
+    if (!name.startsWith(PREFIX)) continue;
+    const folder = join(parent, name);
+    const found = await lstat(folder).catch(() => null);
+    if (found?.isDirectory() && now - found.mtimeMs > STALE_MS) await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /**

@@ -1,9 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Inspection } from '../../lib/backup/inspector.ts';
-import { createInspector, type Look, lookApart } from '../../lib/backup/sqlite-inspector.ts';
+import { clearInspections, createInspector, type Look, lookApart } from '../../lib/backup/sqlite-inspector.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { fileChunks, packInto } from '../../lib/util/tree.ts';
 import { databaseFiles } from '../services/legacy.ts';
@@ -93,6 +93,19 @@ describe.each(WAYS)('a look into a database, %s', (_, how) => {
     await expect(createInspector(how).inspect(bytes(Buffer.from('no archive')), QUESTION)).rejects.toMatchObject({
       code: 'INVALID',
     });
+  });
+});
+
+describe('copies of a process that was killed', () => {
+  it('are removed when they are old, and nothing else', async () => {
+    const [old, young, other] = ['bunkhouse-inspect-old', 'bunkhouse-inspect-young', 'other'].map((name) =>
+      join(folder, 'left', name),
+    ) as [string, string, string];
+    for (const path of [old, young, other]) await mkdir(path, { recursive: true });
+    const dayAgo = Date.now() / 1000 - 90_000;
+    for (const path of [old, other]) await utimes(path, dayAgo, dayAgo);
+    await clearInspections(Date.now(), join(folder, 'left'));
+    expect(await readdir(join(folder, 'left'))).toEqual(['bunkhouse-inspect-young', 'other']);
   });
 });
 

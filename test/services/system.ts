@@ -89,6 +89,7 @@ export class Machine implements AsyncDisposable {
   most = 100;
   readonly #openStore: OpenStore;
   #store: Promise<Store> | null = null;
+  readonly #accounts: Accounts[] = [];
 
   private constructor(folder: string, templates: readonly Template[], openStore: OpenStore) {
     this.folder = folder;
@@ -127,14 +128,18 @@ export class Machine implements AsyncDisposable {
     return new MemoryForeignHost(this.world);
   }
 
-  accounts(): Promise<Accounts> {
+  async accounts(): Promise<Accounts> {
     const store = createUsageFiles({ folder: join(this.folder, 'usage'), clock, log: silentLogger });
-    return openAccounts({ store, clock, log: silentLogger, onUsage: () => {} });
+    const accounts = await openAccounts({ store, clock, log: silentLogger, onUsage: () => {} });
+    this.#accounts.push(accounts);
+    return accounts;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.world.close();
     await (await this.#store)?.close();
+    // Those of orchestrators that were killed in a test would go on writing.
+    for (const accounts of this.#accounts) await accounts.close();
     await removeDir(this.folder);
   }
 }
@@ -207,7 +212,7 @@ export class System implements AsyncDisposable {
       door: machine.door,
       alone: accounts.alone,
       foreign: machine.foreign(),
-      inspector: createInspector(lookHere),
+      inspector: createInspector(lookHere, machine.folder),
       spool: join(machine.folder, 'migrating'),
       spaces: [machine.folder],
       ...(parts.foreign === undefined ? {} : { foreign: parts.foreign }),
