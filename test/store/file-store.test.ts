@@ -199,6 +199,8 @@ describe('file store: the file', () => {
     }
     await updates;
     expect(seen.size).toBeGreaterThan(1);
+    // Journals that are not needed any more are removed beside it.
+    await store.close();
     expect((await onDisk()).generation).toBe(40);
   });
 
