@@ -21,6 +21,13 @@ export function livingTwins(
   );
 }
 
+/** Throws CONFLICT while others live with its files: it would be stopped, and then nothing could be done. */
+export async function assertAlone(host: ForeignHost, own: Deployment): Promise<void> {
+  const { found } = await host.list(null);
+  const twin = livingTwins(own.ref, own.mounts, found).find((other) => !isItself(own.ref, other));
+  if (twin !== undefined) throw alive(twin);
+}
+
 /** Resolves when the old one is proven dead, and nobody else has its files. Throws CONFLICT, or what says that it is unknown. */
 export async function assertDead(host: ForeignHost, { source }: Pick<MigrationRecord, 'source'>): Promise<void> {
   const own = await host.inspect(source);

@@ -116,7 +116,12 @@ function understandConfig(
   }
   const text = bytes.toString('utf8');
   const errors: ParseError[] = [];
-  const config: unknown = parseJsonc(text, errors, { allowTrailingComma: true, disallowComments: false });
+  const config = parsed(text, errors);
+  if (config === TOO_DEEP)
+    return {
+      config: undefined,
+      problems: [blocking('CONFIG_INVALID', `${path} is nested too deeply`, 'put one back that a person wrote')],
+    };
   const [first] = errors;
   if (first !== undefined) {
     const line = text.slice(0, first.offset).split('\n').length;
@@ -139,6 +144,17 @@ function understandConfig(
       ),
     ],
   };
+}
+
+const TOO_DEEP = Symbol('too deep');
+
+function parsed(text: string, errors: ParseError[]): unknown {
+  try {
+    return parseJsonc(text, errors, { allowTrailingComma: true, disallowComments: false });
+  } catch (error) {
+    if (error instanceof RangeError) return TOO_DEEP;
+    throw error;
+  }
 }
 
 function otherwise(path: string, key: string, value: string, found: unknown): MigrationProblem[] {

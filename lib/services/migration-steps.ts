@@ -7,7 +7,7 @@ import { findBot } from './bot-container-mapper.ts';
 import { newBot } from './bots.ts';
 import type { ApplyContext, Executors } from './executors.ts';
 import { contentOf, packParts, partsOf } from './legacy-data.ts';
-import { assertDead, NO_RESTART, revive } from './legacy-life.ts';
+import { assertAlone, assertDead, NO_RESTART, revive } from './legacy-life.ts';
 import {
   type MigrationChange,
   noteCleared,
@@ -74,6 +74,7 @@ export function migrationExecutors(
       if (deployment === null) return void (await goBack(record, 'it was removed meanwhile'));
       if (deployment.state === 'unknown')
         throw new BunkhouseError('DRIVER_UNAVAILABLE', `whether it lives cannot be told: ${deployment.note}`);
+      if (record.old === null) await assertAlone(foreign, deployment);
       const { restartPolicy } = deployment;
       await store.update(noteOld(instanceId, { ran: deployment.state === 'running', restartPolicy }));
       if (restartPolicy !== null) await foreign.setRestartPolicy(source, NO_RESTART);

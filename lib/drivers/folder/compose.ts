@@ -57,7 +57,7 @@ type Service = z.infer<typeof service>;
 /** Reads the text of a Compose file in that folder. Throws Error with what cannot be understood. */
 export function parseCompose(text: string, folder: string): ComposeService {
   if (/(?<!\$)\$\{?[A-Za-z_]/.test(text)) throw new Error('it has variables ($NAME), which are not looked up');
-  const parsed = document.safeParse(parse(text, { maxAliasCount: 100 }));
+  const parsed = document.safeParse(parse(text, { maxAliasCount: 100, prettyErrors: false }));
   if (!parsed.success) throw new Error(z.prettifyError(parsed.error).split('\n')[0] ?? '');
   const [first, ...others] = Object.entries(parsed.data.services);
   if (first === undefined || others.length > 0)

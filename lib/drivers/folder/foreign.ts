@@ -134,11 +134,17 @@ async function lifeOf(path: string): Promise<Pick<Deployment, 'state' | 'note'>>
   return { state: 'running', note: `processes ${users.join(', ')} have files of it open` };
 }
 
+/** Root reads and writes there, and of what lies outside nobody can tell whether it is in use. */
+function within(folder: string, path: string): string {
+  if (path === folder || path.startsWith(`${folder}/`)) return path;
+  throw new BunkhouseError('INVALID', `${path} lies outside of ${folder}: move it into it, and mount it from there`);
+}
+
 /** Where a path of the container is on this machine. What was never mounted is not there any more. */
 function hostPath({ mounts, ref }: Deployment, path: string): string {
   const mount = mounts
     .filter(({ kind, target }) => kind === 'bind' && (path === target || path.startsWith(`${target}/`)))
     .sort((a, b) => b.target.length - a.target.length)[0];
-  if (mount !== undefined) return join(mount.source, path.slice(mount.target.length));
+  if (mount !== undefined) return within(pathOf(ref), join(mount.source, path.slice(mount.target.length)));
   throw new BunkhouseError('NOT_FOUND', `${path} is not mounted in ${pathOf(ref)}`);
 }

@@ -1,4 +1,4 @@
-import { chmod, chown, constants, lstat, open, opendir, readlink, realpath, rename, rm } from 'node:fs/promises';
+import { constants, lstat, open, opendir, readlink, realpath, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { BunkhouseError } from '../../domain/errors.ts';
 import { innerPath, readTar, type TreeWriter, tarOf } from '../../util/tree.ts';
@@ -25,12 +25,13 @@ export async function writeTree(folder: string, archive: AsyncIterable<Uint8Arra
       const file = await open(part, 'wx', 0o600);
       try {
         for await (const chunk of content) await file.writeFile(chunk);
+        // Of what is open, never of what lies under its name by now.
+        if (process.getuid?.() === 0) await file.chown(header.uid, header.gid);
+        await file.chmod(header.mode & 0o777);
         await file.sync();
       } finally {
         await file.close();
       }
-      if (process.getuid?.() === 0) await chown(part, header.uid, header.gid);
-      await chmod(part, header.mode & 0o777);
       await rename(part, join(folder, name));
     } catch (error) {
       await rm(part, { force: true });
