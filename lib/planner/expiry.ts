@@ -24,7 +24,8 @@ export function planExpiry(
   { days, now }: { readonly days: number; readonly now: number },
 ): Expired {
   const isOld = ({ createdAt }: BackupFacts): boolean => now - Date.parse(createdAt) > days * DAY_MS;
-  const ends = archives.filter(({ kind }) => kind === 'deleted');
+  // Without an owner it may be what a lost state left in a container: nobody decided to delete that.
+  const ends = archives.filter(({ kind, owner }) => kind === 'deleted' && owner !== null);
   const deleted = new Map<string, string>();
   for (const facts of ends) {
     const before = deleted.get(nameOf(facts));
