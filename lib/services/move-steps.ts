@@ -1,6 +1,6 @@
 import type { BackupFacts } from '../domain/backup.ts';
 import { type BotRecord, wantsProcess } from '../domain/bot.ts';
-import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
+import { BunkhouseError, messageOf } from '../domain/errors.ts';
 import type { Move } from '../domain/move.ts';
 import { lackingOf } from '../domain/move-rule.ts';
 import { whyImmovable } from '../planner/moves.ts';
@@ -21,7 +21,8 @@ import {
   noteProven,
   undoMove,
 } from './move-changes.ts';
-import { keepBackup, sendArchive, uploadName } from './packing.ts';
+import { keepBackup, uploadName } from './packing.ts';
+import { isRefused, keepPresent, replaceData } from './replacing.ts';
 import type { Shelf } from './shelf.ts';
 
 type MoveSteps =
@@ -39,8 +40,6 @@ type MoveSteps =
   | 'clearPlace'
   | 'endMove'
   | 'followNewest';
-
-const LARGEST_BYTES = 2 ** 40;
 
 /** How the steps of moves are carried out. Every one may be broken off anywhere and done again. */
 export function moveExecutors(context: ApplyContext): Pick<Executors, MoveSteps> {
@@ -168,8 +167,6 @@ function lossOf({ damaged, skipped }: BackupFacts): string | null {
 /** As the plugin's snapshot.py says it of sockets, pipes and devices. */
 const NO_FILE = 'neither a file, a directory nor a link';
 
-const isRefused = (error: unknown): boolean => hasCode(error, 'INVALID') || hasCode(error, 'UNSUPPORTED');
-
 async function putInPlace(context: ApplyContext, container: string, record: Moving, generation: number): Promise<void> {
   const { instanceId, move } = record;
   const facts = await context.carried.find(move.archive ?? '');
@@ -182,18 +179,12 @@ async function putInPlace(context: ApplyContext, container: string, record: Movi
   }
   // What has changed in the failed place is the newer; what never left this one is worth keeping all the same.
   if (move.undone !== null && record.reserve === null) await keepPresent(context, container, record);
-  const agent = await context.agents.get(container);
-  const upload = uploadName(facts.id, `${record.generation}`);
-  const sha256 = await sendArchive(agent, instanceId, upload, context.carried.content(facts));
-  const limits = { ...context.templates.get(record.template)?.limits, ...record.limits };
   const isBack = move.undone !== null;
-  const maxBytes = isBack ? LARGEST_BYTES : (limits.diskBytes ?? LARGEST_BYTES);
-  await agent.restore(instanceId, generation, { upload, sha256, maxBytes, tolerate: isBack });
-}
-
-async function keepPresent(context: ApplyContext, container: string, record: BotRecord): Promise<void> {
-  const { agents, backups, events } = context;
-  const facts = await keepBackup({ agents, shelf: backups }, container, record, 'before-restore');
-  const good = facts.damaged.length === 0;
-  events.emit({ type: 'bot.backup', bot: record.instanceId, backup: facts.id, good }, record.owner);
+  await replaceData(context, container, record, {
+    upload: uploadName(facts.id, `${record.generation}`),
+    chunks: context.carried.content(facts),
+    generation,
+    limit: isBack ? 'none' : 'own',
+    tolerate: isBack,
+  });
 }

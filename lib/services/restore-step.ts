@@ -4,7 +4,8 @@ import { BunkhouseError, hasCode, messageOf } from '../domain/errors.ts';
 import type { RestoreWish } from '../domain/restore.ts';
 import { findBot } from './bot-container-mapper.ts';
 import type { ApplyContext, Executors } from './executors.ts';
-import { keepBackup, sendArchive, uploadName } from './packing.ts';
+import { uploadName } from './packing.ts';
+import { isRefused, keepPresent, replaceData } from './replacing.ts';
 import { abandonRestore, failRestore, finishRestore, noteKept } from './restore-changes.ts';
 import type { Shelf } from './shelf.ts';
 
@@ -12,8 +13,6 @@ type Content = Pick<KeptBot, 'files' | 'env' | 'args'>;
 
 /** After so long of trying, a bot that had data before goes on with that. */
 const PATIENCE_MS = 15 * 60_000;
-
-const LARGEST_BYTES = 2 ** 40;
 
 /** Where backups are looked for: those that were made of living bots, then the archives of deleted ones. */
 export async function findBackup(
@@ -58,7 +57,7 @@ export function restoreExecutor(context: ApplyContext): Executors['restoreBot'] 
     const { restore } = record;
     if (restore === null || restore.failed !== null || record.generation !== generation) return;
     try {
-      const kept = restore.kept ?? (await keepPresent(context, container, record, restore));
+      const kept = restore.kept ?? (await notePresent(context, container, record, restore));
       const content = await contentOf(context, restore);
       const placed = await isPlaced(context, container, bot, restore);
       if (placed !== true) await replace(context, container, record, restore);
@@ -74,7 +73,7 @@ export function restoreExecutor(context: ApplyContext): Executors['restoreBot'] 
 
 /** Whether to try no more. A bot that was made for it has nothing to go back to: only a refusal ends that. */
 function isVain({ since, replaces }: RestoreWish, error: unknown, now: number): boolean {
-  if (hasCode(error, 'INVALID') || hasCode(error, 'UNSUPPORTED')) return true;
+  if (isRefused(error)) return true;
   return replaces && now - Date.parse(since) > PATIENCE_MS;
 }
 
@@ -114,18 +113,16 @@ async function contentOf(context: ApplyContext, { backup, replaces }: RestoreWis
 }
 
 /** Noted before anything is replaced, so that it is never the restored data that is taken for the present. */
-async function keepPresent(
-  { agents, backups, store, events }: ApplyContext,
+async function notePresent(
+  context: ApplyContext,
   container: string,
   record: BotRecord,
   { replaces }: RestoreWish,
 ): Promise<string | null> {
   if (!replaces) return null;
-  const facts = await keepBackup({ agents, shelf: backups }, container, record, 'before-restore');
-  await store.update(noteKept(record.instanceId, facts.id));
-  const { id: backup, damaged } = facts;
-  events.emit({ type: 'bot.backup', bot: record.instanceId, backup, good: damaged.length === 0 }, record.owner);
-  return backup;
+  const { id } = await keepPresent(context, container, record);
+  await context.store.update(noteKept(record.instanceId, id));
+  return id;
 }
 
 async function replace(
@@ -138,12 +135,13 @@ async function replace(
   const found = await findBackup(context, backup);
   if (found === null) throw gone(backup);
   const { shelf, facts } = found;
-  const agent = await context.agents.get(container);
-  const upload = uploadOf(restore);
-  const sha256 = await sendArchive(agent, record.instanceId, upload, existing(backup, shelf.content(facts)));
-  const limits = { ...context.templates.get(record.template)?.limits, ...record.limits };
-  const maxBytes = limits.diskBytes ?? LARGEST_BYTES;
-  await agent.restore(record.instanceId, record.generation, { upload, sha256, maxBytes, tolerate });
+  await replaceData(context, container, record, {
+    upload: uploadOf(restore),
+    chunks: existing(backup, shelf.content(facts)),
+    generation: record.generation,
+    limit: 'own',
+    tolerate,
+  });
 }
 
 /** What is gone from its vault is so for good, unlike what a container does not find. */
