@@ -6,7 +6,7 @@ import { deriveState } from '../planner/bot-state.ts';
 import { isToMove } from '../planner/departures.ts';
 import { renderCheck } from '../planner/render.ts';
 import { valuesOf } from '../planner/values.ts';
-import type { World } from '../planner/world.ts';
+import type { PoolLimits, World } from '../planner/world.ts';
 import type { Address, Prober } from '../probes/probe.ts';
 import type { Clock } from '../util/clock.ts';
 import { Semaphore } from '../util/semaphore.ts';
@@ -19,7 +19,7 @@ export interface HoldBacksOptions {
   readonly prober: Pick<Prober, 'check'>;
   readonly clock: Clock;
   readonly templates: ReadonlyMap<string, Template>;
-  readonly bindHost: string;
+  readonly limits: Pick<PoolLimits, 'bindHost'>;
   readonly addressOf: (bot: string) => Address;
   /** An answer has changed, or the next question is due. */
   readonly request: () => void;
@@ -74,11 +74,12 @@ export class HoldBacks {
   }
 
   async #answerOf(record: BotRecord, { why, ...rule }: HoldBack): Promise<string | null> {
-    const { prober, addressOf, bindHost } = this.#options;
+    const { prober, addressOf, limits } = this.#options;
     try {
       const address = addressOf(record.instanceId);
       const check = { kind: 'http', timeoutSeconds: TIMEOUT_SECONDS, status: 200, ...rule } as const;
-      const { ok } = await prober.check(address, [renderCheck(check, valuesOf(record, address.port, bindHost))]);
+      const values = valuesOf(record, address.port, limits.bindHost(record.location));
+      const { ok } = await prober.check(address, [renderCheck(check, values)]);
       return ok ? null : `it ${why}, or does not answer`;
     } catch (error) {
       return messageOf(error);

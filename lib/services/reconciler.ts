@@ -90,7 +90,6 @@ export class Reconciler {
     this.#doors = deps.door && new Doors({ ...deps, ...deps.door, request: () => this.request() });
     this.#holdBacks = new HoldBacks({
       ...deps,
-      bindHost: deps.driver.bindHost,
       addressOf: (bot) => this.addressOf(bot),
       request: () => this.request(),
     });
