@@ -2,7 +2,6 @@ import { expect } from 'vitest';
 import type { BotSpec } from '../../lib/domain/agent.ts';
 import { generationAt } from '../../lib/domain/bot.ts';
 import type { ContainerRecord } from '../../lib/domain/container.ts';
-import type { State } from '../../lib/domain/state.ts';
 import type { Step } from '../../lib/domain/steps.ts';
 import { plan } from '../../lib/planner/plan.ts';
 import type { World } from '../../lib/planner/world.ts';
@@ -30,8 +29,8 @@ import {
   undoMove,
 } from '../../lib/services/move-changes.ts';
 import { overtake } from '../../lib/services/reserve-changes.ts';
-import type { Change } from '../../lib/store/store.ts';
-import { aBot, anAgent, aState, aTemplate, aWorld, NOW, observedBot, observedContainer } from './builders.ts';
+import { aBot, anAgent, aTemplate, aWorld, NOW, observedBot, observedContainer } from './builders.ts';
+import { StateModel } from './state-model.ts';
 
 /** What a bot has done: every trade it ever made there, by number. */
 type Trades = readonly number[];
@@ -39,8 +38,7 @@ type Trades = readonly number[];
 const FACTS = { trades: { kind: 'sum', from: [{ path: '/', pointer: '/total', take: 'value' }] } } as const;
 
 /** A store, containers with fences and data, and bots that trade while they live. Containers fail, fall silent, refuse and come back. */
-export class MoveModel {
-  state: State = aState([]);
+export class MoveModel extends StateModel {
   now = NOW;
   listable = true;
   readonly boxes = new Map<string, Box>();
@@ -51,16 +49,6 @@ export class MoveModel {
   /** By number: who made each trade. */
   readonly made: string[] = [];
   #archives = 0;
-
-  change<T>(change: Change<T>): T | null {
-    try {
-      const { state, result } = change(this.state);
-      this.state = state;
-      return result;
-    } catch {
-      return null;
-    }
-  }
 
   world(): World {
     const boxes = [...this.boxes.values()];

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import type { BotSpec } from '../../lib/domain/agent.ts';
 import type { BotRecord, Desired } from '../../lib/domain/bot.ts';
 import type { ContainerRecord } from '../../lib/domain/container.ts';
-import type { State } from '../../lib/domain/state.ts';
 import { type Step, stepLane } from '../../lib/domain/steps.ts';
 import { plan } from '../../lib/planner/plan.ts';
 import type { Failure, World } from '../../lib/planner/world.ts';
@@ -20,15 +19,14 @@ import {
   setDesired,
 } from '../../lib/services/bot-container-mapper.ts';
 import { fallBack, rejoinPool } from '../../lib/services/fallback-changes.ts';
-import type { Change } from '../../lib/store/store.ts';
-import { aBot, anAgent, aState, aWorld, NOW, observedBot, observedContainer } from './builders.ts';
+import { aBot, anAgent, aWorld, NOW, observedBot, observedContainer } from './builders.ts';
+import { StateModel } from './state-model.ts';
 
 /**
  * A whole system in miniature: the state, and containers that do what the steps say, lose power, fall silent and come
  * back. Steps may be dropped or done twice, as when the orchestrator is killed between plan and apply.
  */
-class Model {
-  state: State = aState([]);
+class Model extends StateModel {
   listable = true;
   /** No shared container, or no container of one bot, can be made. */
   readonly broken = new Set<'pooled' | 'legacy'>();
@@ -36,16 +34,6 @@ class Model {
   readonly failures = new Map<string, Failure>();
   readonly containers = new Map<string, ModelContainer>();
   readonly archives = new Set<string>();
-
-  change<T>(change: Change<T>): T | null {
-    try {
-      const { state, result } = change(this.state);
-      this.state = state;
-      return result;
-    } catch {
-      return null;
-    }
-  }
 
   world(): World {
     const containers = [...this.containers.values()];

@@ -30,8 +30,8 @@ import {
   startUpgrade,
   undoDrain,
 } from '../../lib/services/upgrade-changes.ts';
-import type { Change } from '../../lib/store/store.ts';
 import { aBot, anAgent, aTemplate, aWorld, NOW, observedBot, observedContainer } from './builders.ts';
+import { StateModel } from './state-model.ts';
 
 export const RESERVE = { target: 3, min: 2 } as const;
 
@@ -46,8 +46,7 @@ export interface Settings {
  * A pool with nothing below it: moves come to their ends, or fail, as a test says, and warm bots get ready. All else is done by
  * the real plans and changes.
  */
-export class UpgradeModel {
-  state: State;
+export class UpgradeModel extends StateModel {
   now = NOW;
   readonly settings: Settings;
   /** Most bots of the upgrade that were on their way at once. */
@@ -58,18 +57,8 @@ export class UpgradeModel {
   #made = 0;
 
   constructor(state: State, settings: Settings) {
-    this.state = state;
+    super(state);
     this.settings = settings;
-  }
-
-  change<T>(change: Change<T>): T | null {
-    try {
-      const { state, result } = change(this.state);
-      this.state = state;
-      return result;
-    } catch {
-      return null;
-    }
   }
 
   start(): void {
