@@ -3,23 +3,13 @@ import { join } from 'node:path';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { engineAddress } from '../../lib/drivers/docker/address.ts';
-import { POOL_IMAGE } from '../../lib/drivers/docker/images.ts';
 import type { LocationView } from '../../lib/services/pool-api.ts';
 import { createSandbox, fixtureBot, type Sandbox } from '../e2e/support.ts';
 import { type CuttableSocket, cuttableSocket } from '../support/cuttable-socket.ts';
 import { DOCKER_HOST, installationOf, removeAllOf } from '../support/docker-harness.ts';
 import { makeTempDir, removeDir } from '../support/temp-dir.ts';
+import { HTTP_TEMPLATE } from './http-template.ts';
 import { withDocker } from './with-docker.ts';
-
-const TEMPLATE = `name: http
-image: ${POOL_IMAGE}
-command: [python3, -u, bot.py]
-env: { PORT: "{{port}}", HOST: "{{host}}", PASSWORD: x }
-requiredFiles: [bot.py]
-readiness: { kind: notify, startupSeconds: 20 }
-checks: [{ kind: http, path: /, json: { bot_name: "{{id}}" } }]
-checkEverySeconds: 1
-`;
 
 /** One engine under two addresses: as good as two, but for the machine. */
 withDocker('two locations, each with an engine of its own', () => {
@@ -41,7 +31,7 @@ withDocker('two locations, each with an engine of its own', () => {
         LOCATIONS: `weur,enam=unix://${folder}/enam.sock`,
         INSTANCE_NAME: `e2e-${randomBytes(4).toString('hex')}`,
       },
-      templates: { 'http.yaml': TEMPLATE },
+      templates: { 'http.yaml': HTTP_TEMPLATE },
     });
     await sandbox.start();
   });

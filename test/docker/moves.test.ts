@@ -2,21 +2,11 @@ import { randomBytes } from 'node:crypto';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { engineAddress } from '../../lib/drivers/docker/address.ts';
-import { POOL_IMAGE } from '../../lib/drivers/docker/images.ts';
 import type { BotView } from '../../lib/services/pool-api.ts';
 import { createSandbox, fixtureBot, type Sandbox } from '../e2e/support.ts';
 import { DOCKER_HOST, installationOf, removeAllOf } from '../support/docker-harness.ts';
+import { HTTP_TEMPLATE } from './http-template.ts';
 import { withDocker } from './with-docker.ts';
-
-const TEMPLATE = `name: http
-image: ${POOL_IMAGE}
-command: [python3, -u, bot.py]
-env: { PORT: "{{port}}", HOST: "{{host}}", PASSWORD: x }
-requiredFiles: [bot.py]
-readiness: { kind: notify, startupSeconds: 20 }
-checks: [{ kind: http, path: /, json: { bot_name: "{{id}}" } }]
-checkEverySeconds: 1
-`;
 
 /** It writes down each of its lives, and says all of them. */
 const REMEMBERS = `
@@ -39,7 +29,7 @@ withDocker('a bot that moves between drivers', () => {
         LOCATIONS: 'there,here=process',
         INSTANCE_NAME: `e2e-${randomBytes(4).toString('hex')}`,
       },
-      templates: { 'http.yaml': TEMPLATE },
+      templates: { 'http.yaml': HTTP_TEMPLATE },
     });
     await sandbox.start();
   });

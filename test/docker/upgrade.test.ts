@@ -6,18 +6,8 @@ import { POOL_IMAGE } from '../../lib/drivers/docker/images.ts';
 import type { UpgradeView } from '../../lib/services/upgrade-api.ts';
 import { createSandbox, fixtureBot, type Sandbox } from '../e2e/support.ts';
 import { DOCKER_HOST, installationOf, removeAllOf } from '../support/docker-harness.ts';
+import { HTTP_TEMPLATE } from './http-template.ts';
 import { withDocker } from './with-docker.ts';
-
-const TEMPLATE = `name: http
-image: ${POOL_IMAGE}
-command: [python3, -u, bot.py]
-env: { PORT: "{{port}}", HOST: "{{host}}", PASSWORD: x }
-requiredFiles: [bot.py]
-readiness: { kind: notify, startupSeconds: 20 }
-checks: [{ kind: http, path: /, json: { bot_name: "{{id}}" } }]
-checkEverySeconds: 1
-capacity: 2
-`;
 
 const BOTS = ['a', 'b', 'c'];
 
@@ -32,7 +22,7 @@ withDocker('an upgrade to another image', () => {
     sandbox = await createSandbox({
       basePort: 26_150,
       env: { POOL_DRIVER: 'docker', DOCKER_HOST, INSTANCE_NAME: `e2e-${randomBytes(4).toString('hex')}` },
-      templates: { 'http.yaml': TEMPLATE },
+      templates: { 'http.yaml': `${HTTP_TEMPLATE}capacity: 2\n` },
     });
     await sandbox.start();
     for (const bot of BOTS) await sandbox.client.create(await fixtureBot(bot, 'server.py'));
